@@ -1,0 +1,67 @@
+/** What leaves the process: one interface per outside system. Called by the relay only, never inside a request. */
+
+/** Thrown by an adapter; `retry: false` makes the outbox row dead at once. */
+export class DeliveryError extends Error {
+  readonly retry: boolean;
+  constructor(message: string, retry: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DeliveryError';
+    this.retry = retry;
+  }
+}
+
+/** `id` is the outbox id, stable over retries, for providers that deduplicate. */
+export type SmsMessage = { id: string; to: string; text: string };
+export interface SmsPort {
+  send(message: SmsMessage): Promise<void>;
+}
+
+export type MailMessage = { id: string; to: string; subject: string; text: string; html: string };
+export interface MailPort {
+  send(message: MailMessage): Promise<void>;
+}
+
+export const KYC_DOCUMENTS = ['PAN', 'AADHAAR', 'PASSPORT'] as const;
+export type KycDocument = (typeof KYC_DOCUMENTS)[number];
+
+/** `applicantId` is issued by us; the provider names nothing else in its verdict. */
+export type KycSubmission = {
+  id: string;
+  applicantId: string;
+  documentType: KycDocument;
+  documentNumber: string;
+};
+
+/** What a provider answers, by webhook or (local adapter) at once. `sequence` orders verdicts of one applicant. */
+export type KycVerdict = {
+  eventId: string;
+  applicantId: string;
+  sequence: number;
+  decision: 'APPROVED' | 'REJECTED' | 'REVIEW' | 'REVOKED';
+  /** Only with REJECTED: whether the person may submit again. */
+  retryable: boolean;
+  reason: string | null;
+};
+export interface KycPort {
+  /** Resolves to a verdict when the adapter knows it at once, else null: the verdict comes by webhook. */
+  submit(submission: KycSubmission): Promise<KycVerdict | null>;
+}
+
+export type RiskSubject = {
+  id: string;
+  flowId: string;
+  stage: 'signup' | 'kyc';
+  country: string | null;
+  birthDate: string | null;
+  codeRetries: number;
+};
+export type RiskVerdict = { decision: 'ALLOW' | 'REVIEW' | 'BLOCK'; reasons: string[] };
+export interface RiskPort {
+  evaluate(subject: RiskSubject): Promise<RiskVerdict>;
+}
+
+/** Envelope encryption. `context` is authenticated, not stored: decrypting under another context fails. */
+export interface KmsPort {
+  encrypt(plaintext: string, context: string): Promise<string>;
+  decrypt(ciphertext: string, context: string): Promise<string>;
+}

@@ -1,0 +1,297 @@
+/** Every table on one page. Columns hold no one-time code, no plain secret and no clear document number. */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  date,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+const at = () => timestamp({ withTimezone: true, mode: 'date' });
+
+/** A person. `UNVERIFIED` is the PreUser of S1; only sign-up effects move `tier`. */
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: uuid().primaryKey(),
+    status: text({ enum: ['active', 'blocked', 'deleted', 'archived'] }).notNull(),
+    tier: text({ enum: ['UNVERIFIED', 'LIMITED', 'FULL'] }).notNull(),
+    /** Position of the newest outbox row of this account; also the version that commits compare. */
+    eventSeq: bigint({ mode: 'number' }).notNull().default(0),
+    roles: text().array().notNull().default(sql`'{}'`),
+    createdAt: at().notNull(),
+    updatedAt: at().notNull(),
+    lastLoginAt: at(),
+    deletedAt: at(),
+  },
+  (t) => [index().on(t.deletedAt).where(sql`${t.deletedAt} is not null`)],
+);
+
+/** One row per canonical identifier: that is what makes it belong to one account at most. Its id is a keyed hash. */
+export const contacts = pgTable(
+  'contacts',
+  {
+    id: uuid().primaryKey(),
+    type: text({ enum: ['phone', 'email'] }).notNull(),
+    canonical: text().notNull(),
+    value: text().notNull(),
+    accountId: uuid().references(() => accounts.id),
+    verifiedAt: at(),
+    isPrimary: boolean().notNull().default(true),
+    createdAt: at().notNull(),
+  },
+  (t) => [uniqueIndex().on(t.type, t.canonical), index().on(t.accountId)],
+);
+
+export const credentials = pgTable('credentials', {
+  accountId: uuid()
+    .primaryKey()
+    .references(() => accounts.id),
+  passwordHash: text(),
+  passwordVersion: integer().notNull().default(1),
+  passwordChangedAt: at(),
+  pinHash: text(),
+  /** Wrong PINs in a row over all sessions; at the limit the PIN is disabled until it is set anew. */
+  pinFailures: integer().notNull().default(0),
+});
+
+export const profiles = pgTable('profiles', {
+  accountId: uuid()
+    .primaryKey()
+    .references(() => accounts.id),
+  firstName: text(),
+  lastName: text(),
+  birthDate: date({ mode: 'string' }),
+  address: jsonb().$type<Record<string, string>>(),
+  timezone: text(),
+  locale: text(),
+  avatarUrl: text(),
+  preferences: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+  completedAt: at(),
+});
+
+/** One row per running lifecycle; `snapshot` is what a machine rests in, `version` counts its committed steps. */
+export const flows = pgTable(
+  'flows',
+  {
+    id: uuid().primaryKey(),
+    machine: text().notNull(),
+    machineVersion: integer().notNull(),
+    version: integer().notNull(),
+    /** Dotted path of the resting state, for queries; the snapshot decides. */
+    state: text().notNull(),
+    status: text({ enum: ['active', 'done', 'archived', 'quarantined'] }).notNull(),
+    snapshot: jsonb().$type<{ value: unknown; context: unknown; status: string }>().notNull(),
+    accountId: uuid().references(() => accounts.id),
+    contactId: uuid().references(() => contacts.id),
+    tokenHash: text(),
+    tokenExpiresAt: at(),
+    createdAt: at().notNull(),
+    updatedAt: at().notNull(),
+    stateEnteredAt: at().notNull(),
+    nextDueAt: at(),
+  },
+  (t) => [
+    index().on(t.machine, t.state, t.stateEnteredAt),
+    index().on(t.contactId, t.machine, t.createdAt),
+    index().on(t.accountId, t.machine, t.createdAt),
+    index().on(t.nextDueAt).where(sql`${t.nextDueAt} is not null and ${t.status} = 'active'`),
+    index().on(t.machine, t.createdAt),
+  ],
+);
+
+/** One row per event a flow was sent: the edges it took, or that it was refused. */
+export const flowSteps = pgTable(
+  'flow_steps',
+  {
+    id: uuid().primaryKey(),
+    flowId: uuid()
+      .notNull()
+      .references(() => flows.id),
+    /** Version of the flow after the step; for a refused event the version it met. */
+    seq: integer().notNull(),
+    machine: text().notNull(),
+    machineVersion: integer().notNull(),
+    at: at().notNull(),
+    event: text().notNull(),
+    edges: text().array().notNull(),
+    fromState: text().notNull(),
+    toState: text().notNull(),
+    refused: boolean().notNull(),
+    reason: text(),
+    actor: text({ enum: ['client', 'provider', 'reviewer', 'system'] }).notNull(),
+    requestId: text(),
+    /** Context after the step: ids, verdicts, counters and times only. */
+    context: jsonb().$type<Record<string, unknown>>(),
+  },
+  (t) => [
+    index().on(t.flowId, t.id),
+    uniqueIndex().on(t.flowId, t.seq).where(sql`not ${t.refused}`),
+    index().on(t.machine, t.at),
+  ],
+);
+
+/** A signed-in device and its refresh family: the generation decides which refresh token is live. */
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: uuid().primaryKey(),
+    accountId: uuid()
+      .notNull()
+      .references(() => accounts.id),
+    flowId: uuid().references(() => flows.id),
+    deviceId: text(),
+    userAgent: text(),
+    network: text(),
+    country: text(),
+    amr: text().array().notNull(),
+    acr: text().notNull(),
+    authTime: at().notNull(),
+    persistent: boolean().notNull(),
+    scope: text().array().notNull(),
+    createdAt: at().notNull(),
+    lastActiveAt: at().notNull(),
+    idleExpiresAt: at().notNull(),
+    expiresAt: at().notNull(),
+    revokedAt: at(),
+    revokeReason: text(),
+    refreshGeneration: integer().notNull(),
+    refreshHash: text().notNull(),
+    refreshRotatedAt: at().notNull(),
+  },
+  (t) => [index().on(t.accountId).where(sql`${t.revokedAt} is null`)],
+);
+
+export const devices = pgTable(
+  'devices',
+  {
+    accountId: uuid()
+      .notNull()
+      .references(() => accounts.id),
+    deviceId: text().notNull(),
+    firstSeenAt: at().notNull(),
+    lastSeenAt: at().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.accountId, t.deviceId] })],
+);
+
+/** A KYC submission. The number is sealed by the KMS; `numberHash` is keyed and unique among verified ones. */
+export const kycRecords = pgTable(
+  'kyc_records',
+  {
+    id: uuid().primaryKey(),
+    accountId: uuid()
+      .notNull()
+      .references(() => accounts.id),
+    flowId: uuid()
+      .notNull()
+      .references(() => flows.id),
+    documentType: text({ enum: ['PAN', 'AADHAAR', 'PASSPORT'] }).notNull(),
+    numberSealed: text().notNull(),
+    numberHash: text().notNull(),
+    numberLast4: text().notNull(),
+    status: text({ enum: ['PENDING', 'VERIFIED', 'REJECTED', 'REVOKED'] }).notNull(),
+    reason: text(),
+    retryable: boolean(),
+    submittedAt: at().notNull(),
+    decidedAt: at(),
+    decidedBy: text(),
+  },
+  (t) => [
+    index().on(t.accountId, t.submittedAt),
+    uniqueIndex('kyc_records_verified_number').on(t.documentType, t.numberHash).where(sql`${t.status} = 'VERIFIED'`),
+    uniqueIndex('kyc_records_one_verified').on(t.accountId).where(sql`${t.status} = 'VERIFIED'`),
+  ],
+);
+
+/** Ids of provider webhooks already taken, so that a repeated delivery changes nothing. */
+export const webhookReceipts = pgTable('webhook_receipts', {
+  id: text().primaryKey(),
+  receivedAt: at().notNull(),
+});
+
+/** Append-only record of security events, written in the transaction of the change it describes. */
+export const auditEvents = pgTable(
+  'audit_events',
+  {
+    id: uuid().primaryKey(),
+    at: at().notNull(),
+    type: text().notNull(),
+    outcome: text({ enum: ['success', 'failure'] }).notNull(),
+    reason: text(),
+    accountId: uuid(),
+    actor: text().notNull(),
+    flowId: uuid(),
+    sessionId: uuid(),
+    network: text(),
+    userAgent: text(),
+    requestId: text(),
+    data: jsonb().$type<Record<string, unknown>>(),
+  },
+  (t) => [index().on(t.accountId, t.id), index().on(t.flowId)],
+);
+
+/** Effects that leave the process, delivered at least once, in order per account. Ids are `flow:version:index`. */
+export const outbox = pgTable(
+  'outbox',
+  {
+    id: text().primaryKey(),
+    topic: text().notNull(),
+    accountId: uuid(),
+    accountSeq: bigint({ mode: 'number' }),
+    flowId: uuid(),
+    payload: jsonb().$type<Record<string, unknown>>().notNull(),
+    status: text({ enum: ['pending', 'done', 'dead'] }).notNull(),
+    attempts: integer().notNull().default(0),
+    dueAt: at().notNull(),
+    leasedUntil: at(),
+    lastError: text(),
+    createdAt: at().notNull(),
+    doneAt: at(),
+  },
+  (t) => [
+    index().on(t.dueAt).where(sql`${t.status} = 'pending'`),
+    index().on(t.accountId, t.accountSeq),
+    index().on(t.flowId),
+  ],
+);
+
+/** Durable failure counters: keys are keyed hashes, windows are fixed to their first failure. */
+export const throttles = pgTable('throttles', {
+  key: text().primaryKey(),
+  count: integer().notNull(),
+  windowEndsAt: at().notNull(),
+});
+
+/** Stored answers of requests that carried an Idempotency-Key; tokens in them are sealed or derived again. */
+export const idempotencyRecords = pgTable(
+  'idempotency_records',
+  {
+    key: text().primaryKey(),
+    fingerprint: text().notNull(),
+    status: integer(),
+    answer: text(),
+    createdAt: at().notNull(),
+    expiresAt: at().notNull(),
+  },
+  (t) => [index().on(t.expiresAt)],
+);
+
+/** JWT signing keys; the private half is sealed by the KMS. */
+export const signingKeys = pgTable('signing_keys', {
+  kid: text().primaryKey(),
+  alg: text().notNull(),
+  status: text({ enum: ['next', 'active', 'retiring', 'retired'] }).notNull(),
+  publicJwk: jsonb().$type<Record<string, unknown>>().notNull(),
+  privateSealed: text().notNull(),
+  createdAt: at().notNull(),
+  changedAt: at().notNull(),
+});

@@ -1,11 +1,8 @@
 /** A machine as data: nodes and edges. Pictures, tables, traces and proofs are views of it; it runs nothing. */
-import {
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  createMachine,
-  type EventObject,
-  getMicrosteps,
-} from 'xstate';
+import type { AnyStateMachine } from 'xstate';
+
+export { edgesTaken } from './edges-taken.ts';
+export { dominates, reachable, simplePathCount } from './graph-proof.ts';
 
 export type StateMeta = { tier?: string; budgetMs?: number; milestone?: number; label?: string };
 

@@ -1,0 +1,159 @@
+/** Proof of possession of a phone or mailbox by a one-time code: for a login, or to add a contact to an account. */
+import { and, setup } from 'xstate';
+import { z } from 'zod';
+import {
+  accepted,
+  type CodeTerms,
+  type CodeVerdict,
+  codeSchema,
+  exhausts,
+  issued,
+  NO_CODE,
+  spent,
+  unlocked,
+} from './code.ts';
+import { effects, type Purpose } from './effects.ts';
+
+export const challengeContextSchema = z.strictObject({
+  contactId: z.string(),
+  /** The account that adds a contact; null while nobody is identified yet. */
+  accountId: z.string().nullable(),
+  purpose: z.enum(['login', 'signup', 'email']),
+  code: codeSchema,
+  dueAt: z.int().nullable(),
+});
+export type ChallengeContext = z.infer<typeof challengeContextSchema>;
+
+export type ChallengeEvent =
+  | {
+      type: 'CODE_REQUESTED';
+      now: number;
+      contactId: string;
+      accountId: string | null;
+      purpose: Purpose;
+      terms: CodeTerms;
+      /** A spending cap was reached: accepted, but nothing is sent. */
+      suppressed: boolean;
+      ttlMs: number;
+    }
+  | {
+      type: 'CODE_CHECKED';
+      now: number;
+      verdict: CodeVerdict;
+      /** The login a proven code opens in the same commit; null when it only proves the contact. */
+      opens: { flowId: string; event: { type: string } } | null;
+    }
+  | { type: 'EXPIRE'; now: number };
+
+const machine = setup({
+  types: { context: {} as ChallengeContext, events: {} as ChallengeEvent },
+  actions: effects,
+  guards: {
+    sendSuppressed: ({ event }) => event.type === 'CODE_REQUESTED' && event.suppressed,
+    lockOver: ({ context, event }) => event.type === 'CODE_REQUESTED' && unlocked(context.code, event.now),
+    codeAccepted: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
+    opensLogin: ({ event }) => event.type === 'CODE_CHECKED' && event.opens !== null,
+    lastCheck: ({ context, event }) => event.type === 'CODE_CHECKED' && exhausts(context.code, event.verdict),
+  },
+});
+
+type Args = { context: ChallengeContext };
+const ask = machine.assign(({ context, event: e }) =>
+  e.type === 'CODE_REQUESTED'
+    ? {
+        contactId: e.contactId,
+        accountId: e.accountId,
+        purpose: e.purpose,
+        code: issued(context.code, e.terms, e.now),
+        dueAt: e.now + e.ttlMs,
+      }
+    : {},
+);
+const spend = machine.assign(({ context, event: e }) =>
+  e.type === 'CODE_CHECKED' ? { code: spent(context.code, e.verdict, e.now) } : {},
+);
+const send = {
+  type: 'sendCode',
+  params: ({ context: c }: Args) => ({ contactId: c.contactId, purpose: c.purpose, counter: c.code.counter }),
+} as const;
+const record = (type: string, outcome: 'success' | 'failure') =>
+  ({ type: 'audit', params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }) }) as const;
+const sent = record('code.sent', 'success');
+const suppressed = record('code.suppressed', 'failure');
+const failed = record('code.failed', 'failure');
+const clear = {
+  type: 'clearFailures',
+  params: ({ context: c }: Args) => ({ contactId: c.contactId }),
+} as const;
+
+export const challengeMachine = machine.createMachine({
+  id: 'challenge',
+  context: { contactId: '', accountId: null, purpose: 'login', code: NO_CODE, dueAt: null },
+  initial: 'idle',
+  states: {
+    idle: {
+      meta: { label: 'no code yet' },
+      on: {
+        CODE_REQUESTED: [
+          { guard: 'sendSuppressed', target: 'code_sent', actions: [ask, suppressed] },
+          { target: 'code_sent', actions: [ask, send, sent] },
+        ],
+      },
+    },
+    code_sent: {
+      meta: { label: 'code sent', budgetMs: 600_000 },
+      on: {
+        CODE_REQUESTED: [
+          { guard: 'sendSuppressed', target: 'code_sent', actions: [ask, suppressed] },
+          { target: 'code_sent', actions: [ask, send, sent] },
+        ],
+        CODE_CHECKED: [
+          {
+            guard: and(['codeAccepted', 'opensLogin']),
+            target: 'verified',
+            actions: [
+              clear,
+              {
+                type: 'openFlow',
+                params: ({ event: e }) => ({
+                  machine: 'login',
+                  flowId: e.opens!.flowId,
+                  event: e.opens!.event,
+                }),
+              },
+            ],
+          },
+          {
+            guard: 'codeAccepted',
+            target: 'verified',
+            actions: [
+              clear,
+              {
+                type: 'claimContact',
+                params: ({ context: c }) => ({ accountId: c.accountId ?? '', contactId: c.contactId }),
+              },
+            ],
+          },
+          { guard: 'lastCheck', target: 'locked', actions: [spend, failed] },
+          { target: 'code_sent', actions: [spend, failed] },
+        ],
+        EXPIRE: 'expired',
+      },
+    },
+    locked: {
+      meta: { label: 'locked after too many wrong codes', budgetMs: 3_600_000 },
+      tags: ['locked'],
+      on: {
+        CODE_REQUESTED: [
+          { guard: and(['lockOver', 'sendSuppressed']), target: 'code_sent', actions: [ask, suppressed] },
+          { guard: 'lockOver', target: 'code_sent', actions: [ask, send, sent] },
+        ],
+        CODE_CHECKED: { target: 'locked', actions: failed },
+        EXPIRE: 'expired',
+      },
+    },
+    verified: { type: 'final', meta: { label: 'verified' } },
+    expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
+  },
+});

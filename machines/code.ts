@@ -1,0 +1,60 @@
+/** The one-time code as both the challenge and the sign-up machine keep it: a counter and budgets, never the code. */
+import { z } from 'zod';
+
+export const codeSchema = z.strictObject({
+  /** Which code is current; a resend increments it and so kills the one before. 0: none was issued. */
+  counter: z.int().min(0),
+  /** Checks left to whoever holds the flow's token. */
+  attemptsLeft: z.int().min(0),
+  /** Checks left to callers who only name the identifier; spending them never touches the holder's. */
+  openAttemptsLeft: z.int().min(0),
+  expiresAt: z.int(),
+  lockedUntil: z.int().nullable(),
+});
+export type Code = z.infer<typeof codeSchema>;
+
+export const NO_CODE: Code = {
+  counter: 0,
+  attemptsLeft: 0,
+  openAttemptsLeft: 0,
+  expiresAt: 0,
+  lockedUntil: null,
+};
+
+/** What the caller decides about a code it asks to be issued. */
+export type CodeTerms = { ttlMs: number; attempts: number; openAttempts: number };
+
+/** The verdict on a submitted code; built by `src/proofs.ts` alone. `counter` is the one it was checked against. */
+export type CodeVerdict = { counter: number; matches: boolean; holder: boolean; lockMs: number };
+
+export const issued = (code: Code, terms: CodeTerms, now: number): Code => ({
+  counter: code.counter + 1,
+  attemptsLeft: terms.attempts,
+  openAttemptsLeft: terms.openAttempts,
+  expiresAt: now + terms.ttlMs,
+  lockedUntil: null,
+});
+
+const budget = (code: Code, verdict: CodeVerdict): number =>
+  verdict.holder ? code.attemptsLeft : code.openAttemptsLeft;
+
+/** Current counter, not expired, budget left, and the value matched: whatever ran in parallel. */
+export const accepted = (code: Code, verdict: CodeVerdict, now: number): boolean =>
+  verdict.matches && verdict.counter === code.counter && now < code.expiresAt && budget(code, verdict) > 0;
+
+/** Whether this check is the holder's last. */
+export const exhausts = (code: Code, verdict: CodeVerdict): boolean =>
+  verdict.holder && code.attemptsLeft <= 1;
+
+export const spent = (code: Code, verdict: CodeVerdict, now: number): Code => {
+  const attemptsLeft = verdict.holder ? Math.max(0, code.attemptsLeft - 1) : code.attemptsLeft;
+  return {
+    ...code,
+    attemptsLeft,
+    openAttemptsLeft: verdict.holder ? code.openAttemptsLeft : Math.max(0, code.openAttemptsLeft - 1),
+    lockedUntil: verdict.holder && attemptsLeft === 0 ? now + verdict.lockMs : code.lockedUntil,
+  };
+};
+
+export const unlocked = (code: Code, now: number): boolean =>
+  code.lockedUntil === null || now >= code.lockedUntil;

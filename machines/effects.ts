@@ -1,0 +1,95 @@
+/** The effect vocabulary: machines name these and their parameters; nothing here or in a machine runs them. */
+
+/** Declares an effect for `setup({ actions })`; at run time it does nothing. */
+export const effect =
+  <P>() =>
+  (_args: unknown, _params: P): void => {};
+
+export type Purpose = 'login' | 'signup' | 'email';
+
+/** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
+export type Effects = {
+  /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
+  sendCode: { contactId: string; purpose: Purpose; counter: number };
+  /** S1: the PreUser; claims the contact unless the contact still has to be proven. */
+  createAccount: { accountId: string; contactId: string; claim: boolean };
+  /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. */
+  claimContact: { accountId: string; contactId: string };
+  /** Replace the flow's token by the one derived for this step. */
+  grantToken: { ttlMs: number };
+  /** Give the person who proved the identifier a token of the sign-up already under way. */
+  handOver: { toFlowId: string; ttlMs: number };
+  /** S2: write the enclosed password and PIN hashes. */
+  storeCredentials: { accountId: string };
+  /** S3: write the enclosed profile. */
+  storeProfile: { accountId: string };
+  /** Ask the external risk provider; the verdict comes back as RISK_EVALUATED. */
+  requestRisk: { stage: 'signup' | 'kyc' };
+  /** S5 / S8 and their reverse: the only effect that writes `accounts.tier`. */
+  setTier: { accountId: string; tier: 'LIMITED' | 'FULL' };
+  /** Open another flow in the same commit. */
+  openFlow: { machine: string; flowId: string; event: { type: string } };
+  /** S6: write the enclosed, sealed document. */
+  recordKyc: { accountId: string; kycId: string };
+  /** Ask the KYC provider; the verdict comes back as an event. */
+  requestKyc: { accountId: string; kycId: string };
+  /** S7: settle the record. */
+  decideKyc: {
+    kycId: string;
+    status: 'VERIFIED' | 'REJECTED' | 'REVOKED';
+    reason: string | null;
+    retryable: boolean;
+    by: string;
+  };
+  /** L5: a session with a fresh refresh family, and the device known from now on. */
+  openSession: {
+    sessionId: string;
+    accountId: string;
+    deviceId: string | null;
+    amr: string[];
+    acr: string;
+    scope: string[];
+    persistent: boolean;
+    at: number;
+  };
+  /** A wrong (or, with `reset`, a right) step-up PIN. */
+  countPin: { accountId: string; reset: boolean };
+  /** The identifier's durable failure counters start anew. */
+  clearFailures: { contactId: string };
+  /** Archive what a reserved demo number left behind. */
+  archiveContact: { contactId: string };
+  /** One audit row, and one outbox event of the same type for consumers. */
+  publish: {
+    type: string;
+    accountId: string | null;
+    outcome?: 'success' | 'failure';
+    reason?: string | null;
+  };
+  /** One audit row only. */
+  audit: { type: string; accountId: string | null; outcome?: 'success' | 'failure'; reason?: string | null };
+};
+
+export type EffectName = keyof Effects;
+
+/** Every effect as an action implementation for `setup`. */
+export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) => void } = {
+  sendCode: effect(),
+  createAccount: effect(),
+  claimContact: effect(),
+  grantToken: effect(),
+  handOver: effect(),
+  storeCredentials: effect(),
+  storeProfile: effect(),
+  requestRisk: effect(),
+  setTier: effect(),
+  openFlow: effect(),
+  recordKyc: effect(),
+  requestKyc: effect(),
+  decideKyc: effect(),
+  openSession: effect(),
+  countPin: effect(),
+  clearFailures: effect(),
+  archiveContact: effect(),
+  publish: effect(),
+  audit: effect(),
+};

@@ -1,0 +1,52 @@
+/** Every lifecycle by name: its machine, the version new snapshots carry, and how older ones are lifted to it. */
+import type { AnyStateMachine } from 'xstate';
+import type { ZodType } from 'zod';
+import { type ChallengeEvent, challengeContextSchema, challengeMachine } from './challenge.ts';
+import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
+import { signupMachine } from './signup.ts';
+import { type SignupEvent, signupContextSchema } from './signup-context.ts';
+import { signupV1toV2, type Upgrade } from './upgrades.ts';
+
+export type Definition = {
+  id: string;
+  version: number;
+  machine: AnyStateMachine;
+  /** XState does not validate a restored context; this does. */
+  context: ZodType<{ dueAt: number | null }>;
+  /** `upgrades[n]` lifts version n to n + 1. */
+  upgrades: Record<number, Upgrade>;
+  /** A blocked account never advances; only login may look at one, to deny it at L2. */
+  needsActiveAccount: boolean;
+};
+
+export type MachineEvents = { signup: SignupEvent; login: LoginEvent; challenge: ChallengeEvent };
+export type MachineId = keyof MachineEvents;
+
+export const registry: Record<MachineId, Definition> = {
+  signup: {
+    id: 'signup',
+    version: 2,
+    machine: signupMachine,
+    context: signupContextSchema,
+    upgrades: { 1: signupV1toV2 },
+    needsActiveAccount: true,
+  },
+  login: {
+    id: 'login',
+    version: 1,
+    machine: loginMachine,
+    context: loginContextSchema,
+    upgrades: {},
+    needsActiveAccount: false,
+  },
+  challenge: {
+    id: 'challenge',
+    version: 1,
+    machine: challengeMachine,
+    context: challengeContextSchema,
+    upgrades: {},
+    needsActiveAccount: false,
+  },
+};
+
+export const isMachineId = (id: string): id is MachineId => Object.hasOwn(registry, id);

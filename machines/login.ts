@@ -1,0 +1,278 @@
+/** Login, L1 to L6, for every way in. Eventless stages, read top to bottom; it rests only where a person must act. */
+import { assign, setup } from 'xstate';
+import { z } from 'zod';
+import { effects } from './effects.ts';
+
+export const FACTORS = ['pin', 'totp'] as const;
+export type Factor = (typeof FACTORS)[number];
+export const METHODS = ['phone_code', 'password', 'oauth', 'passkey', 'signup'] as const;
+export type Method = (typeof METHODS)[number];
+
+/** What the database says of the account behind a proven identifier, read in the same commit. */
+export const subjectSchema = z.strictObject({
+  accountId: z.string(),
+  status: z.enum(['active', 'blocked', 'deleted', 'archived']),
+  tier: z.enum(['UNVERIFIED', 'LIMITED', 'FULL']),
+  /** Factors the account has set up and may use now. */
+  factors: z.array(z.enum(FACTORS)),
+  /** Factors that no policy may skip (an enabled second factor), besides the risk-based ones. */
+  mandatory: z.array(z.enum(FACTORS)),
+  knownDevice: z.boolean(),
+  /** The sign-up to continue when there is no tier yet. */
+  signupFlowId: z.string().nullable(),
+});
+export type Subject = z.infer<typeof subjectSchema>;
+
+export const loginContextSchema = z.strictObject({
+  contactId: z.string().nullable(),
+  subject: subjectSchema.nullable(),
+  sessionId: z.string(),
+  deviceId: z.string().nullable(),
+  persistent: z.boolean(),
+  highRisk: z.boolean(),
+  method: z.enum(METHODS),
+  required: z.array(z.enum(FACTORS)),
+  satisfied: z.array(z.enum(FACTORS)),
+  attemptsLeft: z.int().min(0),
+  scope: z.array(z.string()),
+  denial: z.string().nullable(),
+  provedAt: z.int(),
+  dueAt: z.int().nullable(),
+});
+export type LoginContext = z.infer<typeof loginContextSchema>;
+
+export type LoginEvent =
+  | {
+      type: 'PRIMARY_PROVED';
+      now: number;
+      method: Method;
+      contactId: string | null;
+      subject: Subject | null;
+      sessionId: string;
+      deviceId: string | null;
+      persistent: boolean;
+      highRisk: boolean;
+      stepUp: { attempts: number; ttlMs: number };
+    }
+  | { type: 'STEP_UP_ANSWERED'; now: number; factor: Factor; ok: boolean; subject: Subject | null }
+  | { type: 'EXPIRE'; now: number };
+
+const START: LoginContext = {
+  contactId: null,
+  subject: null,
+  sessionId: '',
+  deviceId: null,
+  persistent: false,
+  highRisk: false,
+  method: 'phone_code',
+  required: [],
+  satisfied: [],
+  attemptsLeft: 0,
+  scope: [],
+  denial: null,
+  provedAt: 0,
+  dueAt: null,
+};
+
+/** L3: what a token of this tier may do. */
+const SCOPES = { LIMITED: ['profile:read', 'kyc:write'], FULL: ['*'] } as const;
+
+/** Which factors this login still needs: the account's own second factor, and its PIN on a new device or at high risk. */
+const stepUpFactors = (c: LoginContext): Factor[] => {
+  const { subject } = c;
+  if (!subject || c.method === 'signup') return [];
+  const suspicious = !subject.knownDevice || c.highRisk;
+  const pin: Factor[] = suspicious && subject.factors.includes('pin') ? ['pin'] : [];
+  return [...new Set([...subject.mandatory, ...pin])];
+};
+
+const methodsUsed = (c: LoginContext): string[] => [
+  ...(
+    {
+      phone_code: ['otp', 'sms'],
+      password: ['pwd'],
+      oauth: ['fed'],
+      passkey: ['hwk'],
+      signup: ['otp'],
+    } as const
+  )[c.method],
+  ...c.satisfied.map((f) => (f === 'totp' ? 'otp' : f)),
+];
+
+/** A PIN shows presence but is no second kind of factor, so only TOTP or a passkey reaches aal2. */
+const assurance = (c: LoginContext): string =>
+  c.satisfied.includes('totp') || c.method === 'passkey' ? 'aal2' : 'aal1';
+
+export const loginMachine = setup({
+  types: { context: {} as LoginContext, events: {} as LoginEvent },
+  actions: effects,
+  guards: {
+    accountKnown: ({ context }) => context.subject !== null,
+    accountActive: ({ context }) => context.subject?.status === 'active',
+    tierGranted: ({ context }) => context.subject?.tier === 'LIMITED' || context.subject?.tier === 'FULL',
+    factorsSatisfied: ({ context }) => context.required.every((f) => context.satisfied.includes(f)),
+    answerAccepted: ({ context, event }) =>
+      event.type === 'STEP_UP_ANSWERED' &&
+      event.ok &&
+      event.now < (context.dueAt ?? 0) &&
+      context.attemptsLeft > 0 &&
+      event.subject?.accountId === context.subject?.accountId &&
+      context.required.includes(event.factor),
+    lastAnswer: ({ context, event }) =>
+      context.attemptsLeft <= 1 || (event.type === 'STEP_UP_ANSWERED' && event.now >= (context.dueAt ?? 0)),
+  },
+}).createMachine({
+  id: 'login',
+  context: START,
+  initial: 'idle',
+  states: {
+    idle: {
+      meta: { label: 'nothing proven yet' },
+      on: {
+        PRIMARY_PROVED: {
+          target: 'L1_identity',
+          actions: assign(({ event: e }) => ({
+            contactId: e.contactId,
+            subject: e.subject,
+            sessionId: e.sessionId,
+            deviceId: e.deviceId,
+            persistent: e.persistent,
+            highRisk: e.highRisk,
+            method: e.method,
+            attemptsLeft: e.stepUp.attempts,
+            provedAt: e.now,
+            dueAt: e.now + e.stepUp.ttlMs,
+          })),
+        },
+      },
+    },
+    L1_identity: {
+      meta: { label: 'L1 identity lookup' },
+      always: [{ guard: 'accountKnown', target: 'L2_status' }, { target: 'L6_result.ONBOARDING_REQUIRED' }],
+    },
+    L2_status: {
+      meta: { label: 'L2 user status' },
+      always: [
+        { guard: 'accountActive', target: 'L3_guard' },
+        { target: 'L6_result.DENIED', actions: assign({ denial: 'account_blocked' }) },
+      ],
+    },
+    L3_guard: {
+      meta: { label: 'L3 account guard' },
+      always: [
+        {
+          guard: 'tierGranted',
+          target: 'L4_step_up',
+          actions: assign(({ context: c }) => ({
+            scope: [...SCOPES[c.subject?.tier === 'FULL' ? 'FULL' : 'LIMITED']],
+            required: stepUpFactors(c),
+          })),
+        },
+        { target: 'L6_result.ONBOARDING_REQUIRED' },
+      ],
+    },
+    L4_step_up: {
+      tags: ['step-up'],
+      meta: { label: 'L4 step-up', budgetMs: 600_000 },
+      always: { guard: 'factorsSatisfied', target: 'L5_tokens' },
+      on: {
+        STEP_UP_ANSWERED: [
+          {
+            guard: 'answerAccepted',
+            target: 'L2_status',
+            actions: [
+              assign(({ context: c, event: e }) => ({
+                subject: e.subject,
+                satisfied: [...c.satisfied, e.factor],
+              })),
+              {
+                type: 'countPin',
+                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: true }),
+              },
+            ],
+          },
+          {
+            guard: 'lastAnswer',
+            target: 'L6_result.DENIED',
+            actions: [
+              assign({ denial: 'step_up_failed', attemptsLeft: 0 }),
+              {
+                type: 'countPin',
+                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: false }),
+              },
+            ],
+          },
+          {
+            target: 'L4_step_up',
+            actions: [
+              assign(({ context: c }) => ({ attemptsLeft: c.attemptsLeft - 1 })),
+              {
+                type: 'countPin',
+                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: false }),
+              },
+              {
+                type: 'audit',
+                params: ({ context: c }) => ({
+                  type: 'login.step_up_failed',
+                  accountId: c.subject?.accountId ?? null,
+                  outcome: 'failure',
+                }),
+              },
+            ],
+          },
+        ],
+        EXPIRE: { target: 'L6_result.DENIED', actions: assign({ denial: 'expired' }) },
+      },
+    },
+    L5_tokens: {
+      meta: { label: 'L5 token issuance' },
+      entry: [
+        {
+          type: 'openSession',
+          params: ({ context: c }) => ({
+            sessionId: c.sessionId,
+            accountId: c.subject?.accountId ?? '',
+            deviceId: c.deviceId,
+            amr: methodsUsed(c),
+            acr: assurance(c),
+            scope: c.scope,
+            persistent: c.persistent,
+            at: c.provedAt,
+          }),
+        },
+        {
+          type: 'publish',
+          params: ({ context: c }) => ({ type: 'session.created', accountId: c.subject?.accountId ?? null }),
+        },
+        {
+          type: 'publish',
+          params: ({ context: c }) => ({ type: 'user.login', accountId: c.subject?.accountId ?? null }),
+        },
+      ],
+      always: 'L6_result.AUTHENTICATED',
+    },
+    L6_result: {
+      meta: { label: 'L6 result' },
+      initial: 'DENIED',
+      entry: assign({ dueAt: null }),
+      states: {
+        AUTHENTICATED: { type: 'final', tags: ['granted'], meta: { label: 'AUTHENTICATED' } },
+        ONBOARDING_REQUIRED: { type: 'final', meta: { label: 'ONBOARDING_REQUIRED' } },
+        DENIED: {
+          type: 'final',
+          tags: ['denied'],
+          meta: { label: 'DENIED' },
+          entry: {
+            type: 'publish',
+            params: ({ context: c }) => ({
+              type: 'login.denied',
+              accountId: c.subject?.accountId ?? null,
+              outcome: 'failure',
+              reason: c.denial,
+            }),
+          },
+        },
+      },
+    },
+  },
+});

@@ -1,0 +1,494 @@
+/** Sign-up, S1 to S8: UNVERIFIED → LIMITED → FULL. A tier is a top-level state, and every way into one is a guarded edge here. */
+import { and, setup } from 'xstate';
+import { accepted, exhausts, issued, spent, unlocked } from './code.ts';
+import { effects } from './effects.ts';
+import { NEW_SIGNUP, type SignupContext, type SignupEvent } from './signup-context.ts';
+
+const MAX_KYC_SUBMISSIONS = 3;
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+const machine = setup({
+  types: { context: {} as SignupContext, events: {} as SignupEvent },
+  actions: effects,
+  guards: {
+    sendSuppressed: ({ event }) => 'suppressed' in event && event.suppressed,
+    lockOver: ({ context, event }) => unlocked(context.code, event.now),
+    startsOver: ({ event }) => event.type === 'PHONE_SUBMITTED' && event.restart,
+    codeAccepted: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
+    lastCheck: ({ context, event }) => event.type === 'CODE_CHECKED' && exhausts(context.code, event.verdict),
+    contactRegistered: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' &&
+      event.owner !== null &&
+      event.owner.accountId !== context.accountId &&
+      (event.owner.tier !== 'UNVERIFIED' || event.owner.signupFlowId === null),
+    signupUnderWay: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' && event.owner !== null && event.owner.accountId !== context.accountId,
+    byEmail: ({ context }) => context.entry !== 'phone',
+    contactVerified: ({ event }) => event.type === 'IMPORTED' && event.contactVerified,
+    credentialPresented: ({ context, event }) =>
+      event.type === 'PASSWORD_SET' && (event.presented === 'token' || context.grant),
+    personPresent: ({ event }) => 'login' in event && event.login !== null,
+    riskPassed: ({ context }) => context.risk?.decision === 'ALLOW',
+    riskReview: ({ context }) => context.risk?.decision === 'REVIEW',
+    riskPending: ({ context }) => context.risk?.decision === 'PENDING',
+    riskForSignup: ({ event }) => event.type === 'RISK_EVALUATED' && event.stage === 'signup',
+    riskForKyc: ({ event }) => event.type === 'RISK_EVALUATED' && event.stage === 'kyc',
+    reviewApproved: ({ context, event }) =>
+      event.type === 'REVIEW_DECIDED' && event.approve && event.reviewer !== context.accountId,
+    reviewRejected: ({ context, event }) =>
+      event.type === 'REVIEW_DECIDED' && !event.approve && event.reviewer !== context.accountId,
+    profileComplete: ({ context }) => context.profileComplete,
+    profileMissing: ({ context }) => !context.profileComplete,
+    submissionsLeft: ({ context }) => (context.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
+    /** A verdict on the record under way, newer than any taken before: stale and repeated ones move nothing. */
+    verdictNewer: ({ context, event }) =>
+      'sequence' in event &&
+      context.kyc !== null &&
+      event.kycId === context.kyc.id &&
+      event.sequence > context.kyc.sequence,
+    mayRetry: ({ context, event }) =>
+      'retryable' in event && event.retryable && (context.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
+  },
+});
+
+type Args = { context: SignupContext; event: SignupEvent };
+const id = (c: SignupContext): string => c.accountId ?? '';
+
+const open = machine.assign(({ context, event: e }) =>
+  e.type === 'PHONE_SUBMITTED' || e.type === 'REGISTERED'
+    ? {
+        entry: e.type === 'REGISTERED' ? ('email' as const) : ('phone' as const),
+        contactId: e.contactId,
+        accountId: e.type === 'REGISTERED' ? e.accountId : null,
+        code: issued(context.code, e.terms, e.now),
+        dueAt: e.now + e.ttlMs,
+      }
+    : {},
+);
+const resend = machine.assign(({ context, event: e }) =>
+  e.type === 'CODE_REQUESTED'
+    ? { code: issued(context.code, e.terms, e.now), codeRetries: context.codeRetries + 1 }
+    : {},
+);
+const spend = machine.assign(({ context, event: e }) =>
+  e.type === 'CODE_CHECKED'
+    ? { code: spent(context.code, e.verdict, e.now), codeRetries: context.codeRetries + 1 }
+    : {},
+);
+const takeRisk = machine.assign(({ event: e }) => ('risk' in e ? { risk: e.risk } : {}));
+const settleKyc = machine.assign(({ context, event: e }) =>
+  'sequence' in e && context.kyc
+    ? { kyc: { ...context.kyc, sequence: e.sequence, reason: e.reason } }
+    : e.type === 'REVIEW_DECIDED' && context.kyc
+      ? { kyc: { ...context.kyc, reason: e.reason } }
+      : {},
+);
+
+const publish = (type: string, outcome: 'success' | 'failure' = 'success') =>
+  ({
+    type: 'publish',
+    params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }),
+  }) as const;
+const audit = (type: string, outcome: 'success' | 'failure' = 'success') =>
+  ({ type: 'audit', params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }) }) as const;
+
+const sendCode = {
+  type: 'sendCode',
+  params: ({ context: c }: Args) => ({
+    contactId: c.contactId,
+    purpose: c.entry === 'phone' ? ('signup' as const) : ('email' as const),
+    counter: c.code.counter,
+  }),
+} as const;
+const clearFailures = {
+  type: 'clearFailures',
+  params: ({ context: c }: Args) => ({ contactId: c.contactId }),
+} as const;
+const claimContact = {
+  type: 'claimContact',
+  params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
+} as const;
+const grantToken = {
+  type: 'grantToken',
+  params: ({ event: e }: Args) => ({ ttlMs: 'tokenTtlMs' in e ? e.tokenTtlMs : 0 }),
+} as const;
+const openLogin = {
+  type: 'openFlow',
+  params: ({ event: e }: Args) => {
+    const login = 'login' in e ? e.login : null;
+    return { machine: 'login', flowId: login?.flowId ?? '', event: login?.event ?? { type: '' } };
+  },
+} as const;
+const decideKyc = (status: 'VERIFIED' | 'REJECTED' | 'REVOKED') =>
+  ({
+    type: 'decideKyc',
+    params: ({ context: c, event: e }: Args) => ({
+      kycId: c.kyc?.id ?? '',
+      status,
+      reason: 'reason' in e ? e.reason : (c.risk?.reasons[0] ?? null),
+      retryable: 'retryable' in e && e.retryable && (c.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
+      by: 'by' in e ? e.by : e.type === 'REVIEW_DECIDED' ? e.reviewer : 'risk',
+    }),
+  }) as const;
+
+export const signupMachine = machine.createMachine({
+  id: 'signup',
+  context: NEW_SIGNUP,
+  initial: 'idle',
+  states: {
+    idle: {
+      meta: { label: 'nobody yet' },
+      on: {
+        PHONE_SUBMITTED: [
+          {
+            guard: 'startsOver',
+            target: 'UNVERIFIED.code_sent',
+            actions: [
+              { type: 'archiveContact', params: ({ event: e }) => ({ contactId: e.contactId }) },
+              open,
+              sendCode,
+              audit('code.sent'),
+            ],
+          },
+          {
+            guard: 'sendSuppressed',
+            target: 'UNVERIFIED.code_sent',
+            actions: [open, audit('code.suppressed', 'failure')],
+          },
+          { target: 'UNVERIFIED.code_sent', actions: [open, sendCode, audit('code.sent')] },
+        ],
+        REGISTERED: {
+          target: 'UNVERIFIED.code_sent',
+          actions: [
+            open,
+            {
+              type: 'createAccount',
+              params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: false }),
+            },
+            { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
+            sendCode,
+            publish('user.registered'),
+          ],
+        },
+        IMPORTED: {
+          guard: 'contactVerified',
+          target: 'UNVERIFIED.risk_gate',
+          actions: [
+            machine.assign(({ event: e }) =>
+              e.type === 'IMPORTED'
+                ? { entry: 'import' as const, contactId: e.contactId, accountId: e.accountId, risk: e.risk }
+                : {},
+            ),
+            {
+              type: 'createAccount',
+              params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: true }),
+            },
+            { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
+            audit('user.imported'),
+          ],
+        },
+      },
+    },
+
+    UNVERIFIED: {
+      meta: { tier: 'UNVERIFIED', label: 'UNVERIFIED' },
+      initial: 'code_sent',
+      on: {
+        EXPIRE: { target: 'expired', actions: audit('signup.expired') },
+        ABANDON: { target: 'abandoned', actions: audit('signup.abandoned') },
+      },
+      states: {
+        code_sent: {
+          meta: { tier: 'UNVERIFIED', label: 'code sent', budgetMs: 10 * MINUTE, milestone: 1 },
+          on: {
+            CODE_REQUESTED: [
+              {
+                guard: 'sendSuppressed',
+                target: 'code_sent',
+                actions: [resend, audit('code.suppressed', 'failure')],
+              },
+              { target: 'code_sent', actions: [resend, sendCode, audit('code.sent')] },
+            ],
+            CODE_CHECKED: [
+              {
+                guard: and(['codeAccepted', 'contactRegistered']),
+                target: '#signup.registered',
+                actions: [clearFailures, audit('signup.contact_registered')],
+              },
+              {
+                guard: and(['codeAccepted', 'signupUnderWay']),
+                target: '#signup.resumed',
+                actions: [
+                  clearFailures,
+                  {
+                    type: 'handOver',
+                    params: ({ event: e }) => ({
+                      toFlowId: e.owner?.signupFlowId ?? '',
+                      ttlMs: e.tokenTtlMs,
+                    }),
+                  },
+                  audit('signup.resumed'),
+                ],
+              },
+              {
+                guard: and(['codeAccepted', 'byEmail']),
+                target: 'risk_gate',
+                actions: [takeRisk, clearFailures, claimContact, grantToken, audit('email.verified')],
+              },
+              {
+                guard: 'codeAccepted',
+                target: 'preuser_created',
+                actions: [
+                  machine.assign(({ event: e }) =>
+                    e.type === 'CODE_CHECKED' ? { accountId: e.accountId, grant: e.grant } : {},
+                  ),
+                  clearFailures,
+                  {
+                    type: 'createAccount',
+                    params: ({ context: c }) => ({ accountId: id(c), contactId: c.contactId, claim: true }),
+                  },
+                  grantToken,
+                  audit('phone.verified'),
+                ],
+              },
+              { guard: 'lastCheck', target: 'locked', actions: [spend, audit('code.failed', 'failure')] },
+              { target: 'code_sent', actions: [spend, audit('code.failed', 'failure')] },
+            ],
+          },
+        },
+        locked: {
+          tags: ['locked'],
+          meta: { tier: 'UNVERIFIED', label: 'locked', budgetMs: 60 * MINUTE },
+          on: {
+            CODE_REQUESTED: [
+              {
+                guard: and(['lockOver', 'sendSuppressed']),
+                target: 'code_sent',
+                actions: [resend, audit('code.suppressed', 'failure')],
+              },
+              { guard: 'lockOver', target: 'code_sent', actions: [resend, sendCode, audit('code.sent')] },
+            ],
+            CODE_CHECKED: { target: 'locked', actions: audit('code.failed', 'failure') },
+          },
+        },
+        preuser_created: {
+          meta: { tier: 'UNVERIFIED', label: 'S1 PreUser created', budgetMs: DAY, milestone: 2 },
+          on: {
+            PASSWORD_SET: {
+              guard: 'credentialPresented',
+              target: 'credentials_set',
+              actions: [
+                machine.assign(({ event: e }) =>
+                  e.type === 'PASSWORD_SET' ? { pinSet: e.pinSet, grant: false } : {},
+                ),
+                { type: 'storeCredentials', params: ({ context: c }) => ({ accountId: id(c) }) },
+                grantToken,
+                audit('credentials.set'),
+              ],
+            },
+          },
+        },
+        credentials_set: {
+          meta: { tier: 'UNVERIFIED', label: 'S2 credentials set', budgetMs: DAY, milestone: 3 },
+          on: {
+            PROFILE_SUBMITTED: {
+              target: 'risk_gate',
+              actions: [
+                takeRisk,
+                machine.assign({ profileComplete: true }),
+                { type: 'storeProfile', params: ({ context: c }) => ({ accountId: id(c) }) },
+                audit('profile.completed'),
+              ],
+            },
+          },
+        },
+        risk_gate: {
+          meta: { tier: 'UNVERIFIED', label: 'S4 risk gate', milestone: 4 },
+          always: [
+            {
+              guard: and(['riskPassed', 'personPresent']),
+              target: '#signup.LIMITED',
+              actions: [publish('signup.limited'), openLogin],
+            },
+            { guard: 'riskPassed', target: '#signup.LIMITED', actions: publish('signup.limited') },
+            {
+              guard: 'riskPending',
+              target: 'risk_pending',
+              actions: { type: 'requestRisk', params: { stage: 'signup' } },
+            },
+            { guard: 'riskReview', target: 'risk_review', actions: audit('risk.review', 'failure') },
+            { target: '#signup.risk_blocked', actions: publish('risk.blocked', 'failure') },
+          ],
+        },
+        risk_pending: {
+          meta: { tier: 'UNVERIFIED', label: 'S4 waiting for the risk provider', budgetMs: 10 * MINUTE },
+          on: { RISK_EVALUATED: { guard: 'riskForSignup', target: 'risk_gate', actions: takeRisk } },
+        },
+        risk_review: {
+          meta: { tier: 'UNVERIFIED', label: 'S4 risk review', budgetMs: 2 * DAY },
+          on: {
+            REVIEW_DECIDED: [
+              {
+                guard: 'reviewApproved',
+                target: '#signup.LIMITED',
+                actions: [audit('risk.review_approved'), publish('signup.limited')],
+              },
+              {
+                guard: 'reviewRejected',
+                target: '#signup.risk_blocked',
+                actions: publish('risk.blocked', 'failure'),
+              },
+            ],
+          },
+        },
+      },
+    },
+
+    LIMITED: {
+      meta: { tier: 'LIMITED', label: 'LIMITED' },
+      initial: 'kyc_none',
+      entry: [
+        machine.assign({ dueAt: null }),
+        { type: 'setTier', params: ({ context: c }) => ({ accountId: id(c), tier: 'LIMITED' as const }) },
+      ],
+      states: {
+        kyc_none: {
+          meta: { tier: 'LIMITED', label: 'S5 limited account', milestone: 5 },
+          on: {
+            PROFILE_SUBMITTED: {
+              guard: 'profileMissing',
+              target: 'kyc_none',
+              actions: [
+                takeRisk,
+                machine.assign({ profileComplete: true }),
+                { type: 'storeProfile', params: ({ context: c }) => ({ accountId: id(c) }) },
+                audit('profile.completed'),
+              ],
+            },
+            KYC_SUBMITTED: { guard: 'profileComplete', target: 'kyc_submitted' },
+          },
+        },
+        kyc_submitted: {
+          meta: { tier: 'LIMITED', label: 'S6 KYC submitted', budgetMs: DAY, milestone: 6 },
+          entry: [
+            machine.assign(({ context: c, event: e }) =>
+              e.type === 'KYC_SUBMITTED'
+                ? {
+                    kyc: {
+                      id: e.kycId,
+                      sequence: 0,
+                      submissions: (c.kyc?.submissions ?? 0) + 1,
+                      reason: null,
+                    },
+                  }
+                : {},
+            ),
+            {
+              type: 'recordKyc',
+              params: ({ context: c }) => ({ accountId: id(c), kycId: c.kyc?.id ?? '' }),
+            },
+            {
+              type: 'requestKyc',
+              params: ({ context: c }) => ({ accountId: id(c), kycId: c.kyc?.id ?? '' }),
+            },
+            publish('kyc.submitted'),
+          ],
+          on: {
+            KYC_APPROVED: { guard: 'verdictNewer', target: 'kyc_verified', actions: [settleKyc, takeRisk] },
+            KYC_REJECTED: [
+              {
+                guard: and(['verdictNewer', 'mayRetry']),
+                target: 'kyc_rejected',
+                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
+              },
+              {
+                guard: 'verdictNewer',
+                target: 'kyc_refused',
+                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
+              },
+            ],
+            KYC_REVIEW_REQUIRED: {
+              guard: 'verdictNewer',
+              target: 'kyc_review',
+              actions: [settleKyc, audit('kyc.review')],
+            },
+          },
+        },
+        kyc_verified: {
+          meta: { tier: 'LIMITED', label: 'S7 KYC verified, risk once more', milestone: 7 },
+          always: [
+            {
+              guard: 'riskPassed',
+              target: '#signup.FULL',
+              actions: [decideKyc('VERIFIED'), publish('kyc.approved')],
+            },
+            {
+              guard: 'riskPending',
+              target: 'kyc_risk_pending',
+              actions: { type: 'requestRisk', params: { stage: 'kyc' } },
+            },
+            { guard: 'riskReview', target: 'kyc_review', actions: audit('risk.review', 'failure') },
+            { target: 'kyc_refused', actions: [decideKyc('REJECTED'), publish('kyc.rejected', 'failure')] },
+          ],
+        },
+        kyc_risk_pending: {
+          meta: { tier: 'LIMITED', label: 'S7 waiting for the risk provider', budgetMs: 10 * MINUTE },
+          on: { RISK_EVALUATED: { guard: 'riskForKyc', target: 'kyc_verified', actions: takeRisk } },
+        },
+        kyc_review: {
+          meta: { tier: 'LIMITED', label: 'S7 KYC review', budgetMs: 2 * DAY },
+          on: {
+            REVIEW_DECIDED: [
+              {
+                guard: 'reviewApproved',
+                target: '#signup.FULL',
+                actions: [settleKyc, decideKyc('VERIFIED'), publish('kyc.approved')],
+              },
+              {
+                guard: 'reviewRejected',
+                target: 'kyc_rejected',
+                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
+              },
+            ],
+          },
+        },
+        kyc_rejected: {
+          meta: { tier: 'LIMITED', label: 'KYC rejected, may be submitted again' },
+          on: { KYC_SUBMITTED: { guard: 'submissionsLeft', target: 'kyc_submitted' } },
+        },
+        kyc_refused: { type: 'final', tags: ['denied'], meta: { tier: 'LIMITED', label: 'KYC refused' } },
+      },
+    },
+
+    FULL: {
+      meta: { tier: 'FULL', label: 'S8 FULL', milestone: 8 },
+      entry: { type: 'setTier', params: ({ context: c }) => ({ accountId: id(c), tier: 'FULL' }) },
+      on: {
+        KYC_REVOKED: [
+          {
+            guard: and(['verdictNewer', 'mayRetry']),
+            target: 'LIMITED.kyc_rejected',
+            actions: [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')],
+          },
+          {
+            guard: 'verdictNewer',
+            target: 'LIMITED.kyc_refused',
+            actions: [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')],
+          },
+        ],
+      },
+    },
+
+    registered: { type: 'final', meta: { label: 'already registered: log in' } },
+    resumed: { type: 'final', meta: { label: 'continued in the sign-up under way' } },
+    risk_blocked: {
+      type: 'final',
+      tags: ['denied'],
+      meta: { tier: 'UNVERIFIED', label: 'S4 blocked by risk' },
+    },
+    expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
+    abandoned: { type: 'final', tags: ['denied'], meta: { label: 'abandoned' } },
+  },
+});

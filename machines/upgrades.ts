@@ -1,0 +1,37 @@
+/** One function per released snapshot version, each lifting a stored snapshot to the next. Never edit a released one. */
+
+export type StoredSnapshot = { value: unknown; context: Record<string, unknown>; status: string };
+export type Upgrade = (snapshot: StoredSnapshot) => StoredSnapshot;
+
+const record = (x: unknown): Record<string, unknown> => (x ?? {}) as Record<string, unknown>;
+
+/** Renames a leaf below one parent state; other values stay as they are. */
+const renameLeaf = (value: unknown, parent: string, from: string, to: string): unknown =>
+  record(value)[parent] === from ? { [parent]: to } : value;
+
+/**
+ * v1 called the first state `otp_sent`, kept one budget of checks for everybody, counted no retries, had no
+ * single-use grant and took KYC verdicts in any order.
+ */
+export const signupV1toV2: Upgrade = ({ value, context, status }) => {
+  const { otp, kyc, ...rest } = context;
+  const code = record(otp);
+  return {
+    status,
+    value: renameLeaf(value, 'UNVERIFIED', 'otp_sent', 'code_sent'),
+    context: {
+      ...rest,
+      code: {
+        counter: code.counter,
+        attemptsLeft: code.attemptsLeft,
+        // v1 budgets were shared: callers without a token get none of what is left.
+        openAttemptsLeft: 0,
+        expiresAt: code.expiresAt,
+        lockedUntil: null,
+      },
+      codeRetries: 0,
+      grant: false,
+      kyc: kyc === null ? null : { ...record(kyc), sequence: 0 },
+    },
+  };
+};

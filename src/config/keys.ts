@@ -1,0 +1,95 @@
+/** Key material and what tokens look like. Null keys are generated at start outside production, never guessed here. */
+import { createPrivateKey } from 'node:crypto';
+import { statSync } from 'node:fs';
+import type { Settings } from '../config.ts';
+import { keyBytes } from './parsers.ts';
+import { weakness } from './production.ts';
+import { ConfigError, readSecretFile } from './read.ts';
+
+export type SigningAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
+
+/** A key file that everybody on the machine may read is no secret. */
+function keyFile(variable: string, path: string): Buffer {
+  const raw = readSecretFile(variable, path);
+  if ((statSync(path).mode & 0o007) !== 0) {
+    throw new ConfigError(variable, 'names a file that other users may read; use mode 0600');
+  }
+  const parsed = keyBytes(32).safeParse(raw);
+  if (!parsed.success) {
+    throw new ConfigError(variable, 'names a file that does not hold 32 bytes as hexadecimal or base64');
+  }
+  if (weakness(parsed.data)) throw new ConfigError(variable, 'names a file whose key is not random');
+  return parsed.data;
+}
+
+function masterKey({ values: v }: Settings): Buffer | null {
+  if (v.MASTER_KEY !== null) return v.MASTER_KEY;
+  if (v.LOCAL_KMS_KEY_PATH !== null) return keyFile('LOCAL_KMS_KEY_PATH', v.LOCAL_KMS_KEY_PATH);
+  if (v.KMS_PROVIDER === 'local' && v.KMS_MASTER_KEY_ID?.startsWith('/')) {
+    return keyFile('KMS_MASTER_KEY_ID', v.KMS_MASTER_KEY_ID);
+  }
+  return null;
+}
+
+function algorithmOf(source: string, pem: string): SigningAlgorithm {
+  let key: ReturnType<typeof createPrivateKey>;
+  try {
+    key = createPrivateKey(pem);
+  } catch (cause) {
+    throw new ConfigError(source, 'must be a private key in PEM form', { cause });
+  }
+  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256';
+  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
+  if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
+  throw new ConfigError(source, 'must be RSA of at least 2048 bits, EC P-256 or Ed25519');
+}
+
+/** The key's type decides; a wish for another algorithm beside it is a mistake worth stopping for. */
+function signing({ values: v, source }: Settings): SigningAlgorithm {
+  const wished = v.JWT_ALGORITHM ?? (v.ALGORITHM === 'HS256' ? null : v.ALGORITHM);
+  if (v.JWT_PRIVATE_KEY === null) return wished ?? 'RS256';
+  const alg = algorithmOf(source('JWT_PRIVATE_KEY') ?? 'JWT_PRIVATE_KEY', v.JWT_PRIVATE_KEY);
+  if (wished !== null && wished !== alg) {
+    const variable = v.JWT_ALGORITHM === null ? 'ALGORITHM' : 'JWT_ALGORITHM';
+    throw new ConfigError(variable, 'does not match the type of JWT_PRIVATE_KEY');
+  }
+  return alg;
+}
+
+function kms({ values: v }: Settings) {
+  const needed = { local: [], aws: ['KMS_MASTER_KEY_ID', 'KMS_REGION'], vault: ['VAULT_URL', 'VAULT_TOKEN'] };
+  const missing = needed[v.KMS_PROVIDER].find((name) => v[name as keyof typeof v] === null);
+  if (missing) throw new ConfigError(missing, 'is required by the chosen KMS_PROVIDER');
+  return {
+    provider: v.KMS_PROVIDER,
+    keyId: v.KMS_MASTER_KEY_ID,
+    region: v.KMS_REGION,
+    vaultUrl: v.VAULT_URL,
+    vaultToken: v.VAULT_TOKEN,
+  };
+}
+
+export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number) {
+  const v = settings.values;
+  return {
+    /** 32 bytes. Null: generate and keep under `dataDir`. */
+    masterKey: masterKey(settings),
+    /** argon2 secret. Null: generate and keep under `dataDir`. */
+    passwordPepper: v.PASSWORD_PEPPER,
+    /** Key of the HMAC identity proof, used as UTF-8. Null: generate and keep under `dataDir`. */
+    secretKey: v.SECRET_KEY,
+    kms: kms(settings),
+    jwt: {
+      issuer: v.JWT_ISSUER ?? publicUrl,
+      audience: v.JWT_AUDIENCE,
+      accessTtlS,
+      alg: signing(settings),
+      /** Null: generate one and keep it encrypted in the database. */
+      privateKeyPem: v.JWT_PRIVATE_KEY,
+      /** Null: the RFC 7638 thumbprint. */
+      keyId: v.JWT_SIGNING_KEY_ID,
+      clientId: v.JWT_CLIENT_ID,
+    },
+  };
+}

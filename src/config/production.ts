@@ -1,0 +1,60 @@
+/** What `NODE_ENV=production` refuses to start with. Names the variable; the value stays unsaid. */
+import type { Config, Settings } from '../config.ts';
+import { ConfigError } from './read.ts';
+
+const SAMPLE =
+  /change.?me|your[-_ ]|super[-_ ]?secret|replace[-_ ]?me|placeholder|example|sample|insecure|default|password|qwerty|0123456789/i;
+const WEAK_DATABASE_PASSWORD =
+  /^(postgres|postgresql|pass|root|admin|user|test|secret|vestibule|12345\d*|letmein)$/i;
+
+/** Why a secret is not one, or null. `bytes` are judged by spread: no random key has so few distinct values. */
+export function weakness(value: string | Buffer): string | null {
+  if (typeof value === 'string') {
+    if (value.length < 32) return 'must be at least 32 characters of random text in production';
+    if (SAMPLE.test(value)) return 'must not be a sample value in production';
+  }
+  const distinct = new Set<string | number>(value).size;
+  const sequence =
+    typeof value !== 'string' && value.every((byte, i) => byte === ((value[0] ?? 0) + i) % 256);
+  if (distinct < 10 || sequence) return 'must be random in production';
+  return null;
+}
+
+export function refuseUnsafe(config: Config, { values: v, source }: Settings): void {
+  const refuse = (variable: keyof typeof v, reason: string): never => {
+    throw new ConfigError(source(variable) ?? variable, reason);
+  };
+  const strong = (variable: keyof typeof v, value: string | Buffer | null): void => {
+    const reason = value === null ? 'is required in production' : weakness(value);
+    if (reason) refuse(variable, reason);
+  };
+
+  if (config.demo) refuse('DEMO_MODE', 'must not be true in production');
+  if (config.database.url === null) refuse('DATABASE_URL', 'is required in production');
+  const password = decodeURIComponent(new URL(config.database.url ?? '').password);
+  if (WEAK_DATABASE_PASSWORD.test(password) || SAMPLE.test(password)) {
+    refuse(
+      v.DATABASE_URL === null ? 'DB_PASS' : 'DATABASE_URL',
+      'must not carry a sample password in production',
+    );
+  }
+  if (config.redis.url === null) refuse('REDIS_URL', 'is required in production');
+  strong('MASTER_KEY', config.masterKey);
+  strong('PASSWORD_PEPPER', config.passwordPepper);
+  strong('SECRET_KEY', config.secretKey);
+  if (config.sms.adapter === 'local') refuse('SMS_ADAPTER', 'must name a real provider in production');
+  if (config.kyc.adapter === 'local') refuse('KYC_ADAPTER', 'must name a real provider in production');
+  for (const secret of config.kyc.webhookSecrets) strong('KYC_WEBHOOK_SECRET', secret);
+  if (v.ADMIN_TOKEN !== null) strong('ADMIN_TOKEN', v.ADMIN_TOKEN);
+  if (v.METRICS_TOKEN !== null) strong('METRICS_TOKEN', v.METRICS_TOKEN);
+  if (v.PUBLIC_URL === null) refuse('PUBLIC_URL', 'is required in production');
+  const { protocol, hostname } = new URL(config.publicUrl);
+  if (protocol !== 'https:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
+    refuse('PUBLIC_URL', 'must be https in production');
+  }
+  if (v.SESSION_COOKIE_SECURE === false) refuse('SESSION_COOKIE_SECURE', 'must be true in production');
+  if (config.hash.memoryKib < 19456) refuse('HASH_MEMORY_KIB', 'must be at least 19456 in production');
+  if (config.hash.iterations < 2) refuse('HASH_ITERATIONS', 'must be at least 2 in production');
+  if (config.clockOffsetMs !== 0) refuse('CLOCK_OFFSET_SECONDS', 'must be 0 in production');
+  if (config.webhooks.allowPrivate) refuse('WEBHOOK_ALLOW_PRIVATE', 'must be false in production');
+}

@@ -1,0 +1,283 @@
+/** Every environment variable this service reads, once. The README table and `.env.example` are made from here. */
+import { LIMIT_VARIABLES } from './limits.ts';
+import * as p from './parsers.ts';
+import { optional, setting } from './read.ts';
+
+const port = p.integer(1, 65535);
+const secret = { secret: true } as const;
+
+const SERVICE = {
+  NODE_ENV: setting(
+    p.oneOf('development', 'test', 'staging', 'production'),
+    'development',
+    'Staging follows the rules of production',
+    { aliases: ['ENVIRONMENT'] },
+  ),
+  DEMO_MODE: optional(p.flag, 'Fixed code 000000, nothing is sent, short limits; refused in production', {
+    otherwise: 'true until production or a real SMS, mail or KYC adapter is configured',
+  }),
+  HOST: setting(p.text, '127.0.0.1', 'Address to listen on; the container image sets 0.0.0.0'),
+  PORT: setting(port, '8000', 'Port to listen on'),
+  PUBLIC_URL: optional(p.httpUrl, 'How the outside reaches this service; https in production', {
+    otherwise: 'http://localhost:PORT',
+  }),
+  FRONTEND_URL: optional(p.httpUrl, 'Where links in messages lead', { otherwise: 'PUBLIC_URL' }),
+  TRUST_PROXY: setting(
+    p.list(p.network),
+    '',
+    'Proxies whose forwarding headers are believed: addresses, CIDRs',
+  ),
+  DATA_DIR: setting(
+    p.text,
+    '.data',
+    'Embedded database and generated secrets; unused when all are configured',
+  ),
+  APP_NAME: setting(p.text, 'Vestibule', 'Name shown to people, in messages and authenticator apps', {
+    aliases: ['PROJECT_NAME'],
+  }),
+  VERSION: optional(p.text, 'Version reported by `/`', { otherwise: 'the package version' }),
+  CLOCK_OFFSET_SECONDS: setting(p.integer(-1e9, 1e9), '0', 'Shifts the clock, for tests and demos'),
+};
+
+const STORES = {
+  DATABASE_URL: optional(p.text, 'Postgres; wins over the parts below', {
+    ...secret,
+    otherwise: 'the parts below, else an embedded Postgres in DATA_DIR',
+  }),
+  DB_HOST: optional(p.text, 'Postgres host', { aliases: ['POSTGRES_SERVER', 'POSTGRES_HOST'] }),
+  DB_PORT: setting(p.text, '5432', 'Postgres port', { aliases: ['POSTGRES_PORT'] }),
+  DB_USER: optional(p.text, 'Postgres user', { aliases: ['POSTGRES_USER'] }),
+  DB_PASS: optional(p.text, 'Postgres password', {
+    ...secret,
+    aliases: ['DB_PASSWORD', 'POSTGRES_PASSWORD'],
+  }),
+  DB_NAME: optional(p.text, 'Postgres database', { aliases: ['POSTGRES_DB'] }),
+  DATABASE_POOL_SIZE: setting(p.integer(1, 500), '10', 'Connections for transactions'),
+  DATABASE_MAX_OVERFLOW: setting(p.integer(0, 500), '0', 'Added to DATABASE_POOL_SIZE'),
+  DATABASE_POOL_TIMEOUT: setting(p.integer(1, 300), '30', 'Seconds to wait for a connection'),
+  REDIS_URL: optional(p.text, 'Redis or Valkey; wins over the parts below', {
+    ...secret,
+    otherwise: 'the parts below, else counters inside the one process',
+  }),
+  REDIS_HOST: optional(p.text, 'Redis host'),
+  REDIS_PORT: setting(p.text, '6379', 'Redis port'),
+  REDIS_DB: setting(p.text, '0', 'Redis database number'),
+  REDIS_PASSWORD: optional(p.text, 'Redis password', secret),
+  REDIS_POOL_SIZE: optional(p.integer(1, 1000), 'Accepted without effect: one pipelined connection is used'),
+};
+
+const KEYS = {
+  MASTER_KEY: optional(p.keyBytes(32), '32 bytes, hexadecimal or base64: everything at rest depends on it', {
+    ...secret,
+    otherwise: 'generated into DATA_DIR outside production',
+  }),
+  PASSWORD_PEPPER: optional(p.keyBytes(), '32 or more bytes, hexadecimal or base64: the argon2 secret', {
+    ...secret,
+    otherwise: 'generated into DATA_DIR outside production',
+  }),
+  SECRET_KEY: optional(p.text, 'Signs the HMAC identity proof; never used for tokens', {
+    ...secret,
+    otherwise: 'generated into DATA_DIR outside production',
+  }),
+  ADMIN_TOKEN: optional(p.text, 'One-time token that makes the first administrator', secret),
+  KMS_PROVIDER: setting(
+    p.oneOf('local', 'aws', 'vault'),
+    'local',
+    'What wraps the keys of stored credentials',
+  ),
+  KMS_MASTER_KEY_ID: optional(p.text, 'Key id for aws and vault; with local a path, as LOCAL_KMS_KEY_PATH'),
+  LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins'),
+  KMS_REGION: optional(p.text, 'Region of the aws provider'),
+  VAULT_URL: optional(p.httpUrl, 'Address of the vault provider'),
+  VAULT_TOKEN: optional(p.text, 'Token for the vault provider', secret),
+  JWT_PRIVATE_KEY: optional(p.pem, 'PEM key that signs tokens; its type decides the algorithm', {
+    ...secret,
+    otherwise: 'generated and kept encrypted in the database',
+  }),
+  JWT_ALGORITHM: optional(p.oneOf('RS256', 'ES256', 'EdDSA'), 'Algorithm of generated keys', {
+    otherwise: 'RS256',
+  }),
+  ALGORITHM: optional(p.oneOf('HS256', 'RS256', 'ES256', 'EdDSA'), 'As JWT_ALGORITHM; HS256 has no effect'),
+  JWT_SIGNING_KEY_ID: optional(p.text, '`kid` of JWT_PRIVATE_KEY', { otherwise: 'its RFC 7638 thumbprint' }),
+  JWT_ISSUER: optional(p.text, '`iss` of tokens', { otherwise: 'PUBLIC_URL' }),
+  JWT_AUDIENCE: setting(p.text, 'vestibule', '`aud` of FULL tokens; LIMITED ones carry `<audience>:limited`'),
+  JWT_CLIENT_ID: setting(p.text, 'vestibule', '`client_id` of first-party tokens'),
+  JWT_ACCESS_TOKEN_TTL_MINUTES: optional(p.integer(1, 15), 'Life of access tokens', {
+    otherwise: 'ACCESS_TOKEN_EXPIRE_MINUTES, at most 15',
+  }),
+  ACCESS_TOKEN_EXPIRE_MINUTES: optional(p.integer(1, 1440), 'Life of the `/balance_hub` cookie session', {
+    otherwise: '30',
+  }),
+};
+
+const SESSIONS = {
+  SESSION_ABSOLUTE_DAYS: setting(p.integer(1, 365), '90', 'Days after which a persistent session ends', {
+    aliases: ['JWT_REFRESH_TOKEN_TTL_DAYS', 'REDIS_SESSION_TTL_DAYS'],
+  }),
+  SESSION_IDLE_DAYS: setting(p.integer(1, 365), '14', 'Days without use after which a session ends', {
+    aliases: ['REDIS_SESSION_INACTIVITY_DAYS'],
+  }),
+  SESSION_MAX_PER_USER: setting(p.integer(1, 1000), '10', 'Sessions of one user; the oldest gives way'),
+  REFRESH_GRACE_SECONDS: setting(
+    p.integer(0, 10),
+    '10',
+    'How long a rotated token still returns its successor',
+  ),
+  SESSION_COOKIE_NAME: setting(p.text, 'refresh_token', 'Name of the refresh cookie, prefix included or not'),
+  SESSION_COOKIE_SECURE: optional(p.flag, 'Secure cookies; false also drops the name prefix', {
+    otherwise: 'true when PUBLIC_URL is https',
+  }),
+  SESSION_COOKIE_HTTPONLY: setting(p.flag, 'true', 'Only true is accepted'),
+  SESSION_COOKIE_SAMESITE: setting(
+    p.oneOf('strict', 'lax', 'none'),
+    'strict',
+    'SameSite of the refresh cookie',
+  ),
+  CORS_ALLOWED_ORIGINS: setting(p.list(p.origin), '', 'Exact origins, comma-separated', {
+    aliases: ['ALLOWED_ORIGINS'],
+  }),
+  CORS_ALLOW_CREDENTIALS: setting(p.flag, 'true', 'Whether those origins may send cookies'),
+};
+
+const PROOFS = {
+  FLOW_TOKEN_TTL_SECONDS: setting(p.integer(60, 3600), '900', 'Life of a flow token'),
+  SIGNUP_TTL_DAYS: setting(p.integer(1, 365), '30', 'Life of an unfinished sign-up'),
+  CHALLENGE_TTL_SECONDS: setting(p.integer(60, 3600), '600', 'Life of a second-factor or OAuth challenge'),
+  CODE_TTL_SECONDS: setting(p.integer(30, 600), '300', 'Life of a one-time code; never above 600', {
+    aliases: ['OTP_EXPIRE_SECONDS'],
+  }),
+  CODE_ATTEMPTS: setting(p.integer(1, 5), '5', 'Tries per code', { aliases: ['OTP_ATTEMPTS_LIMIT'] }),
+  SECOND_FACTOR_ATTEMPTS: setting(p.integer(1, 5), '3', 'Tries per second-factor challenge'),
+  EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES: optional(
+    p.integer(5, 60),
+    'Life of e-mail codes (capped at 10 minutes) and of reset tokens',
+    { otherwise: 'CODE_TTL_SECONDS' },
+  ),
+  PASSWORD_RESET_TOKEN_TTL_MINUTES: optional(p.integer(5, 60), 'Life of reset tokens', {
+    otherwise: 'EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES, else 30',
+  }),
+  MFA_TOTP_WINDOW_SECONDS: setting(p.integer(30, 60), '30', 'TOTP time step'),
+  PASSWORD_POLICY: setting(
+    p.oneOf('standard', 'nist'),
+    'standard',
+    '12+ with four classes, or 15+ with none',
+  ),
+  PASSWORD_MIN_LENGTH: optional(p.integer(8, 64), 'Shortest password', { otherwise: '12, or 15 with nist' }),
+  PASSWORD_BCRYPT_COST: optional(p.integer(4, 31), 'Accepted without effect: bcrypt is verified, never made'),
+  HASH_MEMORY_KIB: setting(p.integer(8, 4194304), '19456', 'argon2id memory; at least 19456 in production'),
+  HASH_ITERATIONS: setting(p.integer(1, 100), '2', 'argon2id passes; at least 2 in production'),
+  HASH_PARALLELISM: setting(p.integer(1, 64), '1', 'argon2id lanes'),
+  HASH_THREADS: optional(p.integer(1, 64), 'Hashes at a time', { otherwise: 'the number of cores' }),
+  HASH_QUEUE: setting(p.integer(1, 10000), '64', 'Hashes that may wait; beyond it 503'),
+  DEFAULT_COUNTRY: setting(p.country, 'IN', 'Country of phone numbers written without one'),
+  PHONE_COUNTRIES: optional(p.list(p.country), 'Countries codes may be sent to', { otherwise: 'all' }),
+};
+
+const ADAPTERS = {
+  SMS_ADAPTER: setting(p.oneOf('local', 'twilio'), 'local', 'How SMS leave; local is refused in production'),
+  TWILIO_ACCOUNT_SID: optional(p.text, 'Twilio account'),
+  TWILIO_AUTH_TOKEN: optional(p.text, 'Twilio token', secret),
+  TWILIO_FROM: optional(p.text, 'Sender number or messaging service id'),
+  TWILIO_BASE_URL: setting(p.httpUrl, 'https://api.twilio.com', 'Twilio API'),
+  MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'How mail leaves', {
+    otherwise: 'sendgrid or smtp when configured, else local',
+  }),
+  EMAILS_FROM_EMAIL: setting(p.emailAddress, 'no-reply@localhost', 'Sender of mail', {
+    aliases: ['MAIL_FROM', 'SMTP_FROM'],
+  }),
+  EMAILS_FROM_NAME: optional(p.text, 'Sender name of mail', {
+    aliases: ['MAIL_FROM_NAME'],
+    otherwise: 'APP_NAME',
+  }),
+  SMTP_HOST: optional(p.text, 'SMTP server'),
+  SMTP_PORT: setting(port, '587', 'SMTP port; 465 speaks TLS from the start'),
+  SMTP_USERNAME: optional(p.text, 'SMTP user', { aliases: ['SMTP_USER'] }),
+  SMTP_PASSWORD: optional(p.text, 'SMTP password', secret),
+  SMTP_TLS: setting(p.flag, 'true', 'Refuse to send without TLS'),
+  SENDGRID_API_KEY: optional(p.text, 'SendGrid key', secret),
+  SENDGRID_BASE_URL: setting(p.httpUrl, 'https://api.sendgrid.com', 'SendGrid API'),
+  KYC_ADAPTER: setting(p.oneOf('local', 'http'), 'local', 'Who decides KYC; local is refused in production'),
+  KYC_URL: optional(p.httpUrl, 'KYC provider'),
+  KYC_SECRET: optional(p.text, 'Authenticates us to the KYC provider', secret),
+  KYC_WEBHOOK_SECRET: optional(
+    p.list(p.text),
+    'Verifies KYC webhooks; two, comma-separated, while rotating',
+    {
+      ...secret,
+      aliases: ['KYC_WEBHOOK_SECRETS'],
+      otherwise: 'generated into DATA_DIR outside production',
+    },
+  ),
+  RISK_ADAPTER: setting(p.oneOf('local', 'http'), 'local', 'Who scores risk beside the built-in rules'),
+  RISK_URL: optional(p.httpUrl, 'Risk provider'),
+  RISK_SECRET: optional(p.text, 'Authenticates us to the risk provider', secret),
+  RISK_BLOCKED_PREFIXES: setting(p.list(p.phonePrefix), '', 'Phone prefixes refused at sign-up'),
+  RISK_BLOCKED_COUNTRIES: setting(p.list(p.country), '', 'Countries refused at sign-up'),
+  RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
+  GOOGLE_OAUTH_CLIENT_ID: optional(p.text, 'Google client'),
+  GOOGLE_OAUTH_CLIENT_SECRET: optional(p.text, 'Google client secret', secret),
+  GOOGLE_OAUTH_REDIRECT_URI: optional(p.httpUrl, 'Where Google sends people back', {
+    otherwise: 'PUBLIC_URL/v1/auth/oauth/google/callback',
+  }),
+  GOOGLE_OAUTH_ISSUER: setting(p.httpUrl, 'https://accounts.google.com', 'OpenID issuer'),
+  OAUTH_REDIRECT_URIS: optional(p.list(p.httpUrl), 'Places a client may ask to be sent to', {
+    otherwise: 'FRONTEND_URL',
+  }),
+  BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks trading accounts', {
+    otherwise: 'kite in production, else local',
+  }),
+  KITE_API_BASE_URL: setting(p.httpUrl, 'https://api.kite.trade', 'Kite Connect API'),
+  KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite'),
+  KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Tries after a failed call of Kite'),
+  TICKER_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
+  ALERT_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
+  BACKEND_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
+  WEBHOOK_ALLOW_PRIVATE: setting(p.flag, 'false', 'Webhooks to private addresses; refused in production'),
+};
+
+const OPERATION = {
+  FEATURE_GOOGLE_OAUTH: optional(p.flag, 'Google sign-in; off answers 404', {
+    otherwise: 'true when configured, and outside production',
+  }),
+  FEATURE_MFA_TOTP: setting(p.flag, 'true', 'TOTP second factor; off answers 404'),
+  FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
+  CONSOLE_ENABLED: optional(p.flag, 'The developer console', { otherwise: 'true outside production' }),
+  DOCS_ENABLED: optional(p.flag, 'Swagger UI and ReDoc', { otherwise: 'true outside production' }),
+  LOG_LEVEL: optional(
+    p.oneOf('fatal', 'critical', 'error', 'warn', 'warning', 'info', 'debug', 'trace', 'silent'),
+    'Least severe lines logged',
+    { otherwise: 'info, or debug with DEBUG=true' },
+  ),
+  LOG_FORMAT: setting(p.oneOf('json', 'text'), 'json', 'One JSON object per line, or text for people'),
+  DEBUG: setting(p.lenientFlag, 'false', 'Lowers the log level to debug; nothing else'),
+  METRICS_ENABLED: setting(p.flag, 'true', 'Prometheus metrics'),
+  METRICS_PORT: optional(port, 'Separate port for metrics', {
+    aliases: ['PROMETHEUS_PORT'],
+    otherwise: '/metrics on PORT',
+  }),
+  METRICS_TOKEN: optional(p.text, 'Bearer token that /metrics on PORT demands', secret),
+  SENTRY_DSN: optional(p.urlOf('https', 'http'), 'Where unexpected errors are reported', secret),
+};
+
+/** In the order of the README. */
+export const GROUPS = {
+  Service: SERVICE,
+  'Database and Redis': STORES,
+  'Keys and tokens': KEYS,
+  'Sessions and browsers': SESSIONS,
+  'Codes, passwords and flows': PROOFS,
+  Limits: LIMIT_VARIABLES,
+  'Outside systems': ADAPTERS,
+  Operation: OPERATION,
+};
+
+export const VARIABLES = {
+  ...SERVICE,
+  ...STORES,
+  ...KEYS,
+  ...SESSIONS,
+  ...PROOFS,
+  ...LIMIT_VARIABLES,
+  ...ADAPTERS,
+  ...OPERATION,
+};

@@ -1,0 +1,143 @@
+/**
+ * Which buckets each call draws from, one atomic decision per call. Buckets are per identifier and per network,
+ * never per pair of them; identifiers and addresses reach the store as keyed hashes only.
+ */
+import type { Clock } from '../clock.ts';
+import { createModes, type Decision } from './decide.ts';
+import { siteOf } from './network.ts';
+import type { LimitNumbers, Window } from './numbers.ts';
+import { createReports, type LimitLog, type Reports } from './reports.ts';
+import type { LimitRule, LimitStore } from './store.ts';
+
+export type { Decision } from './decide.ts';
+export { defaultLimits, demoLimits, type LimitNumbers, type Window } from './numbers.ts';
+
+export type CodeSend = {
+  purpose: string;
+  /** Canonical phone or e-mail address, so that all spellings share a bucket. */
+  identifier: string;
+  /** As `networkOf` gives it, here and below. */
+  network: string;
+  /** First eight digits of the phone number. With `range` or `country` the SMS caps apply; e-mail gives neither. */
+  range?: string;
+  country?: string;
+  networkClass?: 'send-code';
+};
+
+/** Every decision throws Problem `rate_limited`; all but `refresh` and `user` may throw `dependency_unavailable`. */
+export type Limits = {
+  codeSend(call: CodeSend): Promise<Decision>;
+  codeCheck(call: { network: string }): Promise<Decision>;
+  passwordLogin(call: { network: string }): Promise<Decision>;
+  register(call: { identifier: string; network: string }): Promise<Decision>;
+  /** Reset requests and resent verifications. */
+  recoveryRequest(call: { identifier: string; network: string }): Promise<Decision>;
+  passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
+  refresh(call: { sessionId: string }): Promise<Decision>;
+  secondFactor(call: { network: string }): Promise<Decision>;
+  /** Never refuses: beyond the budget it answers `suppressed`. */
+  mail(call: { recipient: string }): Promise<Decision>;
+  user(call: { accountId: string }): Promise<Decision>;
+  /** Decisions taken without the shared counters since start, by control. */
+  degraded(): Record<string, number>;
+  /** For the network-wide limit, which the HTTP plugin counts. */
+  reports: Reports;
+};
+
+export function createLimits(options: {
+  store: LimitStore;
+  numbers: LimitNumbers;
+  /** Keyed hash (HMAC) of an identifier or address. */
+  hashKey: (text: string) => string;
+  clock: Clock;
+  log: LimitLog;
+}): Limits {
+  const { store, numbers, hashKey, clock, log } = options;
+  const reports = createReports({ clock, log });
+  const modes = createModes({ store, clock, retryStepMs: numbers.retryStepMs, reports });
+
+  const refuse = (name: string, subject: string, window: Window): LimitRule => ({
+    name,
+    key: hashKey(`${name}:${subject}`),
+    ...window,
+    onExceed: 'refuse',
+  });
+  const suppress = (name: string, subject: string, window: Window): LimitRule => ({
+    ...refuse(name, subject, window),
+    onExceed: 'suppress',
+  });
+  const fromNetwork = (name: string, network: string, window: Window): LimitRule[] => {
+    const site = siteOf(network);
+    const rule = refuse(`${name}-network`, network, window);
+    if (site === null) return [rule];
+    return [rule, refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor })];
+  };
+  const smsCaps = ({ range, country }: CodeSend): LimitRule[] => {
+    if (range === undefined && country === undefined) return [];
+    return [
+      ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
+      ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry)]),
+      suppress('sms-global', 'all', numbers.smsGlobal),
+      suppress('sms-daily', 'all', numbers.smsDaily),
+    ];
+  };
+  const pair = (name: string, call: { identifier: string; network: string }, own: Window, shown: Window) => ({
+    name,
+    shown,
+    rules: [refuse(`${name}-identifier`, call.identifier, own), ...fromNetwork(name, call.network, shown)],
+  });
+  const networkOnly = (name: string, network: string, shown: Window) => ({
+    name,
+    shown,
+    rules: fromNetwork(name, network, shown),
+  });
+
+  return {
+    codeSend(call) {
+      const facade = call.networkClass === 'send-code';
+      const shown = facade ? numbers.sendCodeNetwork : numbers.codeSendNetwork;
+      const subject = `${call.purpose}:${call.identifier}`;
+      const rules = [
+        refuse('code-send-cooldown', subject, { limit: 1, windowMs: numbers.codeSendCooldownMs }),
+        refuse('code-send-burst', subject, numbers.codeSendBurst),
+        refuse('code-send-daily', subject, numbers.codeSendDaily),
+        ...fromNetwork(facade ? 'send-code' : 'code-send', call.network, shown),
+        ...smsCaps(call),
+      ];
+      return modes.closed({ name: 'code-send', shown, rules });
+    },
+    codeCheck: ({ network }) => modes.closed(networkOnly('code-check', network, numbers.codeCheckNetwork)),
+    passwordLogin: ({ network }) =>
+      modes.bounded(networkOnly('password-login', network, numbers.passwordLoginNetwork)),
+    register: (call) =>
+      modes.closed(pair('register', call, numbers.registerIdentifier, numbers.registerNetwork)),
+    recoveryRequest: (call) =>
+      modes.closed(pair('recovery', call, numbers.recoveryIdentifier, numbers.recoveryNetwork)),
+    passwordReset: (call) =>
+      modes.closed(
+        pair('password-reset', call, numbers.passwordResetIdentifier, numbers.passwordResetNetwork),
+      ),
+    refresh: ({ sessionId }) =>
+      modes.open({
+        name: 'refresh',
+        shown: numbers.refreshSession,
+        rules: [refuse('refresh-session', sessionId, numbers.refreshSession)],
+      }),
+    secondFactor: ({ network }) =>
+      modes.closed(networkOnly('second-factor', network, numbers.secondFactorNetwork)),
+    mail: ({ recipient }) =>
+      modes.closed({
+        name: 'mail',
+        shown: numbers.mailRecipient,
+        rules: [suppress('mail-recipient', recipient, numbers.mailRecipient)],
+      }),
+    user: ({ accountId }) =>
+      modes.open({
+        name: 'user',
+        shown: numbers.user,
+        rules: [refuse('user', accountId, numbers.user)],
+      }),
+    degraded: reports.counts,
+    reports,
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * Phone text → E.164. One spelling per number, or a refusal: two spellings of one number would be two accounts and
+ * two sets of limits. Never guesses an extension, a letter or a foreign digit.
+ */
+import {
+  type CountryCode,
+  getCountryCallingCode,
+  type NumberType,
+  parsePhoneNumberFromString,
+} from 'libphonenumber-js/max';
+import { z } from 'zod';
+import { Problem } from '../problems.ts';
+
+/** `country` is ISO 3166-1 alpha-2, null for numbers of no country; `range` the first eight digits, for range limits. */
+export type Phone = { e164: string; country: string | null; range: string };
+
+export type PhoneOptions = {
+  /** Country that bare ten digits belong to. */
+  defaultCountry: CountryCode;
+  /** Accept the numbers reserved for fiction and tests; nothing can be delivered to them. */
+  demo: boolean;
+};
+
+/** For request schemas. Only bounds the length: what it means is decided by {@link parsePhone}. */
+export const phoneInput = z
+  .string()
+  .min(1)
+  .max(32)
+  .meta({ description: 'E.164, or ten digits of the default country', examples: ['+15555555555'] });
+
+/** Numbers that cost the caller, or that reach no single person. */
+const REFUSED = new Set<NumberType>([
+  'PREMIUM_RATE',
+  'SHARED_COST',
+  'TOLL_FREE',
+  'PAGER',
+  'UAN',
+  'VOICEMAIL',
+  'PERSONAL_NUMBER',
+]);
+
+/** +1 555 555 xxxx and +1 nnn 555 01xx, in E.164. */
+export const isReservedPhone = (e164: string): boolean =>
+  /^\+1(555555\d{4}|[2-9]\d{2}55501\d{2})$/.test(e164);
+
+/** Throws validation_failed at /body/phone. Linear in the input, which is refused unread beyond 32 characters. */
+export function parsePhone(input: string, { defaultCountry, demo }: PhoneOptions): Phone {
+  if (input.length > 32) throw refused('too_big', 'is too long');
+  const compact = input.replace(/[ .()-]/g, '');
+  const bare = /^(?!00)[0-9]{10}$/.test(compact);
+  if (!bare && !/^\+[1-9][0-9]{6,14}$/.test(compact)) {
+    throw refused('invalid_format', 'must be + and 7 to 15 digits, or ten digits');
+  }
+  const number = parsePhoneNumberFromString(compact, { defaultCountry, extract: false });
+  // Metadata may rewrite what it takes for a prefix: only the trunk zero of a bare number may go.
+  const code = `+${getCountryCallingCode(defaultCountry)}`;
+  const spellings = bare ? [code + compact, code + compact.replace(/^0/, '')] : [compact];
+  const e164 = spellings.find((spelling) => spelling === number?.number);
+  if (!number || !e164) throw refused('not_assigned', 'is not an assigned number');
+  if (demo && isReservedPhone(e164)) return { e164, country: 'US', range: rangeOf(e164) };
+  if (isReservedPhone(e164) || !number.isValid()) throw refused('not_assigned', 'is not an assigned number');
+  const type = number.getType();
+  if (type && REFUSED.has(type)) throw refused('not_personal', 'is not the number of a person');
+  return { e164, country: number.country ?? null, range: rangeOf(e164) };
+}
+
+/** For logs, events and pages: +1*****5555. The country code and four digits stay; the stars do not tell the length. */
+export function maskPhone(e164: string): string {
+  const code = isReservedPhone(e164) ? '1' : (parsePhoneNumberFromString(e164)?.countryCallingCode ?? '');
+  return `+${code}*****${e164.slice(-4)}`;
+}
+
+const rangeOf = (e164: string): string => e164.slice(1, 9);
+
+const refused = (code: string, message: string) =>
+  new Problem('validation_failed', { errors: [{ pointer: '/body/phone', code, message }] });

@@ -59,8 +59,6 @@ export const credentials = pgTable('credentials', {
   passwordVersion: integer().notNull().default(1),
   passwordChangedAt: at(),
   pinHash: text(),
-  /** Wrong PINs in a row over all sessions; at the limit the PIN is disabled until it is set anew. */
-  pinFailures: integer().notNull().default(0),
 });
 
 export const profiles = pgTable('profiles', {
@@ -93,6 +91,8 @@ export const flows = pgTable(
     accountId: uuid().references(() => accounts.id),
     contactId: uuid().references(() => contacts.id),
     tokenHash: text(),
+    /** What the current token was derived with, so that a lost answer can be repeated. */
+    tokenGeneration: bigint({ mode: 'number' }),
     tokenExpiresAt: at(),
     createdAt: at().notNull(),
     updatedAt: at().notNull(),
@@ -207,7 +207,9 @@ export const kycRecords = pgTable(
   },
   (t) => [
     index().on(t.accountId, t.submittedAt),
-    uniqueIndex('kyc_records_verified_number').on(t.documentType, t.numberHash).where(sql`${t.status} = 'VERIFIED'`),
+    uniqueIndex('kyc_records_verified_number')
+      .on(t.documentType, t.numberHash)
+      .where(sql`${t.status} = 'VERIFIED'`),
     uniqueIndex('kyc_records_one_verified').on(t.accountId).where(sql`${t.status} = 'VERIFIED'`),
   ],
 );

@@ -58,7 +58,7 @@ const machine = setup({
   },
 });
 
-type Args = { context: ChallengeContext };
+type Args = { context: ChallengeContext; event: ChallengeEvent };
 const ask = machine.assign(({ context, event: e }) =>
   e.type === 'CODE_REQUESTED'
     ? {
@@ -82,10 +82,16 @@ const record = (type: string, outcome: 'success' | 'failure') =>
 const sent = record('code.sent', 'success');
 const suppressed = record('code.suppressed', 'failure');
 const failed = record('code.failed', 'failure');
-const clear = {
-  type: 'clearFailures',
-  params: ({ context: c }: Args) => ({ contactId: c.contactId }),
-} as const;
+const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
+  ({
+    type,
+    params: ({ context: c, event: e }: Args) => ({
+      contactId: c.contactId,
+      holder: e.type === 'CODE_CHECKED' && e.verdict.holder,
+    }),
+  }) as const;
+const clear = attempt('clearFailures');
+const count = attempt('countFailure');
 
 export const challengeMachine = machine.createMachine({
   id: 'challenge',
@@ -135,8 +141,8 @@ export const challengeMachine = machine.createMachine({
               },
             ],
           },
-          { guard: 'lastCheck', target: 'locked', actions: [spend, failed] },
-          { target: 'code_sent', actions: [spend, failed] },
+          { guard: 'lastCheck', target: 'locked', actions: [spend, count, failed] },
+          { target: 'code_sent', actions: [spend, count, failed] },
         ],
         EXPIRE: 'expired',
       },
@@ -149,7 +155,7 @@ export const challengeMachine = machine.createMachine({
           { guard: and(['lockOver', 'sendSuppressed']), target: 'code_sent', actions: [ask, suppressed] },
           { guard: 'lockOver', target: 'code_sent', actions: [ask, send, sent] },
         ],
-        CODE_CHECKED: { target: 'locked', actions: failed },
+        CODE_CHECKED: { target: 'locked', actions: [count, failed] },
         EXPIRE: 'expired',
       },
     },

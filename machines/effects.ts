@@ -54,8 +54,10 @@ export type Effects = {
   };
   /** A wrong (or, with `reset`, a right) step-up PIN. */
   countPin: { accountId: string; reset: boolean };
-  /** The identifier's durable failure counters start anew. */
-  clearFailures: { contactId: string };
+  /** A wrong code, counted durably per identifier over all flows and resends. */
+  countFailure: { contactId: string; holder: boolean };
+  /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
+  clearFailures: { contactId: string; holder: boolean };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
@@ -88,6 +90,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   decideKyc: effect(),
   openSession: effect(),
   countPin: effect(),
+  countFailure: effect(),
   clearFailures: effect(),
   archiveContact: effect(),
   publish: effect(),

@@ -102,10 +102,16 @@ const sendCode = {
     counter: c.code.counter,
   }),
 } as const;
-const clearFailures = {
-  type: 'clearFailures',
-  params: ({ context: c }: Args) => ({ contactId: c.contactId }),
-} as const;
+const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
+  ({
+    type,
+    params: ({ context: c, event: e }: Args) => ({
+      contactId: c.contactId,
+      holder: e.type === 'CODE_CHECKED' && e.verdict.holder,
+    }),
+  }) as const;
+const clearFailures = attempt('clearFailures');
+const countFailure = attempt('countFailure');
 const claimContact = {
   type: 'claimContact',
   params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
@@ -253,8 +259,12 @@ export const signupMachine = machine.createMachine({
                   audit('phone.verified'),
                 ],
               },
-              { guard: 'lastCheck', target: 'locked', actions: [spend, audit('code.failed', 'failure')] },
-              { target: 'code_sent', actions: [spend, audit('code.failed', 'failure')] },
+              {
+                guard: 'lastCheck',
+                target: 'locked',
+                actions: [spend, countFailure, audit('code.failed', 'failure')],
+              },
+              { target: 'code_sent', actions: [spend, countFailure, audit('code.failed', 'failure')] },
             ],
           },
         },
@@ -270,7 +280,7 @@ export const signupMachine = machine.createMachine({
               },
               { guard: 'lockOver', target: 'code_sent', actions: [resend, sendCode, audit('code.sent')] },
             ],
-            CODE_CHECKED: { target: 'locked', actions: audit('code.failed', 'failure') },
+            CODE_CHECKED: { target: 'locked', actions: [countFailure, audit('code.failed', 'failure')] },
           },
         },
         preuser_created: {

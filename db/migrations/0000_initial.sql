@@ -42,8 +42,7 @@ CREATE TABLE "credentials" (
 	"password_hash" text,
 	"password_version" integer DEFAULT 1 NOT NULL,
 	"password_changed_at" timestamp with time zone,
-	"pin_hash" text,
-	"pin_failures" integer DEFAULT 0 NOT NULL
+	"pin_hash" text
 );
 --> statement-breakpoint
 CREATE TABLE "devices" (
@@ -83,6 +82,7 @@ CREATE TABLE "flows" (
 	"account_id" uuid,
 	"contact_id" uuid,
 	"token_hash" text,
+	"token_generation" bigint,
 	"token_expires_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL,
 	"updated_at" timestamp with time zone NOT NULL,

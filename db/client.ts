@@ -1,0 +1,79 @@
+/** Connections: a pipelined lane for reads, one for single-statement commits, and a small pool for transactions. */
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres, { type Sql, type TransactionSql } from 'postgres';
+import * as schema from './schema.ts';
+
+export type Schema = typeof schema;
+/** Anything drizzle can read with. */
+export type Reader = PostgresJsDatabase<Schema>;
+/** What a raw statement runs on: a lane or an open transaction. */
+export type Runner = Pick<Sql, 'unsafe'> | Pick<TransactionSql, 'unsafe'>;
+
+export type Database = {
+  /** Prepared single reads, pipelined. Never waits for a row lock. */
+  reads: Reader;
+  /** Single-statement commits, pipelined. May wait for a row lock, so reads do not queue behind it. */
+  writes: Sql;
+  /** Runs `work` in one transaction on a connection of its own; inside, use only what it is given. */
+  transaction<T>(work: (tx: TransactionSql, reads: Reader) => Promise<T>): Promise<T>;
+  /** One round trip; throws when the database does not answer. */
+  ping(): Promise<void>;
+  /** The database's clock, milliseconds since the epoch. */
+  now(): Promise<number>;
+  close(): Promise<void>;
+};
+
+export type DatabaseOptions = {
+  url: string;
+  poolSize: number;
+  /** Connections of the commit lane. */
+  writeLanes?: number;
+  readLanes?: number;
+  /** Milliseconds before the server gives a statement up. */
+  statementTimeoutMs?: number;
+};
+
+/** Lazily connects; throws nothing until the first statement. */
+export function connectDatabase(options: DatabaseOptions): Database {
+  const base = {
+    prepare: true,
+    onnotice: () => {},
+    connect_timeout: 3,
+    // The types this service stores need no catalogue look-up at connect.
+    fetch_types: false,
+    connection: {
+      application_name: 'vestibule',
+      statement_timeout: options.statementTimeoutMs ?? 3000,
+      lock_timeout: 2000,
+      idle_in_transaction_session_timeout: 5000,
+    },
+  };
+  const readSql = postgres(options.url, { ...base, max: options.readLanes ?? 1 });
+  const writeSql = postgres(options.url, { ...base, max: options.writeLanes ?? 2 });
+  const pool = postgres(options.url, { ...base, max: options.poolSize });
+  const reads = drizzle(readSql, { schema, casing: 'snake_case' });
+  // drizzle sets its date and JSON serializers on the client it is given; the commit lane relies on the same ones.
+  drizzle(writeSql, { schema, casing: 'snake_case' });
+  drizzle(pool, { schema, casing: 'snake_case' });
+
+  return {
+    reads,
+    writes: writeSql,
+    transaction: (work) =>
+      pool.begin((tx) =>
+        work(tx, drizzle(tx as unknown as Sql, { schema, casing: 'snake_case' })),
+      ) as Promise<never>,
+    ping: async () => {
+      await readSql`select 1`;
+    },
+    now: async () => {
+      const [row] = await readSql<
+        { now: string }[]
+      >`select extract(epoch from clock_timestamp()) * 1000 as now`;
+      return Number(row?.now);
+    },
+    close: async () => {
+      await Promise.all([readSql, writeSql, pool].map((sql) => sql.end({ timeout: 5 })));
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** The one way a decision becomes durable: snapshot, step, rows, audit and outbox in a single statement, or nothing. */
+import type { InferInsertModel } from 'drizzle-orm';
+import type { Runner } from './client.ts';
+import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
+import { execute, insert, type Part, part, update } from './statement.ts';
+
+export type FlowRow = InferInsertModel<typeof flows>;
+export type StepRow = InferInsertModel<typeof flowSteps>;
+export type AuditRow = InferInsertModel<typeof auditEvents>;
+export type OutboxRow = InferInsertModel<typeof outbox>;
+export type AccountRow = InferInsertModel<typeof accounts>;
+
+/** What happens to one account in a commit: all patches of it merge here, since a statement may touch a row once. */
+export type AccountChange = {
+  insert: Omit<AccountRow, 'eventSeq' | 'updatedAt'> | null;
+  patch: Partial<Pick<AccountRow, 'tier' | 'status' | 'lastLoginAt' | 'deletedAt' | 'roles'>>;
+  /** `event_seq` as read; the commit is stale when the account has moved since. */
+  expectedSeq: number;
+  events: number;
+};
+
+export type FlowChange = {
+  row: FlowRow;
+  /** Version as read; null inserts. */
+  expectedVersion: number | null;
+};
+
+export type Changes = {
+  now: Date;
+  /** Rows that others reference, written first for readability; one statement checks all keys at its end. */
+  before: Part[];
+  accounts: Map<string, AccountChange>;
+  flows: FlowChange[];
+  steps: StepRow[];
+  audit: AuditRow[];
+  outbox: OutboxRow[];
+  rows: Part[];
+};
+
+export const noChanges = (now: Date): Changes => ({
+  now,
+  before: [],
+  accounts: new Map(),
+  flows: [],
+  steps: [],
+  audit: [],
+  outbox: [],
+  rows: [],
+});
+
+function accountPart(id: string, change: AccountChange, now: Date): Part {
+  if (change.insert) {
+    return insert(accounts, [
+      { ...change.insert, ...change.patch, id, eventSeq: change.events, updatedAt: now } as AccountRow,
+    ]);
+  }
+  return update(
+    accounts,
+    { ...change.patch, updatedAt: now },
+    { sql: 'id = ? and event_seq = ?', params: [id, change.expectedSeq] },
+    { must: 1, raw: `event_seq = event_seq + ${change.events}` },
+  );
+}
+
+function flowPart({ row, expectedVersion }: FlowChange): Part {
+  if (expectedVersion === null) return insert(flows, [row]);
+  const { id, createdAt: _created, machine: _machine, ...set } = row;
+  return update(
+    flows,
+    set,
+    { sql: "id = ? and version = ? and status = 'active'", params: [id, expectedVersion] },
+    { must: 1 },
+  );
+}
+
+export const toParts = (changes: Changes): Part[] => [
+  ...changes.before,
+  ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
+  ...changes.flows.map(flowPart),
+  ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
+  ...changes.rows,
+  ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),
+  // A replayed effect id is the same effect.
+  ...(changes.outbox.length ? [insert(outbox, changes.outbox, { onConflict: 'nothing' })] : []),
+];
+
+/** Throws Stale when anything it was decided on has changed; nothing is written then. */
+export const commit = (runner: Runner, changes: Changes): Promise<void> => execute(runner, toParts(changes));
+
+/** Holds the account at the status it was read with, for a decision that changes nothing else about it. */
+export const requireActive = (accountId: string): Part =>
+  part("select 1 from accounts where id = ? and status = 'active' for share", [accountId], 1);

@@ -1,0 +1,42 @@
+/** Writes of contact points: interned once, owned by at most one account, and only after proof. */
+import { contacts } from './schema.ts';
+import { insert, type Part, part, update } from './statement.ts';
+
+export type ContactPoint = { id: string; type: 'phone' | 'email'; canonical: string; value: string };
+
+/** Makes sure the row exists; says nothing about who owns it. */
+export const intern = (contact: ContactPoint, now: Date): Part =>
+  insert(contacts, [{ ...contact, createdAt: now }], { onConflict: 'nothing' });
+
+/** Gives a free contact to the account that proved it; stale when somebody else has it by now. */
+export const claim = (contactId: string, accountId: string, now: Date): Part =>
+  update(
+    contacts,
+    { accountId, verifiedAt: now },
+    { sql: 'id = ? and (account_id is null or account_id = ?)', params: [contactId, accountId] },
+    { must: 1 },
+  );
+
+/** Frees a reserved demo contact and archives what it owned, so that the demo can be run again. */
+export const archive = (contactId: string, now: Date): Part[] => {
+  const owner = '(select account_id from contacts where id = ?)';
+  const at = now.toISOString();
+  return [
+    part(
+      `update accounts set status = 'archived', event_seq = event_seq + 1, updated_at = ?::timestamptz where id = ${owner}`,
+      [at, contactId],
+    ),
+    part(
+      `update sessions set revoked_at = ?::timestamptz, revoke_reason = 'archived' where revoked_at is null and account_id = ${owner}`,
+      [at, contactId],
+    ),
+    part(
+      `update flows set status = 'archived' where status in ('active', 'done') and machine = 'signup' and (contact_id = ? or account_id = ${owner})`,
+      [contactId, contactId],
+    ),
+    part(`update kyc_records set status = 'REVOKED' where status = 'VERIFIED' and account_id = ${owner}`, [
+      contactId,
+    ]),
+    part('update contacts set account_id = null, verified_at = null where id = ?', [contactId]),
+  ];
+};

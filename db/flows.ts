@@ -1,0 +1,168 @@
+/** Reads flows with what a decision needs beside them, in one round trip. Only `commit` writes snapshots. */
+import { and, desc, eq, inArray, lte, sql } from 'drizzle-orm';
+import type { Database, Reader } from './client.ts';
+import type { StepRow } from './commit.ts';
+import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
+import { execute, insert } from './statement.ts';
+
+export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
+
+const columns = {
+  flow: {
+    id: flows.id,
+    machine: flows.machine,
+    machineVersion: flows.machineVersion,
+    version: flows.version,
+    status: flows.status,
+    state: flows.state,
+    snapshot: flows.snapshot,
+    accountId: flows.accountId,
+    contactId: flows.contactId,
+    tokenHash: flows.tokenHash,
+    tokenGeneration: flows.tokenGeneration,
+    tokenExpiresAt: flows.tokenExpiresAt,
+    createdAt: flows.createdAt,
+    stateEnteredAt: flows.stateEnteredAt,
+    nextDueAt: flows.nextDueAt,
+  },
+  contact: {
+    id: contacts.id,
+    type: contacts.type,
+    canonical: contacts.canonical,
+    accountId: contacts.accountId,
+  },
+  account: {
+    id: accounts.id,
+    status: accounts.status,
+    tier: accounts.tier,
+    eventSeq: accounts.eventSeq,
+    roles: accounts.roles,
+  },
+  credential: { passwordHash: credentials.passwordHash, pinHash: credentials.pinHash },
+  device: { deviceId: devices.deviceId },
+  /** The account's newest sign-up, where an unfinished one continues. */
+  signupFlowId: sql<string | null>`(
+    select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
+    order by s.created_at desc limit 1)`,
+  /** Durable failure counters of the contact and the account, as `{key: count}`, expired windows left out. */
+  failures: sql<Record<string, number>>`(
+    select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
+    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:h:' || contacts.id,
+                    'open:d:' || contacts.id, 'pin:' || accounts.id)
+      and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
+};
+
+const from = (reader: Reader) =>
+  reader
+    .select(columns)
+    .from(flows)
+    .leftJoin(contacts, eq(contacts.id, flows.contactId))
+    .leftJoin(accounts, sql`${accounts.id} = coalesce(${flows.accountId}, ${contacts.accountId})`)
+    .leftJoin(credentials, eq(credentials.accountId, accounts.id))
+    .leftJoin(
+      devices,
+      and(eq(devices.accountId, accounts.id), eq(devices.deviceId, sql.placeholder('deviceId'))),
+    );
+
+const byIdQuery = (reader: Reader) =>
+  from(reader)
+    .where(eq(flows.id, sql.placeholder('id')))
+    .prepare('flow_by_id');
+
+const latestQuery = (reader: Reader) =>
+  from(reader)
+    .where(
+      and(
+        eq(flows.contactId, sql.placeholder('contactId')),
+        eq(flows.machine, sql.placeholder('machine')),
+        eq(flows.status, 'active'),
+      ),
+    )
+    .orderBy(desc(flows.createdAt), desc(flows.id))
+    .limit(1)
+    .prepare('flow_latest_of_contact');
+
+const ofAccountQuery = (reader: Reader) =>
+  from(reader)
+    .where(
+      and(
+        eq(flows.accountId, sql.placeholder('accountId')),
+        eq(flows.machine, sql.placeholder('machine')),
+        inArray(flows.status, ['active', 'done']),
+      ),
+    )
+    .orderBy(desc(flows.createdAt), desc(flows.id))
+    .limit(1)
+    .prepare('flow_latest_of_account');
+
+/** How a flow is found. `deviceId` decides whether the loaded account knows the caller's device. */
+export type Locator =
+  | { id: string; machine?: never }
+  | { contactId: string; machine: string }
+  | { accountId: string; machine: string };
+
+function find(reader: Reader) {
+  const byId = byIdQuery(reader);
+  const latest = latestQuery(reader);
+  const ofAccount = ofAccountQuery(reader);
+  return async (locator: Locator, context: { deviceId: string | null; now: Date }) => {
+    const shared = { deviceId: context.deviceId ?? '', now: context.now.toISOString() };
+    const rows =
+      'contactId' in locator
+        ? await latest.execute({ ...shared, ...locator })
+        : 'accountId' in locator
+          ? await ofAccount.execute({ ...shared, ...locator })
+          : await byId.execute({ ...shared, id: locator.id });
+    return rows[0];
+  };
+}
+
+export type FlowStore = ReturnType<typeof createFlowStore>;
+
+export function createFlowStore(db: Database) {
+  const load = find(db.reads);
+  const due = db.reads
+    .select({ id: flows.id, machine: flows.machine })
+    .from(flows)
+    .where(and(eq(flows.status, 'active'), lte(flows.nextDueAt, sql.placeholder('now'))))
+    .orderBy(flows.nextDueAt)
+    .limit(100)
+    .prepare('flows_due');
+
+  return {
+    load,
+    byId: (id: string, context: { deviceId: string | null; now: Date }) => load({ id }, context),
+
+    /** Loads under the flow's and the account's row lock, so that the decision cannot be overtaken. */
+    async lock(reader: Reader, id: string, context: { deviceId: string | null; now: Date }) {
+      const [row] = await reader
+        .select({ accountId: sql<string | null>`coalesce(${flows.accountId}, ${contacts.accountId})` })
+        .from(flows)
+        .leftJoin(contacts, eq(contacts.id, flows.contactId))
+        .where(eq(flows.id, id))
+        .for('update', { of: flows });
+      if (row?.accountId) {
+        await reader
+          .select({ id: accounts.id })
+          .from(accounts)
+          .where(eq(accounts.id, row.accountId))
+          .for('update');
+      }
+      return find(reader)({ id }, context);
+    },
+
+    /** Active flows whose timer has passed. */
+    due: (now: Date) => due.execute({ now }),
+
+    /** Records a refused event; nothing else of the flow changes. */
+    refuse: (step: StepRow) => execute(db.writes, [insert(flowSteps, [step])]),
+
+    /** Takes a row that does not parse out of circulation; its flow answers `flow_needs_restart` from then on. */
+    quarantine: async (id: string) => {
+      await db.reads.update(flows).set({ status: 'quarantined' }).where(eq(flows.id, id));
+    },
+
+    steps: (flowId: string) =>
+      db.reads.select().from(flowSteps).where(eq(flowSteps.flowId, flowId)).orderBy(flowSteps.id),
+  };
+}

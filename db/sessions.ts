@@ -1,0 +1,77 @@
+/** Sessions and their refresh family. A session is live only while its row says so: no token speaks for itself. */
+import { eq, sql } from 'drizzle-orm';
+import type { Database } from './client.ts';
+import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
+import { insert, type Part, part } from './statement.ts';
+
+export type NewSession = typeof sessions.$inferInsert;
+
+export const open = (session: NewSession): Part => insert(sessions, [session]);
+
+export const rememberDevice = (accountId: string, deviceId: string, now: Date): Part =>
+  part(
+    `insert into devices (account_id, device_id, first_seen_at, last_seen_at) values (?, ?, ?::timestamptz, ?::timestamptz)
+     on conflict (account_id, device_id) do update set last_seen_at = excluded.last_seen_at`,
+    [accountId, deviceId, now.toISOString(), now.toISOString()],
+  );
+
+export type LiveSession = NonNullable<Awaited<ReturnType<ReturnType<typeof createSessionStore>['live']>>>;
+
+export function createSessionStore(db: Database) {
+  const contact = (type: 'phone' | 'email') => sql<{ value: string; verified: boolean } | null>`(
+    select jsonb_build_object('value', c.value, 'verified', c.verified_at is not null) from ${contacts} c
+    where c.account_id = ${accounts.id} and c.type = ${sql.raw(`'${type}'`)}
+    order by c.is_primary desc, c.created_at limit 1)`;
+  const live = db.reads
+    .select({
+      session: {
+        id: sessions.id,
+        accountId: sessions.accountId,
+        acr: sessions.acr,
+        amr: sessions.amr,
+        scope: sessions.scope,
+        authTime: sessions.authTime,
+        persistent: sessions.persistent,
+        revokedAt: sessions.revokedAt,
+        idleExpiresAt: sessions.idleExpiresAt,
+        expiresAt: sessions.expiresAt,
+        lastActiveAt: sessions.lastActiveAt,
+      },
+      account: {
+        id: accounts.id,
+        status: accounts.status,
+        tier: accounts.tier,
+        roles: accounts.roles,
+        createdAt: accounts.createdAt,
+        lastLoginAt: accounts.lastLoginAt,
+      },
+      profile: {
+        firstName: profiles.firstName,
+        lastName: profiles.lastName,
+        birthDate: profiles.birthDate,
+        timezone: profiles.timezone,
+        locale: profiles.locale,
+        avatarUrl: profiles.avatarUrl,
+        completedAt: profiles.completedAt,
+      },
+      pinSet: sql<boolean>`${credentials.pinHash} is not null`,
+      phone: contact('phone'),
+      email: contact('email'),
+    })
+    .from(sessions)
+    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
+    .leftJoin(profiles, eq(profiles.accountId, accounts.id))
+    .leftJoin(credentials, eq(credentials.accountId, accounts.id))
+    .where(eq(sessions.id, sql.placeholder('id')))
+    .prepare('session_live');
+
+  return {
+    /** The session with the account behind it, in one round trip; null when it is over or the account is not active. */
+    async live(id: string, now: Date) {
+      const [row] = await live.execute({ id });
+      if (!row || row.session.revokedAt || row.account.status !== 'active') return null;
+      if (row.session.expiresAt <= now || row.session.idleExpiresAt <= now) return null;
+      return row;
+    },
+  };
+}

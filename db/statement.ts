@@ -1,0 +1,109 @@
+/** Composes many writes into one atomic statement: each a CTE, closed by a check that aborts it all when a row was stale. */
+import { type Column, getTableColumns, type InferInsertModel, type Table } from 'drizzle-orm';
+import { toSnakeCase } from 'drizzle-orm/casing';
+import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
+import type { Runner } from './client.ts';
+
+/** One write. `?` marks a parameter. With `must`, the write has to touch exactly that many rows. */
+export type Part = { sql: string; params: unknown[]; must?: number };
+
+type Described = { name: string; columns: Map<string, { sql: string; column: Column }> };
+const described = new WeakMap<Table, Described>();
+
+function describe(table: PgTable): Described {
+  let known = described.get(table);
+  if (!known) {
+    const columns = new Map(
+      Object.entries(getTableColumns(table)).map(([key, column]) => [key, { sql: toSnakeCase(key), column }]),
+    );
+    known = { name: getTableConfig(table).name, columns };
+    described.set(table, known);
+  }
+  return known;
+}
+
+const driverValue = (column: Column, value: unknown): unknown =>
+  value === null || value === undefined ? null : column.mapToDriverValue(value);
+
+/** `insert into … values …` for rows of one shape: all take the columns of the first. */
+export function insert<T extends PgTable>(
+  table: T,
+  rows: InferInsertModel<T>[],
+  options: { onConflict?: 'nothing'; must?: number } = {},
+): Part {
+  const { name, columns } = describe(table);
+  const keys = Object.keys(rows[0] ?? {});
+  const params: unknown[] = [];
+  for (const row of rows as Record<string, unknown>[]) {
+    for (const key of keys) params.push(driverValue(columns.get(key)!.column, row[key]));
+  }
+  const tuple = `(${keys.map(() => '?').join(', ')})`;
+  return {
+    sql: `insert into ${name} (${keys.map((k) => columns.get(k)!.sql).join(', ')}) values ${rows
+      .map(() => tuple)
+      .join(', ')}${options.onConflict === 'nothing' ? ' on conflict do nothing' : ''}`,
+    params,
+    ...(options.must === undefined ? {} : { must: options.must }),
+  };
+}
+
+/** `update … set … where …`; `where` is SQL with `?` marks of its own. */
+export function update<T extends PgTable>(
+  table: T,
+  set: Partial<InferInsertModel<T>>,
+  where: { sql: string; params: unknown[] },
+  options: { must?: number; raw?: string } = {},
+): Part {
+  const { name, columns } = describe(table);
+  const entries = Object.entries(set);
+  const assignments = entries.map(([key]) => `${columns.get(key)!.sql} = ?`);
+  if (options.raw) assignments.push(options.raw);
+  return {
+    sql: `update ${name} set ${assignments.join(', ')} where ${where.sql}`,
+    params: [...entries.map(([key, value]) => driverValue(columns.get(key)!.column, value)), ...where.params],
+    ...(options.must === undefined ? {} : { must: options.must }),
+  };
+}
+
+export const part = (sql: string, params: unknown[], must?: number): Part =>
+  must === undefined ? { sql, params } : { sql, params, must };
+
+/** Thrown when a row was not as it had been read: read again and decide anew. */
+export class Stale extends Error {
+  constructor(options?: ErrorOptions) {
+    super('a row changed since it was read', options);
+    this.name = 'Stale';
+  }
+}
+
+const RETRYABLE = new Set(['40001', '40P01', '23505']);
+
+/** Number of `?` marks is the number of parameters: no literal in a part may hold a question mark. */
+function number(sql: string, from: number): [text: string, next: number] {
+  let n = from;
+  return [sql.replace(/\?/g, () => `$${++n}`), n];
+}
+
+/**
+ * Runs all parts in one statement, which Postgres commits whole or not at all.
+ * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken.
+ */
+export async function execute(runner: Runner, parts: Part[]): Promise<void> {
+  const params: unknown[] = [];
+  const checks: string[] = [];
+  const ctes: string[] = [];
+  parts.forEach((p, i) => {
+    const [text] = number(p.sql, params.length);
+    params.push(...p.params);
+    ctes.push(`p${i} as (${text} ${/^(insert|update|delete)/.test(p.sql) ? 'returning 1' : ''})`);
+    if (p.must !== undefined) checks.push(`(select count(*) from p${i}) = ${p.must}`);
+  });
+  const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
+  try {
+    await runner.unsafe(`with ${ctes.join(', ')} select ${check}`, params as never[], { prepare: true });
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    if (code && RETRYABLE.has(code)) throw new Stale({ cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+/** Durable failure counters: they survive restarts and Redis, and are counted in the commit that records the failure. */
+import { type Part, part } from './statement.ts';
+
+export type Window = { key: string; limit: number; windowMs: number };
+
+/** One more failure in each window; a window starts with its first failure. */
+export const count = (windows: Window[], now: Date): Part => {
+  const at = now.toISOString();
+  const tuples = windows.map(() => '(?, 1, ?::timestamptz)').join(', ');
+  return part(
+    `insert into throttles (key, count, window_ends_at) values ${tuples}
+     on conflict (key) do update set
+       count = case when throttles.window_ends_at <= ?::timestamptz then 1 else throttles.count + 1 end,
+       window_ends_at = case when throttles.window_ends_at <= ?::timestamptz
+         then excluded.window_ends_at else throttles.window_ends_at end`,
+    [...windows.flatMap((w) => [w.key, new Date(now.getTime() + w.windowMs).toISOString()]), at, at],
+  );
+};
+
+/** Starts the windows anew, unless one of them was full: then the whole commit is stale. */
+export const clear = (windows: Window[], now: Date): Part[] => [
+  part(
+    `select 1 from throttles where window_ends_at > ?::timestamptz and (${windows
+      .map(() => '(key = ? and count >= ?::int)')
+      .join(' or ')})`,
+    [now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
+    0,
+  ),
+  part(
+    `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
+    windows.map((w) => w.key),
+  ),
+];
+
+/** The first window without room in counts already read, or null. */
+export const full = (windows: Window[], counts: Record<string, number>): Window | null =>
+  windows.find((w) => (counts[w.key] ?? 0) >= w.limit) ?? null;

@@ -10,15 +10,28 @@ export class DeliveryError extends Error {
   }
 }
 
-/** `id` is the outbox id, stable over retries, for providers that deduplicate. */
-export type SmsMessage = { id: string; to: string; text: string };
+/**
+ * `id` is the outbox id, stable over retries, for providers that deduplicate.
+ * `code` repeats the code inside `text` for the local inbox; adapters that leave the machine must ignore it.
+ */
+export type SmsMessage = { id: string; to: string; text: string; code?: string };
 export interface SmsPort {
   send(message: SmsMessage): Promise<void>;
 }
 
-export type MailMessage = { id: string; to: string; subject: string; text: string; html: string };
+/** `id` and `code` as in `SmsMessage`. */
+export type MailMessage = {
+  id: string;
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+  code?: string;
+};
 export interface MailPort {
   send(message: MailMessage): Promise<void>;
+  /** Ends kept-open connections; a delivery under way is given up and stays in the outbox. */
+  close?(): void;
 }
 
 export const KYC_DOCUMENTS = ['PAN', 'AADHAAR', 'PASSPORT'] as const;
@@ -54,14 +67,24 @@ export type RiskSubject = {
   country: string | null;
   birthDate: string | null;
   codeRetries: number;
+  /** What the identifier lists say; read where the identifier is known, so that it never travels. */
+  identifier: IdentifierFacts;
 };
+/** `blocked`: on a block list. `flagged`: a person has to look at it. */
+export type IdentifierFacts = { blocked: boolean; flagged: boolean };
 export type RiskVerdict = { decision: 'ALLOW' | 'REVIEW' | 'BLOCK'; reasons: string[] };
 export interface RiskPort {
   evaluate(subject: RiskSubject): Promise<RiskVerdict>;
 }
 
+/** A ciphertext that was altered, moved to another context, or sealed under a key that is not here. Audit it. */
+export class DecryptionError extends Error {
+  override readonly name = 'DecryptionError';
+}
+
 /** Envelope encryption. `context` is authenticated, not stored: decrypting under another context fails. */
 export interface KmsPort {
   encrypt(plaintext: string, context: string): Promise<string>;
+  /** @throws DecryptionError */
   decrypt(ciphertext: string, context: string): Promise<string>;
 }

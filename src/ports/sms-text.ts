@@ -1,0 +1,33 @@
+/**
+ * The text of a code by SMS: one GSM-7 segment (3GPP TS 23.038) that names its purpose and ends with the line that
+ * binds the code to our origin (`@domain #code`). It must never carry anything a person has typed.
+ */
+export type SmsPurpose = 'signup' | 'login' | 'email' | 'reset' | 'change' | 'step_up';
+
+const SENTENCES: Record<SmsPurpose, (code: string) => string> = {
+  signup: (code) => `${code} is your code to sign up.`,
+  login: (code) => `${code} is your code to log in.`,
+  email: (code) => `${code} is your code to verify your e-mail.`,
+  reset: (code) => `${code} is your code to reset your password.`,
+  change: (code) => `${code} is your code to confirm this phone number.`,
+  step_up: (code) => `${code} is your code to confirm it is you.`,
+};
+
+const MAX_SEPTETS = 160;
+/** The part of the basic character set these texts may use, one septet each; the rest is refused, not transliterated. */
+const GSM7 = /^[A-Za-z0-9 \n@#.,:;!?'"()\-_/+*=<>%&$]*$/;
+const HOST = /^(?=.{1,63}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/;
+const CODE = /^\d{4,10}$/;
+
+export type SmsText = (content: { purpose: SmsPurpose; code: string }) => string;
+
+/** @throws Error at wiring time when the domain is not a plain host name of at most 63 characters. */
+export function createSmsText({ domain }: { domain: string }): SmsText {
+  if (!HOST.test(domain)) throw new Error('The SMS domain must be a host name of at most 63 characters');
+  return ({ purpose, code }) => {
+    if (!CODE.test(code)) throw new RangeError('A code by SMS has 4 to 10 digits');
+    const text = `${SENTENCES[purpose](code)} Never share it.\n\n@${domain} #${code}`;
+    if (text.length > MAX_SEPTETS || !GSM7.test(text)) throw new RangeError('An SMS must fit one segment');
+    return text;
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * Password and PIN hashes: argon2id (RFC 9106) for ours, bcrypt accepted for those brought along. A verification costs
+ * the same whether or not there is an account, and a secret never appears in an error or a log.
+ */
+import { availableParallelism } from 'node:os';
+import { Problem } from '../problems.ts';
+import { dummyHash, type HashParams, parseHash, SALT_BYTES, TAG_BYTES } from './phc.ts';
+import { createHashingPool } from './pool.ts';
+import type { HashingTask } from './worker.ts';
+
+export type HasherOptions = {
+  /** Hashes at a time; default: one per core. */
+  threads?: number;
+  /** Requests that may wait beyond those. Default 64. */
+  queueLimit?: number;
+  params?: HashParams;
+  /** Keyed into every argon2 hash and stored nowhere; losing or changing it invalidates all of them. */
+  pepper?: Buffer;
+};
+
+export interface Hasher {
+  /** PHC text with a fresh salt. Throws `overloaded`, or `validation_failed` for a secret that cannot be hashed whole. */
+  hash(secret: string): Promise<string>;
+  /** False for a wrong secret, and after the same work for no hash (null) or an unreadable one. Throws `overloaded`. */
+  verify(phc: string | null, secret: string): Promise<boolean>;
+  /** Whether a hash that has just been verified should be replaced by `hash` of the same secret. */
+  needsRehash(phc: string): boolean;
+  load(): { running: number; queued: number };
+  close(): Promise<void>;
+}
+
+/** OWASP's and RFC 9106's floor for argon2id: 19 MiB, two passes; 20 ms of one core. */
+export const DEFAULT_PARAMS: HashParams = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+/** Bytes of UTF-8; longer secrets are refused before any work. */
+export const MAX_SECRET_BYTES = 1024;
+
+/** What bcrypt reads of a password; it would silently ignore the rest. */
+const BCRYPT_BYTES = 72;
+
+export function createHasher(options: HasherOptions = {}): Hasher {
+  const { threads = availableParallelism(), queueLimit = 64, params = DEFAULT_PARAMS, pepper } = options;
+  const setup = { params, outputLen: TAG_BYTES, ...(pepper && { pepper }) };
+  const pool = createHashingPool({ threads, queueLimit, setup });
+  const dummy = dummyHash(params);
+
+  function verification(phc: string | null, secret: string): HashingTask {
+    const stored = phc === null ? null : parseHash(phc);
+    if (phc === null || !stored) return { kind: 'argon2', phc: dummy, secret };
+    if (stored.scheme === 'argon2id') return { kind: 'argon2', phc, secret };
+    return Buffer.byteLength(secret) <= BCRYPT_BYTES
+      ? { kind: 'bcrypt', phc, secret }
+      : { kind: 'argon2', phc: dummy, secret };
+  }
+
+  return {
+    async hash(secret) {
+      const normal = hashable(secret);
+      if (normal === null) throw new Problem('validation_failed');
+      return (await pool.run({ kind: 'hash', secret: normal })) as string;
+    },
+    async verify(phc, secret) {
+      const normal = hashable(secret);
+      if (normal === null) return false;
+      return (await pool.run(verification(phc, normal))) === true;
+    },
+    needsRehash(phc) {
+      const stored = parseHash(phc);
+      if (stored?.scheme !== 'argon2id') return true;
+      return (
+        stored.params.memoryCost < params.memoryCost ||
+        stored.params.timeCost < params.timeCost ||
+        stored.params.parallelism !== params.parallelism ||
+        stored.saltBytes < SALT_BYTES ||
+        stored.tagBytes < TAG_BYTES
+      );
+    },
+    load: pool.load,
+    close: pool.close,
+  };
+}
+
+/** NFC and nothing else (NIST SP 800-63B-4); null when too long, or when two different texts would hash alike. */
+function hashable(secret: string): string | null {
+  if (secret.length > MAX_SECRET_BYTES || Buffer.byteLength(secret) > MAX_SECRET_BYTES) return null;
+  if (!secret.isWellFormed() || secret.includes('\0')) return null;
+  return secret.normalize('NFC');
+}

@@ -1,0 +1,50 @@
+/** Reads what a stored password hash says about itself. It never touches a password and trusts no parameter blindly. */
+import { randomBytes } from 'node:crypto';
+
+/** RFC 9106 parameters; memory in KiB. */
+export type HashParams = { memoryCost: number; timeCost: number; parallelism: number };
+
+export type StoredHash =
+  | { scheme: 'argon2id'; params: HashParams; saltBytes: number; tagBytes: number }
+  | { scheme: 'bcrypt'; cost: number };
+
+export const SALT_BYTES = 16;
+export const TAG_BYTES = 32;
+
+const ARGON2ID =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
+const BCRYPT = /^\$2[aby]\$(\d{2})\$[./A-Za-z0-9]{53}$/;
+
+/** The scheme of a stored hash; null when unknown, malformed or too costly to be worth one request. */
+export function parseHash(phc: string): StoredHash | null {
+  const bcrypt = BCRYPT.exec(phc);
+  if (bcrypt) {
+    const cost = Number(bcrypt[1]);
+    return cost >= 4 && cost <= 15 ? { scheme: 'bcrypt', cost } : null;
+  }
+  const argon2 = ARGON2ID.exec(phc);
+  if (!argon2) return null;
+  const [memoryCost, timeCost, parallelism] = argon2.slice(1, 4).map(Number) as [number, number, number];
+  // A quarter GiB and 16 passes: an imported row must not be able to stall the service.
+  if (memoryCost > 262_144 || timeCost < 1 || timeCost > 16 || parallelism < 1 || parallelism > 16)
+    return null;
+  const [salt, tag] = [unpadded(argon2[4]!), unpadded(argon2[5]!)];
+  if (memoryCost < 8 * parallelism || !salt || !tag) return null;
+  return {
+    scheme: 'argon2id',
+    params: { memoryCost, timeCost, parallelism },
+    saltBytes: salt.length,
+    tagBytes: tag.length,
+  };
+}
+
+/** A hash no password fits, as costly to verify as a real one: the tag is random, so nothing need be computed. */
+export function dummyHash({ memoryCost, timeCost, parallelism }: HashParams): string {
+  const part = (bytes: number) => randomBytes(bytes).toString('base64').replaceAll('=', '');
+  return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$${part(SALT_BYTES)}$${part(TAG_BYTES)}`;
+}
+
+function unpadded(base64: string): Buffer | null {
+  const bytes = Buffer.from(base64, 'base64');
+  return bytes.toString('base64').replaceAll('=', '') === base64 ? bytes : null;
+}

@@ -1,0 +1,143 @@
+import { argon2Sync } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { hashSync } from 'bcryptjs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createHasher } from '../../src/hashing/index.ts';
+
+const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 };
+const hasher = createHasher({ threads: 2 });
+const cheap = createHasher({ threads: 1, params: CHEAP });
+afterAll(() => Promise.all([hasher.close(), cheap.close()]));
+
+describe('argon2id', () => {
+  test('hashes are PHC text with the documented parameters and a salt of their own', async () => {
+    const [first, second] = await Promise.all([hasher.hash('same secret'), hasher.hash('same secret')]);
+    for (const phc of [first, second])
+      expect(phc).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
+    expect(first).not.toBe(second);
+  });
+
+  test('another implementation computes the same tag, with and without a pepper', async () => {
+    for (const pepper of [undefined, Buffer.from('a pepper kept outside the store')]) {
+      const own = createHasher({ threads: 1, params: CHEAP, ...(pepper && { pepper }) });
+      const [salt, tag] = (await own.hash('grüße')).split('$').slice(4) as [string, string];
+      await own.close();
+      const expected = argon2Sync('argon2id', {
+        message: 'grüße',
+        nonce: Buffer.from(salt, 'base64'),
+        memory: 64,
+        passes: 1,
+        parallelism: 1,
+        tagLength: 32,
+        ...(pepper && { secret: pepper }),
+      });
+      expect(Buffer.from(tag, 'base64').equals(expected)).toBe(true);
+    }
+  });
+
+  test('only the exact secret verifies, down to its last character', async () => {
+    const secret = `${'long '.repeat(25)}end`;
+    const phc = await cheap.hash(secret);
+    expect(await cheap.verify(phc, secret)).toBe(true);
+    for (const wrong of [`${secret.slice(0, -1)}D`, `${secret} `, ` ${secret}`, secret.toUpperCase(), ''])
+      expect(await cheap.verify(phc, wrong)).toBe(false);
+  });
+
+  test('composed and decomposed spellings of a secret are one', async () => {
+    const phc = await cheap.hash('cafe\u0301 \u212b');
+    expect(await cheap.verify(phc, 'caf\u00e9 \u00c5')).toBe(true);
+    // Compatibility forms stay different: NFC, not NFKC.
+    expect(await cheap.verify(await cheap.hash('\ufb01'), 'fi')).toBe(false);
+  });
+
+  test('a hash made with a pepper is worthless without it', async () => {
+    const peppered = createHasher({ threads: 1, params: CHEAP, pepper: Buffer.alloc(32, 7) });
+    const phc = await peppered.hash('secret');
+    expect(await peppered.verify(phc, 'secret')).toBe(true);
+    expect(await cheap.verify(phc, 'secret')).toBe(false);
+    await peppered.close();
+  });
+});
+
+describe('verification without a usable hash', () => {
+  test('costs what a real one costs and is false', async () => {
+    const phc = await hasher.hash('secret');
+    const median = async (stored: string | null) => {
+      const times: number[] = [];
+      for (let i = 0; i < 9; i++) {
+        const start = performance.now();
+        expect(await hasher.verify(stored, 'wrong')).toBe(false);
+        times.push(performance.now() - start);
+      }
+      return times.sort((a, b) => a - b)[4]!;
+    };
+    const [unknown, known] = [await median(null), await median(phc)];
+    // Skipping the work would make it some hundred times cheaper.
+    expect(unknown).toBeGreaterThan(known / 3);
+  });
+
+  test.each([
+    ['plain text', 'secret'],
+    ['an empty string', ''],
+    ['another scheme', '$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$c2FsdHNhbHRzYWx0c2FsdA'],
+    ['a broken salt', '$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdB$c2FsdHNhbHRzYWx0c2FsdA'],
+    ['a ruinous cost', '$argon2id$v=19$m=4194304,t=9,p=1$c2FsdHNhbHRzYWx0c2FsdA$c2FsdHNhbHRzYWx0c2FsdA'],
+    ['ruinous bcrypt', `$2b$31$${'a'.repeat(53)}`],
+  ])('is false for %s', async (_, stored) => {
+    expect(await cheap.verify(stored, 'secret')).toBe(false);
+  });
+
+  test.each([
+    ['beyond 1024 bytes', 'é'.repeat(513)],
+    ['with NUL', 'sec\0ret'],
+    ['with a lone surrogate', 'secret\ud800'],
+  ])('a secret %s is never hashed', async (_, secret) => {
+    expect(await cheap.verify(null, secret)).toBe(false);
+    await expect(cheap.hash(secret)).rejects.toMatchObject({ code: 'validation_failed' });
+    expect(cheap.load()).toEqual({ running: 0, queued: 0 });
+  });
+
+  test('1024 bytes are still hashed whole', async () => {
+    const phc = await cheap.hash('x'.repeat(1024));
+    expect(await cheap.verify(phc, 'x'.repeat(1024))).toBe(true);
+    expect(await cheap.verify(phc, `${'x'.repeat(1023)}y`)).toBe(false);
+  });
+});
+
+describe('bcrypt brought along', () => {
+  test.each(['$2a$', '$2b$', '$2y$'])('%s verifies and asks to be replaced', async (prefix) => {
+    const stored = hashSync('imported secret', 4).replace(/^\$2.\$/, prefix);
+    expect(await cheap.verify(stored, 'imported secret')).toBe(true);
+    expect(await cheap.verify(stored, 'imported Secret')).toBe(false);
+    expect(cheap.needsRehash(stored)).toBe(true);
+  });
+
+  test('what bcrypt would have cut off is refused', async () => {
+    const stored = hashSync('x'.repeat(72), 4);
+    expect(await cheap.verify(stored, 'x'.repeat(72))).toBe(true);
+    expect(await cheap.verify(stored, 'x'.repeat(73))).toBe(false);
+  });
+});
+
+test('weaker parameters ask for a new hash, current and stronger ones do not', async () => {
+  const strong = createHasher({ params: { memoryCost: 128, timeCost: 2, parallelism: 1 } });
+  expect(strong.needsRehash(await cheap.hash('secret'))).toBe(true);
+  expect(cheap.needsRehash(await cheap.hash('secret'))).toBe(false);
+  expect(cheap.needsRehash(await strong.hash('secret'))).toBe(false);
+  expect(cheap.needsRehash('unreadable')).toBe(true);
+  await strong.close();
+});
+
+test.runIf(process.platform === 'linux')('hashing threads yield to all others', async () => {
+  await cheap.hash('secret');
+  const nice = readdirSync('/proc/self/task').map((id) => {
+    const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return { name, nice: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]) };
+  });
+  const hashing = nice.filter((thread) => thread.name === 'hashing');
+  expect(hashing.length).toBeGreaterThan(0);
+  const main = nice[0]!.nice;
+  for (const thread of hashing) expect(thread.nice).toBe(10);
+  expect(main).toBeLessThan(10);
+});

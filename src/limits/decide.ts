@@ -94,7 +94,7 @@ export function createModes(options: {
   };
 }
 
-const halved = (rule: LimitRule): LimitRule => ({ ...rule, limit: Math.floor(rule.limit / 2) });
+const halved = (rule: LimitRule): LimitRule => ({ ...rule, limit: Math.max(1, Math.floor(rule.limit / 2)) });
 
 function tooMany(control: Control, waitMs: number, retryStepMs: number): Problem {
   const retryAfter = retryAfterSeconds(waitMs, retryStepMs);

@@ -77,4 +77,4 @@ const networkLimit: FastifyPluginAsync<NetworkLimitOptions> = async (app, option
 
 const seconds = (ms: number) => Math.max(1, Math.ceil(ms / 1000));
 
-export const networkLimitPlugin = fp(networkLimit, { name: 'network-limit', fastify: '5.x' });
+export default fp(networkLimit, { name: 'network-limit', fastify: '5.x' });

@@ -1,4 +1,4 @@
-/** Where drizzle-kit finds the schema and writes migrations. */
+/** Settings of drizzle-kit, which only ever writes SQL into db/migrations; db/migrate.ts applies it. */
 import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({

@@ -1,0 +1,56 @@
+/** Brings a database to the newest schema; many replicas may start at once, so it never migrates without the lock. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator';
+import postgres, { type Sql } from 'postgres';
+
+export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
+
+/** Any constant of our own: advisory locks are named by a number, per database. */
+const LOCK = 7_381_004_211;
+
+export type MigrationOptions = { folder?: string };
+
+/**
+ * Applies what is missing, in one transaction, and waits for another replica doing the same. Its one connection holds
+ * the session lock and runs the migrations, so the lock cannot outlive the work nor be lost before it.
+ * @throws what Postgres answers; 55P03 when another replica migrates for more than five minutes, or when a table
+ * stays locked for more than ten seconds.
+ */
+export async function migrate(
+  url: string,
+  { folder = MIGRATIONS_FOLDER }: MigrationOptions = {},
+): Promise<void> {
+  const sql = postgres(url, {
+    max: 1,
+    max_lifetime: null,
+    onnotice: () => {},
+    connection: { application_name: 'vestibule migrate', statement_timeout: 0 },
+  });
+  try {
+    await sql`set lock_timeout = '300s'`;
+    await sql`select pg_advisory_lock(${LOCK})`;
+    // A statement waiting for a busy table makes everyone behind it wait too: give up early instead.
+    await sql`set lock_timeout = '10s'`;
+    await applyMigrations(drizzle(sql), { migrationsFolder: folder });
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** How many migrations the database lacks; 0 means it is at the newest. Reads only; fails when Postgres does. */
+export async function pendingMigrations(
+  sql: Sql,
+  { folder = MIGRATIONS_FOLDER }: MigrationOptions = {},
+): Promise<number> {
+  const journal: { entries: { when: number }[] } = JSON.parse(
+    await readFile(join(folder, 'meta/_journal.json'), 'utf8'),
+  );
+  const [table] = await sql`select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  if (!table?.present) return journal.entries.length;
+  const [newest] = await sql`select max(created_at) as applied from drizzle.__drizzle_migrations`;
+  // The migrator's own rule: whatever is younger than the youngest one applied.
+  return journal.entries.filter(({ when }) => when > Number(newest?.applied ?? 0)).length;
+}

@@ -140,13 +140,13 @@ export function createFlowStore(db: Database) {
         .from(flows)
         .leftJoin(contacts, eq(contacts.id, flows.contactId))
         .where(eq(flows.id, id))
-        .for('update', { of: flows });
+        .for('no key update', { of: flows });
       if (row?.accountId) {
         await reader
           .select({ id: accounts.id })
           .from(accounts)
           .where(eq(accounts.id, row.accountId))
-          .for('update');
+          .for('no key update');
       }
       return find(reader)({ id }, context);
     },

@@ -1,0 +1,227 @@
+/** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
+import { v7 as uuidv7 } from 'uuid';
+import type { AccountChange, Changes, FlowRow } from '../db/commit.ts';
+import * as contacts from '../db/contacts.ts';
+import * as credentials from '../db/credentials.ts';
+import * as kyc from '../db/kyc.ts';
+import { flows } from '../db/schema.ts';
+import * as sessions from '../db/sessions.ts';
+import { update } from '../db/statement.ts';
+import * as throttles from '../db/throttles.ts';
+import type { EffectName, Effects } from '../machines/effects.ts';
+import { hashToken } from './flow-token.ts';
+import type { Keyring } from './keyring.ts';
+import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
+
+/** Who asks, for the record. Never decides anything. */
+export type Envelope = {
+  actor: 'client' | 'provider' | 'reviewer' | 'system';
+  requestId: string | null;
+  network: string | null;
+  userAgent: string | null;
+  country: string | null;
+};
+
+/** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
+export type Enclosures = {
+  contact?: contacts.ContactPoint;
+  credentials?: credentials.CredentialHashes;
+  profile?: credentials.ProfileFields;
+  kyc?: kyc.SealedDocument;
+};
+
+export type EffectRules = {
+  sessionIdleMs: number;
+  sessionAbsoluteMs: number;
+  /** Durable failure windows of one identifier, for the token's holder or for callers without it. */
+  codeWindows(contactId: string, holder: boolean): throttles.Window[];
+  pinWindows(accountId: string): throttles.Window[];
+};
+
+export type EffectContext = {
+  /** Deterministic: `flow:version:index`. */
+  id: string;
+  at: number;
+  flow: FlowRow;
+  envelope: Envelope;
+  enclosures: Enclosures;
+  changes: Changes;
+  /** `event_seq` of accounts read for this decision. */
+  seqOf(accountId: string): number;
+};
+
+type Handlers = {
+  [K in Exclude<EffectName, 'openFlow'>]: (params: Effects[K], context: EffectContext) => void;
+};
+export type EffectHandlers = Handlers;
+
+const now = (c: EffectContext): Date => c.changes.now;
+
+function account(c: EffectContext, id: string): AccountChange {
+  const known = c.changes.accounts.get(id);
+  if (known) return known;
+  const change: AccountChange = { insert: null, patch: {}, expectedSeq: c.seqOf(id), events: 0 };
+  c.changes.accounts.set(id, change);
+  return change;
+}
+
+function enqueue(
+  c: EffectContext,
+  topic: string,
+  accountId: string | null,
+  payload: Record<string, unknown>,
+): void {
+  let accountSeq: number | null = null;
+  if (accountId) {
+    const change = account(c, accountId);
+    change.events += 1;
+    accountSeq = change.expectedSeq + change.events;
+  }
+  c.changes.outbox.push({
+    id: c.id,
+    topic,
+    accountId,
+    accountSeq,
+    flowId: c.flow.id,
+    payload,
+    status: 'pending',
+    dueAt: now(c),
+    createdAt: now(c),
+  });
+}
+
+function audit(c: EffectContext, p: Effects['audit'], sessionId: string | null = null): void {
+  c.changes.audit.push({
+    id: uuidv7(),
+    at: now(c),
+    type: p.type,
+    outcome: p.outcome ?? 'success',
+    reason: p.reason ?? null,
+    accountId: p.accountId,
+    actor: c.envelope.actor,
+    flowId: c.flow.id,
+    sessionId,
+    network: c.envelope.network,
+    userAgent: c.envelope.userAgent,
+    requestId: c.envelope.requestId,
+    data: null,
+  });
+}
+
+/** An effect asked for data its event did not enclose: a bug of the caller, never of a client. */
+function enclosed<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new Error(`effect without its enclosure: ${name}`);
+  return value;
+}
+
+export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRules }): Handlers {
+  const { keyring, rules } = deps;
+  return {
+    sendCode: (p, c) => enqueue(c, 'code.send', null, p),
+    createAccount: (p, c) => {
+      c.changes.accounts.set(p.accountId, {
+        insert: { id: p.accountId, status: 'active', tier: 'UNVERIFIED', createdAt: now(c) },
+        patch: {},
+        expectedSeq: 0,
+        events: 0,
+      });
+      if (p.claim) c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+    },
+    claimContact: (p, c) => {
+      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+    },
+    grantToken: (p, c) => {
+      c.flow.tokenGeneration = c.at;
+      c.flow.tokenHash = hashToken(keyring.flowTokenFor(c.flow.id, c.at));
+      c.flow.tokenExpiresAt = new Date(c.at + p.ttlMs);
+    },
+    handOver: (p, c) => {
+      c.changes.rows.push(
+        update(
+          flows,
+          {
+            tokenGeneration: c.at,
+            tokenHash: hashToken(keyring.flowTokenFor(p.toFlowId, c.at)),
+            tokenExpiresAt: new Date(c.at + p.ttlMs),
+          },
+          { sql: "id = ? and status = 'active'", params: [p.toFlowId] },
+          { must: 1 },
+        ),
+      );
+    },
+    storeCredentials: (p, c) => {
+      const hashes = enclosed(c.enclosures.credentials, 'credentials');
+      c.changes.rows.push(credentials.storeHashes(p.accountId, hashes, now(c)));
+    },
+    storeProfile: (p, c) => {
+      const profile = enclosed(c.enclosures.profile, 'profile');
+      c.changes.rows.push(credentials.storeProfile(p.accountId, profile, now(c)));
+    },
+    requestRisk: (p, c) => enqueue(c, 'risk.evaluate', null, p),
+    setTier: (p, c) => {
+      account(c, p.accountId).patch.tier = p.tier;
+    },
+    recordKyc: (p, c) => {
+      const document = enclosed(c.enclosures.kyc, 'kyc');
+      c.changes.rows.push(
+        kyc.record({ id: p.kycId, accountId: p.accountId, flowId: c.flow.id, ...document }, now(c)),
+      );
+    },
+    requestKyc: (p, c) => enqueue(c, 'kyc.submit', p.accountId, { kycId: p.kycId }),
+    decideKyc: (p, c) => {
+      c.changes.rows.push(kyc.decide(p.kycId, p, now(c)));
+    },
+    openSession: (p, c) => {
+      const change = account(c, p.accountId);
+      change.patch.lastLoginAt = now(c);
+      const idle = rules.sessionIdleMs;
+      c.changes.rows.push(
+        sessions.open({
+          id: p.sessionId,
+          accountId: p.accountId,
+          flowId: c.flow.id,
+          deviceId: p.deviceId,
+          userAgent: c.envelope.userAgent,
+          network: c.envelope.network,
+          country: c.envelope.country,
+          amr: p.amr,
+          acr: p.acr,
+          authTime: new Date(p.at),
+          persistent: p.persistent,
+          scope: p.scope,
+          createdAt: now(c),
+          lastActiveAt: now(c),
+          idleExpiresAt: new Date(c.at + idle),
+          expiresAt: new Date(c.at + (p.persistent ? rules.sessionAbsoluteMs : idle)),
+          refreshGeneration: 1,
+          refreshHash: refreshHash(refreshTokenFor(keyring.key('refresh'), p.sessionId, 1)),
+          refreshRotatedAt: now(c),
+        }),
+      );
+      if (p.deviceId) c.changes.rows.push(sessions.rememberDevice(p.accountId, p.deviceId, now(c)));
+    },
+    countPin: (p, c) => {
+      const windows = rules.pinWindows(p.accountId);
+      if (p.reset) c.changes.rows.push(...throttles.clear(windows, now(c)));
+      else c.changes.rows.push(throttles.count(windows, now(c)));
+    },
+    countFailure: (p, c) => {
+      c.changes.rows.push(throttles.count(rules.codeWindows(p.contactId, p.holder), now(c)));
+    },
+    clearFailures: (p, c) => {
+      c.changes.rows.push(...throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
+    },
+    archiveContact: (p, c) => {
+      c.changes.before.push(...contacts.archive(p.contactId, now(c)));
+    },
+    publish: (p, c) => {
+      audit(c, p);
+      enqueue(c, 'event', p.accountId, {
+        type: p.type,
+        outcome: p.outcome ?? 'success',
+        reason: p.reason ?? null,
+      });
+    },
+    audit: (p, c) => audit(c, p),
+  };
+}

@@ -1,0 +1,322 @@
+/** Runs the machines: restore, ask, transition, commit. The only code that calls `transition`; it decides nothing itself. */
+
+import { v7 as uuidv7 } from 'uuid';
+import {
+  type AnyMachineSnapshot,
+  type EventObject,
+  getNextTransitions,
+  initialTransition,
+  transition,
+} from 'xstate';
+import type { Database, Runner } from '../db/client.ts';
+import { type Changes, commit, type FlowRow, noChanges, requireActive, type StepRow } from '../db/commit.ts';
+import * as contacts from '../db/contacts.ts';
+import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
+import { Stale } from '../db/statement.ts';
+import type { EffectName, Effects } from '../machines/effects.ts';
+import { edgesTaken } from '../machines/graph.ts';
+import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
+import type { EffectContext, EffectHandlers, Enclosures, Envelope } from './effects.ts';
+import { hashToken } from './flow-token.ts';
+import type { Keyring } from './keyring.ts';
+import { Problem } from './problems.ts';
+import { type FlowView, restore, viewOf } from './snapshots.ts';
+
+export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
+export type Result = {
+  flow: FlowView;
+  /** Flows this step opened, in order. */
+  opened: FlowView[];
+  /** What the decision was taken on; null when the flow was opened by it. */
+  loaded: LoadedFlow | null;
+};
+export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };
+
+/** The event is not possible now; carries the untouched flow. Rendered as 409 by whoever knows the API. */
+export class EventRefused extends Error {
+  readonly view: FlowView;
+  readonly event: string;
+  constructor(view: FlowView, event: string) {
+    super(`${event} is not possible in ${view.state}`);
+    this.name = 'EventRefused';
+    this.view = view;
+    this.event = event;
+  }
+}
+
+export type Engine = ReturnType<typeof createEngine>;
+type Effect = { type: string; params?: unknown };
+
+export function createEngine(deps: {
+  db: Database;
+  flows: FlowStore;
+  handlers: EffectHandlers;
+  keyring: Keyring;
+  /** Called after a commit that left work for the relay or news for onlookers. */
+  onCommit?: (views: FlowView[], changes: Changes) => void;
+  onQuarantine?: (flowId: string, error: unknown) => void;
+}) {
+  const { db, flows, handlers, keyring } = deps;
+
+  /** One accepted event: next snapshot, step row and effects go into `changes`; followed flows are opened likewise. */
+  function advance(
+    definition: Definition,
+    current: { row: FlowRow; snapshot: AnyMachineSnapshot; isNew: boolean },
+    event: EventObject,
+    enclosures: Enclosures,
+    context: SendContext,
+    changes: Changes,
+    seqOf: (accountId: string) => number,
+  ): FlowView[] {
+    const { machine } = definition;
+    const [next, actions] = transition(machine, current.snapshot, event as never) as [
+      AnyMachineSnapshot,
+      Effect[],
+    ];
+    const edges = edgesTaken(machine, current.snapshot, event);
+    const before = viewOf(definition, current.row, current.snapshot);
+    const row: FlowRow = { ...current.row };
+    const after = viewOf(definition, row, next);
+    const moved = after.state !== before.state;
+    Object.assign(row, {
+      machineVersion: definition.version,
+      version: current.row.version + 1,
+      state: after.state,
+      status: after.done ? 'done' : 'active',
+      snapshot: { value: next.value, context: next.context, status: next.status },
+      accountId: after.accountId,
+      contactId: after.contactId,
+      updatedAt: changes.now,
+      stateEnteredAt: moved || current.isNew ? changes.now : current.row.stateEnteredAt,
+      nextDueAt: after.done || after.dueAt === null ? null : new Date(after.dueAt),
+    });
+    changes.flows.push({ row, expectedVersion: current.isNew ? null : current.row.version });
+    changes.steps.push(
+      step(definition, row, context, event.type, edges, before.state, after.state, next.context),
+    );
+
+    const opened: FlowView[] = [];
+    actions.forEach((action, index) => {
+      const name = action.type as EffectName;
+      if (name === 'openFlow') {
+        const p = action.params as Effects['openFlow'];
+        opened.push(
+          ...start(registry[p.machine as MachineId], p.flowId, p.event, {}, context, changes, seqOf),
+        );
+        return;
+      }
+      const handler = handlers[name] as ((params: unknown, c: EffectContext) => void) | undefined;
+      if (!handler) throw new Error(`unknown effect ${action.type}`);
+      handler(action.params, {
+        id: `${row.id}:${row.version}:${index}`,
+        at: context.now,
+        flow: row,
+        envelope: context.envelope,
+        enclosures,
+        changes,
+        seqOf,
+      });
+    });
+    return [viewOf(definition, row, next), ...opened];
+  }
+
+  function start(
+    definition: Definition,
+    id: string,
+    event: EventObject,
+    enclosures: Enclosures,
+    context: SendContext,
+    changes: Changes,
+    seqOf: (accountId: string) => number,
+    tokenTtlMs = 0,
+  ): FlowView[] {
+    const [snapshot] = initialTransition(definition.machine) as [AnyMachineSnapshot, unknown];
+    const token = keyring.flowTokenFor(id, context.now);
+    const row: FlowRow = {
+      id,
+      machine: definition.id,
+      machineVersion: definition.version,
+      version: 0,
+      state: 'idle',
+      status: 'active',
+      snapshot: { value: snapshot.value, context: snapshot.context, status: snapshot.status },
+      accountId: null,
+      contactId: null,
+      tokenHash: hashToken(token),
+      tokenGeneration: context.now,
+      tokenExpiresAt: new Date(context.now + (tokenTtlMs || OPENED_TOKEN_TTL_MS)),
+      createdAt: changes.now,
+      updatedAt: changes.now,
+      stateEnteredAt: changes.now,
+      nextDueAt: null,
+    };
+    if (!snapshot.can(event)) throw new EventRefused(viewOf(definition, row, snapshot), event.type);
+    return advance(definition, { row, snapshot, isNew: true }, event, enclosures, context, changes, seqOf);
+  }
+
+  async function refuse(
+    loaded: LoadedFlow,
+    definition: Definition,
+    view: FlowView,
+    event: string,
+    context: SendContext,
+  ) {
+    await flows.refuse({
+      ...step(definition, loaded.flow as FlowRow, context, event, [], view.state, view.state, null),
+      refused: true,
+      reason: 'not possible in this state',
+    });
+  }
+
+  /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
+  async function attempt<M extends MachineId>(
+    machineId: M,
+    loaded: LoadedFlow,
+    runner: Runner,
+    decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
+    context: SendContext,
+  ): Promise<Result> {
+    const definition = registry[machineId];
+    const restored = await restoreOrQuarantine(definition, loaded);
+    const view = viewOf(definition, loaded.flow as FlowRow, restored);
+    const { event, enclosures = {} } = await decide(loaded, view);
+    const blocked =
+      definition.needsActiveAccount && loaded.account !== null && loaded.account.status !== 'active';
+    if (blocked || loaded.flow.status !== 'active' || !restored.can(event as never)) {
+      await refuse(loaded, definition, view, event.type, context);
+      if (blocked) throw new Problem('account_blocked');
+      throw new EventRefused(view, event.type);
+    }
+    const changes = noChanges(new Date(context.now));
+    const seqOf = (accountId: string): number => {
+      if (loaded.account?.id !== accountId) throw new Error('an effect names an account that was not read');
+      return loaded.account.eventSeq;
+    };
+    const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
+    const views = advance(definition, current, event, enclosures, context, changes, seqOf);
+    if (definition.needsActiveAccount && loaded.account && !changes.accounts.has(loaded.account.id)) {
+      changes.before.push(requireActive(loaded.account.id));
+    }
+    await commit(runner, changes);
+    deps.onCommit?.(views, changes);
+    return { flow: views[0] as FlowView, opened: views.slice(1), loaded };
+  }
+
+  async function restoreOrQuarantine(
+    definition: Definition,
+    loaded: LoadedFlow,
+  ): Promise<AnyMachineSnapshot> {
+    if (loaded.flow.status === 'quarantined') throw new Problem('flow_needs_restart');
+    const restored = restore(definition, loaded.flow.machineVersion, loaded.flow.snapshot);
+    if (restored.ok) return restored.snapshot;
+    deps.onQuarantine?.(loaded.flow.id, restored.error);
+    // A newer build wrote it: leave it to that build.
+    if (!restored.newer) await flows.quarantine(loaded.flow.id);
+    throw new Problem('flow_needs_restart', {}, { cause: restored.error });
+  }
+
+  return {
+    /** Starts a flow with its first event. `tokenTtlMs` is how long the opener's token lives. */
+    async open<M extends MachineId>(
+      machineId: M,
+      opening: Decision<M> & { flowId: string; tokenTtlMs: number },
+      context: SendContext,
+    ): Promise<Result> {
+      const changes = noChanges(new Date(context.now));
+      const { contact } = opening.enclosures ?? {};
+      if (contact) changes.before.push(contacts.intern(contact, changes.now));
+      const views = start(
+        registry[machineId],
+        opening.flowId,
+        opening.event,
+        opening.enclosures ?? {},
+        context,
+        changes,
+        () => {
+          throw new Error('an opening event cannot touch an account that was not read');
+        },
+        opening.tokenTtlMs,
+      );
+      await commit(db.writes, changes);
+      deps.onCommit?.(views, changes);
+      return { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
+    },
+
+    /**
+     * Sends one event to a flow. `decide` builds it from what was read and may run again on fresher rows.
+     * The first try is optimistic (one read, one write); a lost race is decided again under the row locks.
+     * @throws EventRefused, Problem not_found / account_blocked / flow_needs_restart
+     */
+    async send<M extends MachineId>(
+      machineId: M,
+      locator: Locator,
+      decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
+      context: SendContext,
+    ): Promise<Result> {
+      const reading = { deviceId: context.deviceId, now: new Date(context.now) };
+      const loaded = await flows.load(locator, reading);
+      if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
+      try {
+        return await attempt(machineId, loaded, db.writes, decide, context);
+      } catch (error) {
+        if (!(error instanceof Stale)) throw error;
+      }
+      try {
+        return await db.transaction(async (tx, reads) => {
+          const locked = await flows.lock(reads, loaded.flow.id, reading);
+          if (!locked) throw new Problem('not_found');
+          return attempt(machineId, locked, tx, decide, context);
+        });
+      } catch (error) {
+        if (error instanceof Stale) throw new Problem('conflict', {}, { cause: error });
+        throw error;
+      }
+    },
+
+    /** The flow as it rests, without sending anything. */
+    async read(machineId: MachineId, locator: Locator, context: SendContext) {
+      const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
+      if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
+      const definition = registry[machineId];
+      const snapshot = await restoreOrQuarantine(definition, loaded);
+      return { loaded, view: viewOf(definition, loaded.flow as FlowRow, snapshot) };
+    },
+  };
+}
+
+/** A flow opened by another one's step gets a token that outlives its shortest rest. */
+const OPENED_TOKEN_TTL_MS = 15 * 60_000;
+
+function step(
+  definition: Definition,
+  row: Pick<FlowRow, 'id' | 'version'>,
+  context: SendContext,
+  event: string,
+  edges: string[],
+  fromState: string,
+  toState: string,
+  after: unknown,
+): StepRow {
+  return {
+    id: uuidv7(),
+    flowId: row.id,
+    seq: row.version,
+    machine: definition.id,
+    machineVersion: definition.version,
+    at: new Date(context.now),
+    event,
+    edges,
+    fromState,
+    toState,
+    refused: false,
+    reason: null,
+    actor: context.envelope.actor,
+    requestId: context.envelope.requestId,
+    context: after as Record<string, unknown> | null,
+  };
+}
+
+/** Event types that could move this snapshot, guards aside. */
+export const possibleEvents = (snapshot: AnyMachineSnapshot): string[] => [
+  ...new Set(getNextTransitions(snapshot).map((t) => t.eventType as string)),
+];

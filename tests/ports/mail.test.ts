@@ -1,0 +1,182 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { MailPort } from '../../src/ports/index.ts';
+import { createSendgridMail } from '../../src/ports/mail-sendgrid.ts';
+import { createSmtpMail, type SmtpOptions } from '../../src/ports/mail-smtp.ts';
+import { type SmtpReplies, smtpCatcher } from '../support/smtp-catcher.ts';
+import { answer, recordingServer } from './recording-server.ts';
+
+const message = {
+  id: '0190f3c4-0000-7000-8000-000000000001',
+  to: 'person@example.com',
+  subject: 'Your code',
+  text: 'Your code is 123456.\n.hidden dot line',
+  html: '<p>Your code is <b>123456</b>.</p>',
+};
+
+const cleanup: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const undo of cleanup.splice(0).reverse()) await undo();
+});
+
+describe('the SMTP adapter', () => {
+  async function relay(replies: SmtpReplies = {}, options: Partial<SmtpOptions> = {}) {
+    const catcher = await smtpCatcher(replies);
+    const mail: MailPort = createSmtpMail({
+      host: '127.0.0.1',
+      port: catcher.port,
+      tls: 'none',
+      from: { address: 'no-reply@vestibule.example', name: 'Vestibule' },
+      ...options,
+    });
+    cleanup.push(() => catcher.close());
+    cleanup.push(() => mail.close?.());
+    return { catcher, mail };
+  }
+
+  test('delivers text and HTML to one recipient', async () => {
+    const { catcher, mail } = await relay();
+    await mail.send({ ...message, code: '123456' });
+    expect(catcher.mails).toHaveLength(1);
+    const [caught] = catcher.mails;
+    expect(caught).toMatchObject({ from: 'no-reply@vestibule.example', to: ['person@example.com'] });
+    expect(caught?.data).toContain('From: Vestibule <no-reply@vestibule.example>\r\n');
+    expect(caught?.data).toContain('To: person@example.com\r\n');
+    expect(caught?.data).toContain('Subject: Your code\r\n');
+    expect(caught?.data).toContain('Your code is 123456.\r\n.hidden dot line');
+    expect(caught?.data).toContain('<p>Your code is <b>123456</b>.</p>');
+  });
+
+  test('gives a retried delivery the same message id', async () => {
+    const { catcher, mail } = await relay();
+    await mail.send(message);
+    await mail.send(message);
+    const ids = catcher.mails.map((m) => /^Message-ID: (.*)$/im.exec(m.data)?.[1]?.trim());
+    expect(ids).toEqual([`<${message.id}@vestibule.example>`, `<${message.id}@vestibule.example>`]);
+  });
+
+  test('keeps the connection for the next mail', async () => {
+    const { catcher, mail } = await relay();
+    for (let i = 0; i < 3; i++) await mail.send(message);
+    expect(catcher.mails).toHaveLength(3);
+    expect(catcher.lines.filter((line) => line.startsWith('EHLO'))).toHaveLength(1);
+  });
+
+  test.each([
+    'a@example.com, b@example.org',
+    'a@example.com;b@example.org',
+    'Name <a@example.com>',
+    'group: a@example.com;',
+    '"a@example.org"@example.com',
+    'a@example.com\r\nRCPT TO:<b@example.org>',
+    'a@[b@example.org]',
+    'a(b@example.org)@example.com',
+    'no-address',
+    '',
+  ])('never lets %j choose a recipient', async (to) => {
+    const { catcher, mail } = await relay();
+    await expect(mail.send({ ...message, to })).rejects.toMatchObject({
+      name: 'DeliveryError',
+      retry: false,
+    });
+    expect(catcher.lines).toEqual([]);
+  });
+
+  test('refuses a subject that would begin another header', async () => {
+    const { catcher, mail } = await relay();
+    const sent = mail.send({ ...message, subject: 'Hello\r\nBcc: b@example.org' });
+    await expect(sent).rejects.toMatchObject({ retry: false });
+    expect(catcher.lines).toEqual([]);
+  });
+
+  test('sends text that looks like a path or an address as text', async () => {
+    const { catcher, mail } = await relay();
+    await mail.send({ ...message, text: '/etc/passwd', html: 'http://127.0.0.1:9/secret' });
+    expect(catcher.mails[0]?.data).toContain('\r\n/etc/passwd\r\n');
+    expect(catcher.mails[0]?.data).toContain('http://127.0.0.1:9/secret');
+  });
+
+  test.each<[string, SmtpReplies, boolean]>([
+    ['450 to the recipient', { RCPT: '450 4.2.1 mailbox busy' }, true],
+    ['451 to the message', { END: '451 4.3.0 try later' }, true],
+    ['421 as a greeting', { GREETING: '421 4.3.2 too busy' }, true],
+    ['550 to the recipient', { RCPT: '550 5.1.1 no such user' }, false],
+    ['552 to the message', { END: '552 5.3.4 too big' }, false],
+  ])('%s decides whether the outbox tries again', async (_name, replies, retry) => {
+    const { catcher, mail } = await relay(replies);
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry });
+    expect(catcher.mails).toEqual([]);
+  });
+
+  test('an error does not name the recipient', async () => {
+    const { mail } = await relay({ RCPT: '550 5.1.1 person@example.com unknown' });
+    const error: Error = await mail.send(message).then(expect.unreachable, (e) => e);
+    expect(`${error.message}${String(error.cause)}`).not.toContain('person');
+    expect(error.message).toContain('550');
+  });
+
+  test.each<[string, SmtpReplies]>([
+    ['greets nobody', { GREETING: '' }],
+    ['stalls after the message', { END: '' }],
+  ])('gives up in time on a relay that %s', async (_name, replies) => {
+    const { mail } = await relay(replies, { timeoutMs: 150 });
+    const started = performance.now();
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  test('does not fall back to plain text when TLS is required', async () => {
+    const { catcher, mail } = await relay({}, { tls: 'starttls', timeoutMs: 1_000 });
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError' });
+    expect(catcher.mails).toEqual([]);
+    expect(catcher.lines.some((line) => line.startsWith('MAIL'))).toBe(false);
+  });
+
+  test('refuses to be wired with a password in the clear', () => {
+    const from = { address: 'a@example.com' };
+    const auth = { user: 'u', pass: 'p' };
+    expect(() => createSmtpMail({ host: 'mail.example.com', port: 25, tls: 'none', auth, from })).toThrow(
+      /TLS/,
+    );
+  });
+});
+
+describe('the SendGrid adapter', () => {
+  async function provider(status = 202) {
+    const server = await recordingServer(answer(status));
+    cleanup.push(() => server.close());
+    const from = { address: 'no-reply@vestibule.example', name: 'Vestibule' };
+    return { server, mail: createSendgridMail({ baseUrl: server.url, apiKey: 'SG.key', from }) };
+  }
+
+  test('posts the documented JSON, byte for byte, with tracking off', async () => {
+    const { server, mail } = await provider();
+    await mail.send({ ...message, text: 'Plain', html: '<p>Rich</p>', code: 'not-for-providers' });
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]).toMatchObject({
+      method: 'POST',
+      path: '/v3/mail/send',
+      body:
+        '{"personalizations":[{"to":[{"email":"person@example.com"}],' +
+        '"custom_args":{"message_id":"0190f3c4-0000-7000-8000-000000000001"}}],' +
+        '"from":{"email":"no-reply@vestibule.example","name":"Vestibule"},"subject":"Your code",' +
+        '"content":[{"type":"text/plain","value":"Plain"},{"type":"text/html","value":"<p>Rich</p>"}],' +
+        '"tracking_settings":{"click_tracking":{"enable":false,"enable_text":false},' +
+        '"open_tracking":{"enable":false}}}',
+    });
+    expect(server.requests[0]?.headers).toMatchObject({
+      authorization: 'Bearer SG.key',
+      'content-type': 'application/json',
+    });
+  });
+
+  test.each([
+    [503, true],
+    [429, true],
+    [400, false],
+    [401, false],
+    [413, false],
+  ])('%i is retryable: %s', async (status, retry) => {
+    const { mail } = await provider(status);
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry });
+  });
+});

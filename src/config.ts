@@ -9,8 +9,7 @@ import { storesOf } from './config/stores.ts';
 import { VARIABLES } from './config/variables.ts';
 
 export { configurationTable } from './config/document.ts';
-export type { LimitName } from './config/limits.ts';
-export type { Limit } from './config/parsers.ts';
+export type { DurableLimits, Limits } from './config/limits.ts';
 export { ConfigError } from './config/read.ts';
 
 export type Settings = Reading<typeof VARIABLES>;
@@ -85,6 +84,7 @@ function assemble(settings: Settings, environment: Environment) {
       attempts: v.CODE_ATTEMPTS,
       secondFactorAttempts: v.SECOND_FACTOR_ATTEMPTS,
     },
+    /** Windows in milliseconds; passes as `LimitNumbers`, with the durable ones beside. */
     limits: limitsOf(settings, demo),
     password: {
       policy: v.PASSWORD_POLICY,

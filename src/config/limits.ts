@@ -1,117 +1,132 @@
-/** The limits of the service, one variable each. Windows slide; every decision is taken atomically elsewhere. */
-import { integer, type Limit, limit } from './parsers.ts';
+/** Which variable overrides which entry of the table of limits. The numbers themselves stand in `src/limits/numbers.ts`. */
+import { defaultLimits, demoLimits, type LimitNumbers, type Window } from '../limits/numbers.ts';
+import { integer, limit } from './parsers.ts';
 import { optional, type Reading, setting } from './read.ts';
 
-/** Field name in `config.limits` beside the variable that sets it. */
-const NAMES = {
-  codeSendCooldown: 'LIMIT_CODE_SEND_COOLDOWN',
-  codeSend: 'LIMIT_CODE_SEND',
-  codeSendDaily: 'LIMIT_CODE_SEND_DAILY',
-  codeSendNetwork: 'LIMIT_CODE_SEND_NETWORK',
-  sendCodeNetwork: 'LIMIT_API_SEND_CODE_NETWORK',
-  codeCheck: 'LIMIT_CODE_CHECK',
-  codeCheckDaily: 'LIMIT_CODE_CHECK_DAILY',
-  codeCheckNetwork: 'LIMIT_CODE_CHECK_NETWORK',
-  passwordLogin: 'LIMIT_PASSWORD_LOGIN',
-  passwordLoginNetwork: 'LIMIT_PASSWORD_LOGIN_NETWORK',
-  register: 'LIMIT_REGISTER',
-  registerNetwork: 'LIMIT_REGISTER_NETWORK',
-  resetRequest: 'LIMIT_RESET_REQUEST',
-  resetRequestNetwork: 'LIMIT_RESET_REQUEST_NETWORK',
-  resendVerification: 'LIMIT_RESEND_VERIFICATION',
-  resendVerificationNetwork: 'LIMIT_RESEND_VERIFICATION_NETWORK',
-  passwordReset: 'LIMIT_PASSWORD_RESET',
-  passwordResetNetwork: 'LIMIT_PASSWORD_RESET_NETWORK',
-  refresh: 'LIMIT_REFRESH',
-  secondFactor: 'LIMIT_SECOND_FACTOR',
-  secondFactorNetwork: 'LIMIT_SECOND_FACTOR_NETWORK',
-  smsRange: 'LIMIT_SMS_RANGE',
-  smsCountry: 'LIMIT_SMS_COUNTRY',
-  smsAll: 'LIMIT_SMS_ALL',
-  smsDaily: 'LIMIT_SMS_DAILY',
-  user: 'LIMIT_USER',
-  network: 'LIMIT_NETWORK',
-} as const;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
-export type LimitName = keyof typeof NAMES;
+/** Counted in the database, because forgetting them would give guesses back. Per identifier, or account and factor. */
+export type DurableLimits = {
+  codeCheck: Window;
+  codeCheckDaily: Window;
+  passwordLogin: Window;
+  secondFactor: Window;
+};
 
+const durable: DurableLimits = {
+  codeCheck: { limit: 10, windowMs: HOUR },
+  codeCheckDaily: { limit: 20, windowMs: 24 * HOUR },
+  passwordLogin: { limit: 5, windowMs: 15 * MINUTE },
+  secondFactor: { limit: 5, windowMs: 15 * MINUTE },
+};
+const durableDemo = Object.fromEntries(
+  Object.keys(durable).map((name) => [name, { limit: 20, windowMs: MINUTE }]),
+) as DurableLimits;
+
+export type Limits = Readonly<LimitNumbers & DurableLimits>;
+
+const usual: Limits = { ...defaultLimits, ...durable };
+const demonstrated: Limits = { ...demoLimits, ...durableDemo };
+
+type WindowName = {
+  [K in keyof Limits]: Limits[K] extends Window ? K : never;
+}[keyof Limits];
+
+const SPANS = [
+  ['d', 24 * HOUR],
+  ['h', HOUR],
+  ['m', MINUTE],
+  ['s', 1000],
+] as const;
+
+/** The form the variables are written in: `5/15m`. */
+function shown({ limit: count, windowMs }: Window): string {
+  const [unit, span] = SPANS.find(([, ms]) => windowMs % ms === 0) ?? SPANS[3];
+  return `${count}/${windowMs / span}${unit}`;
+}
+
+const window = (name: WindowName, description: string) =>
+  Object.assign(setting(limit, shown(usual[name]), description), { sets: name });
+
+const WINDOWS = {
+  LIMIT_CODE_SEND: window('codeSendBurst', 'Codes sent to one identifier, per purpose: burst'),
+  LIMIT_CODE_SEND_DAILY: window('codeSendDaily', 'Codes sent to one identifier, per purpose: day'),
+  LIMIT_CODE_SEND_NETWORK: window('codeSendNetwork', 'Codes sent on request of one network'),
+  LIMIT_API_SEND_CODE_NETWORK: window(
+    'sendCodeNetwork',
+    'Calls of `/api/v1/auth/send-code` from one network',
+  ),
+  LIMIT_CODE_CHECK: window('codeCheck', 'Code checks for one identifier over all its codes'),
+  LIMIT_CODE_CHECK_DAILY: window('codeCheckDaily', 'The same within a day'),
+  LIMIT_CODE_CHECK_NETWORK: window('codeCheckNetwork', 'Code checks from one network'),
+  LIMIT_PASSWORD_LOGIN: window('passwordLogin', 'Failed password logins of one identifier'),
+  LIMIT_PASSWORD_LOGIN_NETWORK: window('passwordLoginNetwork', 'Password logins from one network'),
+  LIMIT_REGISTER: window('registerIdentifier', 'Registrations of one identifier'),
+  LIMIT_REGISTER_NETWORK: window('registerNetwork', 'Registrations from one network'),
+  LIMIT_RECOVERY: window('recoveryIdentifier', 'Reset requests and resent verifications of one identifier'),
+  LIMIT_RECOVERY_NETWORK: window('recoveryNetwork', 'The same from one network'),
+  LIMIT_PASSWORD_RESET: window('passwordResetIdentifier', 'Password resets of one identifier'),
+  LIMIT_PASSWORD_RESET_NETWORK: window('passwordResetNetwork', 'Password resets from one network'),
+  LIMIT_REFRESH: window('refreshSession', 'Token refreshes of one session'),
+  LIMIT_SECOND_FACTOR: window('secondFactor', 'Second-factor checks per account and factor'),
+  LIMIT_SECOND_FACTOR_NETWORK: window('secondFactorNetwork', 'Second-factor checks from one network'),
+  LIMIT_MAIL: window('mailRecipient', 'Mail of all kinds to one address; beyond it nothing is sent'),
+  LIMIT_SMS_RANGE: window('smsRange', 'SMS to one number range (first 8 digits); beyond it nothing is sent'),
+  LIMIT_SMS_COUNTRY: window('smsCountry', 'SMS to one country'),
+  LIMIT_SMS_ALL: window('smsGlobal', 'SMS altogether'),
+  LIMIT_SMS_DAILY: window('smsDaily', 'SMS altogether: the daily spend cap'),
+  LIMIT_USER: window('user', 'Everything else, per user'),
+  LIMIT_NETWORK: window('network', 'Everything else, per network'),
+};
+
+const attempts = integer(1, 1e6);
 const minutes = integer(1, 1440);
 
 export const LIMIT_VARIABLES = {
-  LIMIT_CODE_SEND_COOLDOWN: setting(limit, '1/30s', 'Codes sent to one identifier, per purpose: pause'),
-  LIMIT_CODE_SEND: setting(limit, '3/5m', 'Codes sent to one identifier, per purpose: burst'),
-  LIMIT_CODE_SEND_DAILY: setting(limit, '10/1d', 'Codes sent to one identifier, per purpose: day'),
-  LIMIT_CODE_SEND_NETWORK: setting(limit, '30/1h', 'Codes sent on request of one network'),
-  LIMIT_API_SEND_CODE_NETWORK: setting(limit, '10/1m', 'Calls of `/api/v1/auth/send-code` by one network'),
-  LIMIT_CODE_CHECK: setting(limit, '10/1h', 'Code checks for one identifier over all its codes'),
-  LIMIT_CODE_CHECK_DAILY: setting(limit, '20/1d', 'Code checks for one identifier over all its codes: day'),
-  LIMIT_CODE_CHECK_NETWORK: setting(limit, '60/1h', 'Code checks by one network'),
-  LIMIT_PASSWORD_LOGIN: setting(limit, '5/15m', 'Failed password logins of one identifier (durable)'),
-  LIMIT_PASSWORD_LOGIN_NETWORK: setting(limit, '20/15m', 'Failed password logins by one network'),
-  LIMIT_REGISTER: setting(limit, '5/1h', 'Registrations of one identifier'),
-  LIMIT_REGISTER_NETWORK: setting(limit, '5/1h', 'Registrations by one network'),
-  LIMIT_RESET_REQUEST: setting(limit, '5/1h', 'Password reset requests for one identifier'),
-  LIMIT_RESET_REQUEST_NETWORK: setting(limit, '5/1h', 'Password reset requests by one network'),
-  LIMIT_RESEND_VERIFICATION: setting(limit, '5/1h', 'Verification messages sent again to one identifier'),
-  LIMIT_RESEND_VERIFICATION_NETWORK: setting(
-    limit,
-    '5/1h',
-    'Verification messages sent again for one network',
+  LIMIT_CODE_SEND_COOLDOWN_SECONDS: setting(
+    integer(1, 3600),
+    String(usual.codeSendCooldownMs / 1000),
+    'Least time between two codes for one identifier and purpose',
   ),
-  LIMIT_PASSWORD_RESET: setting(limit, '10/1h', 'Password resets of one identifier'),
-  LIMIT_PASSWORD_RESET_NETWORK: setting(limit, '10/1h', 'Password resets by one network'),
-  LIMIT_REFRESH: setting(limit, '10/1m', 'Token refreshes of one session'),
-  LIMIT_SECOND_FACTOR: setting(limit, '5/15m', 'Second-factor checks per account and factor'),
-  LIMIT_SECOND_FACTOR_NETWORK: setting(limit, '60/1h', 'Second-factor checks by one network'),
-  LIMIT_SMS_RANGE: setting(limit, '10/10m', 'SMS to one number range (first 8 digits)'),
-  LIMIT_SMS_COUNTRY: setting(limit, '100/1h', 'SMS to one country'),
-  LIMIT_SMS_ALL: setting(limit, '30/1m', 'SMS altogether'),
-  LIMIT_SMS_DAILY: setting(limit, '5000/1d', 'SMS altogether: the daily spend cap'),
-  LIMIT_USER: setting(limit, '300/1m', 'Everything else, per user'),
-  LIMIT_NETWORK: setting(limit, '600/1m', 'Everything else, per network'),
-  RATELIMIT_LOGIN_ATTEMPTS: optional(integer(1, 1e6), 'Count of `LIMIT_PASSWORD_LOGIN`, older form'),
-  RATELIMIT_LOGIN_WINDOW_MINUTES: optional(minutes, 'Window of `LIMIT_PASSWORD_LOGIN`, older form'),
-  RATELIMIT_REGISTER_ATTEMPTS: optional(integer(1, 1e6), 'Count of `LIMIT_REGISTER` and its network twin'),
-  RATELIMIT_REGISTER_WINDOW_HOURS: optional(
-    integer(1, 720),
-    'Window of `LIMIT_REGISTER` and its network twin',
-  ),
-  RATELIMIT_REFRESH_ATTEMPTS: optional(integer(1, 1e6), 'Count of `LIMIT_REFRESH`, older form'),
-  RATELIMIT_REFRESH_WINDOW_MINUTES: optional(minutes, 'Window of `LIMIT_REFRESH`, older form'),
+  ...WINDOWS,
+  RATELIMIT_LOGIN_ATTEMPTS: optional(attempts, 'Count of LIMIT_PASSWORD_LOGIN, older form'),
+  RATELIMIT_LOGIN_WINDOW_MINUTES: optional(minutes, 'Window of LIMIT_PASSWORD_LOGIN, older form'),
+  RATELIMIT_REGISTER_ATTEMPTS: optional(attempts, 'Count of LIMIT_REGISTER and LIMIT_REGISTER_NETWORK'),
+  RATELIMIT_REGISTER_WINDOW_HOURS: optional(integer(1, 720), 'Window of the same two'),
+  RATELIMIT_REFRESH_ATTEMPTS: optional(attempts, 'Count of LIMIT_REFRESH, older form'),
+  RATELIMIT_REFRESH_WINDOW_MINUTES: optional(minutes, 'Window of LIMIT_REFRESH, older form'),
 };
 
-/** The demo keeps every limit in force but lets it heal within a minute; a variable that is set still wins. */
-const demoLimit = (name: LimitName, { max, windowS }: Limit): Limit =>
-  name === 'codeSendCooldown'
-    ? { max: 1, windowS: 1 }
-    : windowS <= 60
-      ? { max, windowS }
-      : { max: Math.max(max, 20), windowS: 60 };
-
-/** Effective limits: `LIMIT_*` over `RATELIMIT_*` over the default. */
-export function limitsOf(
-  { values, source }: Reading<typeof LIMIT_VARIABLES>,
-  demo: boolean,
-): Record<LimitName, Limit> {
-  const hours = values.RATELIMIT_REGISTER_WINDOW_HOURS;
-  const register = [values.RATELIMIT_REGISTER_ATTEMPTS, hours === null ? null : hours * 60] as const;
-  const older: Partial<Record<LimitName, readonly [count: number | null, minutes: number | null]>> = {
-    passwordLogin: [values.RATELIMIT_LOGIN_ATTEMPTS, values.RATELIMIT_LOGIN_WINDOW_MINUTES],
-    register,
-    registerNetwork: register,
-    refresh: [values.RATELIMIT_REFRESH_ATTEMPTS, values.RATELIMIT_REFRESH_WINDOW_MINUTES],
+/** `LIMIT_*` over `RATELIMIT_*` over the table, which is the lenient one in the demo. */
+export function limitsOf({ values, source }: Reading<typeof LIMIT_VARIABLES>, demo: boolean): Limits {
+  const base = demo ? demonstrated : usual;
+  const older = (name: WindowName, max: number | null, span: number | null, unitMs: number) => {
+    const { limit: count, windowMs } = (max === null && span === null ? base : usual)[name];
+    return { [name]: { limit: max ?? count, windowMs: span === null ? windowMs : span * unitMs } };
   };
-  const effective = (name: LimitName): Limit => {
-    const value = values[NAMES[name]];
-    if (source(NAMES[name])) return value;
-    const [count, windowMinutes] = older[name] ?? [null, null];
-    if (count === null && windowMinutes === null) return demo ? demoLimit(name, value) : value;
-    return {
-      max: count ?? value.max,
-      windowS: windowMinutes === null ? value.windowS : windowMinutes * 60,
-    };
+  const names = Object.keys(WINDOWS) as (keyof typeof WINDOWS)[];
+  const register = [
+    values.RATELIMIT_REGISTER_ATTEMPTS,
+    values.RATELIMIT_REGISTER_WINDOW_HOURS,
+    HOUR,
+  ] as const;
+  return {
+    ...base,
+    ...older('passwordLogin', values.RATELIMIT_LOGIN_ATTEMPTS, values.RATELIMIT_LOGIN_WINDOW_MINUTES, MINUTE),
+    ...older('registerIdentifier', ...register),
+    ...older('registerNetwork', ...register),
+    ...older(
+      'refreshSession',
+      values.RATELIMIT_REFRESH_ATTEMPTS,
+      values.RATELIMIT_REFRESH_WINDOW_MINUTES,
+      MINUTE,
+    ),
+    ...Object.fromEntries(
+      names.filter((name) => source(name) !== null).map((name) => [WINDOWS[name].sets, values[name]]),
+    ),
+    ...(source('LIMIT_CODE_SEND_COOLDOWN_SECONDS') === null
+      ? {}
+      : { codeSendCooldownMs: values.LIMIT_CODE_SEND_COOLDOWN_SECONDS * 1000 }),
   };
-  return Object.fromEntries(
-    (Object.keys(NAMES) as LimitName[]).map((name) => [name, effective(name)]),
-  ) as Record<LimitName, Limit>;
 }

@@ -1,6 +1,7 @@
 /** Turns the text of a variable into a value. Every message states what is expected and never what was given. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { Window } from '../limits/numbers.ts';
 
 type Parser<T> = z.ZodType<T, string>;
 
@@ -124,19 +125,14 @@ export const pem: Parser<string> = by('must be a private key in PEM form', (raw)
   return /^-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(unfolded) ? unfolded : undefined;
 });
 
-export type Limit = {
-  /** How many are allowed within any window. */
-  max: number;
-  /** Length of the sliding window in seconds. */
-  windowS: number;
-};
+const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
-
-/** `5/15m`: five in any fifteen minutes. Units s, m, h, d. */
-export const limit: Parser<Limit> = by('must look like 5/15m (count/window, units s, m, h, d)', (raw) => {
+/** `5/15m`: five in any fifteen minutes. Units s, m, h, d; the window is at most 30 days. */
+export const limit: Parser<Window> = by('must look like 5/15m (count/window, units s, m, h, d)', (raw) => {
   const match = /^(\d{1,7})\/(\d{1,5})([smhd])$/.exec(raw);
   if (!match) return undefined;
-  const [max, windowS] = [Number(match[1]), Number(match[2]) * (UNITS[match[3] ?? ''] ?? 0)];
-  return max >= 1 && windowS >= 1 && windowS <= 30 * 86400 ? { max, windowS } : undefined;
+  const [count, windowMs] = [Number(match[1]), Number(match[2]) * (UNITS[match[3] ?? ''] ?? 0)];
+  return count >= 1 && windowMs >= 1000 && windowMs <= 30 * 86_400_000
+    ? { limit: count, windowMs }
+    : undefined;
 });

@@ -4,6 +4,9 @@ import type { Problem, ProblemCode } from '../problems.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
+/** What routes are asked for; any other method is 405 wherever it is sent. */
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
 /**
  * Response schema for 4xx and 5xx. Deliberately loose: handler bodies are serialised without it, so it documents
  * and never refuses.

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { Problem, type ProblemCode, problemCatalogue } from '../problems.ts';
 import { problemFrom } from './problem-from-error.ts';
 import { PROBLEM_HELP } from './problem-help.ts';
-import { instanceOf, problemBody, problemHeaders, problemSchema } from './problem-json.ts';
+import { instanceOf, METHODS, problemBody, problemHeaders, problemSchema } from './problem-json.ts';
 import { requestId } from './request-id.ts';
 
 export { problemSchema } from './problem-json.ts';
@@ -19,9 +19,6 @@ export type ProblemsOptions = {
   /** Put before `/problems/<code>` in `type`; empty (the default) makes it relative to the request. No trailing slash. */
   baseUrl?: string;
 };
-
-/** What routes are asked for; everything else is 405 wherever it is sent. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const satisfies HTTPMethods[];
 
 async function problems(app: FastifyInstance, { baseUrl = '' }: ProblemsOptions) {
   app.setGenReqId(requestId);

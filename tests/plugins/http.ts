@@ -48,5 +48,7 @@ function parse(text: string): Omit<RawAnswer, 'closed'> {
     const colon = field.indexOf(':');
     headers[field.slice(0, colon).toLowerCase()] = field.slice(colon + 1).trim();
   }
-  return { status: Number(line.split(' ')[1]), headers, body: rest.join('\r\n\r\n'), text };
+  return { status: Number(line.split(' ')[1]), headers, body: utf8(rest.join('\r\n\r\n')), text };
 }
+
+const utf8 = (latin1: string) => Buffer.from(latin1, 'latin1').toString('utf8');

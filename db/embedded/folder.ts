@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -17,6 +20,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Account, enterable, NOBODY } from './access.ts';
+
+/** A rename forgotten in a power cut would hide a whole database. */
+const sync = (path: string): void => {
+  const descriptor = openSync(path, 'r');
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+};
 
 const refuseForeign = (path: string, owner: number): void => {
   const uid = process.geteuid?.();
@@ -75,9 +85,15 @@ export function homeOf(folder: string, log: (line: string) => void): string {
   }
   const account = accountFor(folder);
   if (account.uid === process.geteuid?.() || enterable(folder, account)) return folder;
+  if (existsSync(join(folder, 'cluster'))) {
+    throw new Error(
+      `User ${account.uid} can no longer enter ${folder}: allow it (chmod a+x) on every folder above.`,
+    );
+  }
   const home = makeElsewhere(account);
   writeFileSync(`${note}.new`, `${home}\n`);
   renameSync(`${note}.new`, note);
+  sync(folder);
   log(
     `${folder} cannot be entered by user ${account.uid}, which Postgres runs as: database files are in ${home}`,
   );
@@ -91,6 +107,7 @@ function passwordIn(home: string, account: Account, fresh: boolean): string {
     rmSync(file, { force: true });
     writeFileSync(file, randomBytes(24).toString('hex'), { mode: 0o600, flag: 'wx' });
     chownSync(file, account.uid, account.gid);
+    sync(file);
   }
   const password = readFileSync(file, 'utf8').trim();
   if (!/^[0-9a-f]{48}$/.test(password))
@@ -117,6 +134,7 @@ export async function openCluster(
     chownSync(draft, account.uid, account.gid);
     await initdb(draft, join(home, 'password'));
     renameSync(draft, cluster);
+    sync(home);
   }
   return { cluster, password };
 }

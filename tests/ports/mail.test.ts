@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MailPort } from '../../src/ports/index.ts';
 import { createSendgridMail } from '../../src/ports/mail-sendgrid.ts';
@@ -109,7 +110,10 @@ describe('the SMTP adapter', () => {
 
   test('an error does not name the recipient', async () => {
     const { mail } = await relay({ RCPT: '550 5.1.1 person@example.com unknown' });
-    const error: Error = await mail.send(message).then(expect.unreachable, (e) => e);
+    const error: Error = await mail.send(message).then(
+      () => expect.unreachable(),
+      (e) => e,
+    );
     expect(`${error.message}${String(error.cause)}`).not.toContain('person');
     expect(error.message).toContain('550');
   });
@@ -122,6 +126,33 @@ describe('the SMTP adapter', () => {
     const started = performance.now();
     await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
     expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  test('gives up in time on a relay that trickles its replies', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const trickle = createServer((socket) => {
+      socket.on('error', () => {}).write('220 slow\r\n');
+      timers.push(setInterval(() => socket.write('250-more\r\n'), 20));
+    });
+    await new Promise<void>((listening) => trickle.listen(0, '127.0.0.1', listening));
+    const { mail } = await relay({}, { port: (trickle.address() as AddressInfo).port, timeoutMs: 200 });
+    cleanup.push(() => {
+      timers.forEach(clearInterval);
+      trickle.close();
+    });
+    const started = performance.now();
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  test('a refused login leaves the mail in the outbox: it is the configuration that is wrong', async () => {
+    const { catcher, mail } = await relay(
+      { EHLO: '250-catcher\r\n250 AUTH PLAIN', AUTH: '535 5.7.8 bad credentials' },
+      { auth: { user: 'relay-user', pass: 'relay-pass' } },
+    );
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
+    expect(catcher.lines).toContain(`AUTH PLAIN ${btoa('\u0000relay-user\u0000relay-pass')}`);
+    expect(catcher.mails).toEqual([]);
   });
 
   test('does not fall back to plain text when TLS is required', async () => {

@@ -1,10 +1,12 @@
-/** An SMTP server on loopback that keeps every message it is given (RFC 5321: EHLO, MAIL, RCPT, DATA, RSET, QUIT). */
+/** An SMTP server on loopback that keeps every message it is given (RFC 5321: EHLO, AUTH, MAIL, RCPT, DATA, RSET, QUIT). */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 export type CaughtMail = { from: string; to: string[]; data: string };
 
 /** Replies to give instead of the usual ones, by verb: `{ RCPT: '550 no such user' }`; an empty one says nothing. */
-export type SmtpReplies = Partial<Record<'GREETING' | 'EHLO' | 'MAIL' | 'RCPT' | 'DATA' | 'END', string>>;
+export type SmtpReplies = Partial<
+  Record<'GREETING' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'END', string>
+>;
 
 export async function smtpCatcher(replies: SmtpReplies = {}) {
   const mails: CaughtMail[] = [];
@@ -27,6 +29,8 @@ export async function smtpCatcher(replies: SmtpReplies = {}) {
       switch (line.split(' ', 1)[0]?.toUpperCase()) {
         case 'EHLO':
           return say('EHLO', '250-catcher\r\n250 8BITMIME');
+        case 'AUTH':
+          return say('AUTH', '235 welcome');
         case 'MAIL':
           mail = { from: argument, to: [], data: '' };
           return say('MAIL', '250 ok');

@@ -68,7 +68,10 @@ export async function initdb(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     complaint += text;
   });
-  const [code] = await once(child, 'close');
+  const [code] = await once(child, 'close').catch((error: Error) => {
+    complaint = error.message;
+    return ['not started'];
+  });
   if (code !== 0)
     throw new Error(`initdb failed (${code}): ${complaint.trim()}. Set DATABASE_URL to use another server.`);
 }

@@ -52,10 +52,12 @@ export function serverLimits({ trustProxy, baseUrl = '', ...flags }: ServerLimit
       reply.headers(headers);
       request.server.errorHandler(error, request, reply);
     },
-    clientErrorHandler: (error, socket) => refuseConnection(error, socket, headers, baseUrl),
+    clientErrorHandler: (error, socket) =>
+      refuseConnection(error as unknown as Broken, socket, headers, baseUrl),
   } satisfies FastifyHttpOptions<Server>;
 }
 
+/** Node's own type; Fastify's declares rawPacket as something else. */
 type Broken = { code?: string | undefined; rawPacket?: Buffer | undefined };
 
 /** Bytes that are not HTTP: answered once if nothing has been answered yet, and the connection ends. */

@@ -69,6 +69,7 @@ const RULES = `
 
 /** Only for a live page: where a flow is, where it has been, which edge it took last. */
 const LIVE = `
+.machine { max-width: 100%; height: auto; background: var(--d-bg); border-radius: 6px; }
 .machine .is-visited > rect { stroke: var(--d-live); stroke-width: 2; }
 .machine .is-current > rect { stroke: var(--d-live); stroke-width: 3; }
 .machine .is-current:not(.compound) > rect:not(.inner) { fill: var(--d-live); }

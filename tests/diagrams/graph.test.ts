@@ -20,6 +20,7 @@ import {
   simplePathCount,
   toGraph,
 } from '../../machines/graph.ts';
+import { loginMachine } from '../../machines/login.ts';
 import { sampleMachine } from './sample-machine.ts';
 
 const graph = toGraph(sampleMachine);
@@ -168,6 +169,62 @@ describe('edgesTaken', () => {
     });
     expect(edgesTaken(machine, initialTransition(machine)[0], { type: 'GO' })).toEqual([
       ...['start|GO|0', 'outer.inner||0', 'outer||0'],
+    ]);
+  });
+});
+
+describe('the real login', () => {
+  const subject = {
+    accountId: 'a',
+    status: 'active',
+    tier: 'FULL',
+    factors: ['pin'],
+    mandatory: [],
+    knownDevice: false,
+    signupFlowId: null,
+  };
+  const proved = {
+    type: 'PRIMARY_PROVED',
+    now: 0,
+    method: 'password',
+    contactId: 'c',
+    subject,
+    sessionId: 's',
+    deviceId: null,
+    persistent: false,
+    highRisk: false,
+    stepUp: { attempts: 3, ttlMs: 1000 },
+  };
+  const start = initialTransition(loginMachine)[0];
+  const go = (snapshot: AnyMachineSnapshot, event: object) =>
+    edgesTaken(loginMachine, snapshot, event as never);
+
+  test('runs L1 to L6 at once on a known device', () => {
+    expect(go(start, { ...proved, subject: { ...subject, knownDevice: true } })).toEqual([
+      'idle|PRIMARY_PROVED|0',
+      ...['L1_identity||0', 'L2_status||0', 'L3_guard||0', 'L4_step_up||0', 'L5_tokens||0'],
+    ]);
+  });
+
+  test('rests at L4 on a new one, and passes L2 to L4 again once the PIN is right', () => {
+    expect(go(start, proved)).toEqual([
+      'idle|PRIMARY_PROVED|0',
+      'L1_identity||0',
+      'L2_status||0',
+      'L3_guard||0',
+    ]);
+    const [resting] = transition(loginMachine, start, proved as never);
+    const answer = { type: 'STEP_UP_ANSWERED', now: 1, factor: 'pin', ok: true, subject };
+    expect(go(resting, answer)).toEqual([
+      'L4_step_up|STEP_UP_ANSWERED|0',
+      ...['L2_status||0', 'L3_guard||0', 'L4_step_up||0', 'L5_tokens||0'],
+    ]);
+    expect(go(resting, { ...answer, ok: false })).toEqual(['L4_step_up|STEP_UP_ANSWERED|2']);
+  });
+
+  test('denies a blocked account at L2', () => {
+    expect(go(start, { ...proved, subject: { ...subject, status: 'blocked' } })).toEqual([
+      ...['idle|PRIMARY_PROVED|0', 'L1_identity||0', 'L2_status||1'],
     ]);
   });
 });

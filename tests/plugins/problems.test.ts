@@ -262,6 +262,16 @@ describe('paths and methods', () => {
     expect(answer.headers.allow).toBe('GET, HEAD, PUT');
   });
 
+  test('an OPTIONS handler for every path, as CORS has, makes no path known', async () => {
+    const other = Fastify();
+    await other.register(problems);
+    other.options('*', async () => null);
+    other.post('/known', async () => null);
+    expect((await other.inject('/nowhere')).statusCode).toBe(404);
+    const answer = await other.inject('/known');
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST, OPTIONS']);
+  });
+
   test.each(['TRACE', 'PROPFIND', 'CONNECT'])('%s is 405 with Allow', async (method) => {
     const target = method === 'CONNECT' ? 'example.com:443' : '/both';
     const answer = await raw(port, [`${method} ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`]);

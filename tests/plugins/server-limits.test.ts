@@ -1,4 +1,6 @@
 /** What a hostile or broken connection gets, byte for byte, and what every answer carries. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as never } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -223,11 +225,18 @@ test('closing finishes what is under way and closes what is idle', async () => {
     return { done: true };
   });
   const own = await listen(server);
-  const answer = raw(own, ['GET /held HTTP/1.1\r\nHost: a\r\n\r\n'], 5_000);
+  const busy = connect(own, '127.0.0.1');
+  const text: string[] = [];
+  busy.on('data', (chunk) => text.push(String(chunk)));
+  busy.write('GET /held HTTP/1.1\r\nHost: a\r\n\r\n');
   await started;
   const closing = server.close();
+  await expect.poll(() => server.server.listening, { timeout: 4_000 }).toBe(false);
+  busy.write('GET /jwks HTTP/1.1\r\nHost: a\r\n\r\n');
   release();
-  expect((await answer).body).toContain('{"done":true}');
+  await once(busy, 'close');
+  expect(text.join('')).toContain('{"done":true}');
+  expect(text.join('')).toContain('{"keys":[]}');
   expect(await Promise.race([closing.then(() => 'closed'), never(4_000, 'late', { ref: false })])).toBe(
     'closed',
   );

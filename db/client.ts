@@ -1,6 +1,7 @@
 /** Connections: a pipelined lane for reads, one for single-statement commits, and a small pool for transactions. */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres, { type Sql, type TransactionSql } from 'postgres';
+import { pendingMigrations } from './migrate.ts';
 import * as schema from './schema.ts';
 
 export type Schema = typeof schema;
@@ -18,6 +19,8 @@ export type Database = {
   transaction<T>(work: (tx: TransactionSql, reads: Reader) => Promise<T>): Promise<T>;
   /** One round trip; throws when the database does not answer. */
   ping(): Promise<void>;
+  /** Migrations this build has and the database lacks. */
+  pendingMigrations(): Promise<number>;
   /** The database's clock, milliseconds since the epoch. */
   now(): Promise<number>;
   close(): Promise<void>;
@@ -66,6 +69,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
     ping: async () => {
       await readSql`select 1`;
     },
+    pendingMigrations: () => pendingMigrations(readSql),
     now: async () => {
       const [row] = await readSql<
         { now: string }[]

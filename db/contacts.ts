@@ -1,4 +1,6 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
+import { eq } from 'drizzle-orm';
+import type { Database } from './client.ts';
 import { contacts } from './schema.ts';
 import { insert, type Part, part, update } from './statement.ts';
 
@@ -40,3 +42,8 @@ export const archive = (contactId: string, now: Date): Part[] => {
     part('update contacts set account_id = null, verified_at = null where id = ?', [contactId]),
   ];
 };
+
+export async function contactById(db: Database, id: string) {
+  const [row] = await db.reads.select().from(contacts).where(eq(contacts.id, id));
+  return row;
+}

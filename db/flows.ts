@@ -151,6 +151,18 @@ export function createFlowStore(db: Database) {
       return find(reader)({ id }, context);
     },
 
+    /** The sign-up under way of whoever owns the contact. */
+    async signupOfContact(contactId: string): Promise<string | null> {
+      const [row] = await db.reads
+        .select({ id: flows.id })
+        .from(flows)
+        .innerJoin(contacts, eq(contacts.accountId, flows.accountId))
+        .where(and(eq(contacts.id, contactId), eq(flows.machine, 'signup'), eq(flows.status, 'active')))
+        .orderBy(desc(flows.createdAt))
+        .limit(1);
+      return row?.id ?? null;
+    },
+
     /** Active flows whose timer has passed. */
     due: (now: Date) => due.execute({ now }),
 

@@ -288,12 +288,17 @@ export const idempotencyRecords = pgTable(
 );
 
 /** JWT signing keys; the private half is sealed by the KMS. */
-export const signingKeys = pgTable('signing_keys', {
-  kid: text().primaryKey(),
-  alg: text().notNull(),
-  status: text({ enum: ['next', 'active', 'retiring', 'retired'] }).notNull(),
-  publicJwk: jsonb().$type<Record<string, unknown>>().notNull(),
-  privateSealed: text().notNull(),
-  createdAt: at().notNull(),
-  changedAt: at().notNull(),
-});
+export const signingKeys = pgTable(
+  'signing_keys',
+  {
+    kid: text().primaryKey(),
+    alg: text().notNull(),
+    status: text({ enum: ['next', 'active', 'retiring', 'retired'] }).notNull(),
+    publicJwk: jsonb().$type<Record<string, unknown>>().notNull(),
+    privateSealed: text().notNull(),
+    createdAt: at().notNull(),
+    changedAt: at().notNull(),
+  },
+  // One key signs and one waits, however many replicas start at once.
+  (t) => [uniqueIndex('signing_keys_one_each').on(t.status).where(sql`${t.status} in ('active', 'next')`)],
+);

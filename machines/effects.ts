@@ -17,6 +17,8 @@ export type Effects = {
   claimContact: { accountId: string; contactId: string };
   /** Replace the flow's token by the one derived for this step. */
   grantToken: { ttlMs: number };
+  /** Let the current token live on from this step. */
+  extendToken: { ttlMs: number };
   /** Give the person who proved the identifier a token of the sign-up already under way. */
   handOver: { toFlowId: string; ttlMs: number };
   /** S2: write the enclosed password and PIN hashes. */
@@ -79,6 +81,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   createAccount: effect(),
   claimContact: effect(),
   grantToken: effect(),
+  extendToken: effect(),
   handOver: effect(),
   storeCredentials: effect(),
   storeProfile: effect(),

@@ -86,7 +86,8 @@ const stepUpFactors = (c: LoginContext): Factor[] => {
   return [...new Set([...subject.mandatory, ...pin])];
 };
 
-const methodsUsed = (c: LoginContext): string[] => [
+/** RFC 8176 names of what was proven. */
+export const methodsUsed = (c: LoginContext): string[] => [
   ...(
     {
       phone_code: ['otp', 'sms'],
@@ -100,7 +101,7 @@ const methodsUsed = (c: LoginContext): string[] => [
 ];
 
 /** A PIN shows presence but is no second kind of factor, so only TOTP or a passkey reaches aal2. */
-const assurance = (c: LoginContext): string =>
+export const assurance = (c: LoginContext): string =>
   c.satisfied.includes('totp') || c.method === 'passkey' ? 'aal2' : 'aal1';
 
 export const loginMachine = setup({

@@ -120,6 +120,7 @@ const grantToken = {
   type: 'grantToken',
   params: ({ event: e }: Args) => ({ ttlMs: 'tokenTtlMs' in e ? e.tokenTtlMs : 0 }),
 } as const;
+const extendToken = { ...grantToken, type: 'extendToken' } as const;
 const openLogin = {
   type: 'openFlow',
   params: ({ event: e }: Args) => {
@@ -294,7 +295,7 @@ export const signupMachine = machine.createMachine({
                   e.type === 'PASSWORD_SET' ? { pinSet: e.pinSet, grant: false } : {},
                 ),
                 { type: 'storeCredentials', params: ({ context: c }) => ({ accountId: id(c) }) },
-                grantToken,
+                extendToken,
                 audit('credentials.set'),
               ],
             },

@@ -28,6 +28,8 @@ export type Enclosures = {
   credentials?: credentials.CredentialHashes;
   profile?: credentials.ProfileFields;
   kyc?: kyc.SealedDocument;
+  /** Id of the provider's message that carried the event; a message counts once. */
+  receiptId?: string;
 };
 
 export type EffectRules = {
@@ -133,6 +135,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     grantToken: (p, c) => {
       c.flow.tokenGeneration = c.at;
       c.flow.tokenHash = hashToken(keyring.flowTokenFor(c.flow.id, c.at));
+      c.flow.tokenExpiresAt = new Date(c.at + p.ttlMs);
+    },
+    extendToken: (p, c) => {
       c.flow.tokenExpiresAt = new Date(c.at + p.ttlMs);
     },
     handOver: (p, c) => {

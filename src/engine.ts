@@ -12,6 +12,7 @@ import type { Database, Runner } from '../db/client.ts';
 import { type Changes, commit, type FlowRow, noChanges, requireActive, type StepRow } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
+import * as receipts from '../db/receipts.ts';
 import { Stale } from '../db/statement.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
 import { edgesTaken } from '../machines/graph.ts';
@@ -197,6 +198,7 @@ export function createEngine(deps: {
     if (definition.needsActiveAccount && loaded.account && !changes.accounts.has(loaded.account.id)) {
       changes.before.push(requireActive(loaded.account.id));
     }
+    if (enclosures.receiptId) changes.before.push(receipts.take(enclosures.receiptId, changes.now));
     await commit(runner, changes);
     deps.onCommit?.(views, changes);
     return { flow: views[0] as FlowView, opened: views.slice(1), loaded };

@@ -1,3 +1,10 @@
 /** The two ways to name a person. Their canonical form is the only key for limits, uniqueness and look-ups. */
 export { type Email, emailInput, maskEmail, parseEmail } from './identifiers/email.ts';
-export { isReservedPhone, maskPhone, type Phone, parsePhone, phoneInput } from './identifiers/phone.ts';
+export {
+  isReservedPhone,
+  maskPhone,
+  type Phone,
+  type PhoneOptions,
+  parsePhone,
+  phoneInput,
+} from './identifiers/phone.ts';

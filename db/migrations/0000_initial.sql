@@ -220,4 +220,5 @@ CREATE UNIQUE INDEX "kyc_records_one_verified" ON "kyc_records" USING btree ("ac
 CREATE INDEX "outbox_due_at_index" ON "outbox" USING btree ("due_at") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "outbox_account_id_account_seq_index" ON "outbox" USING btree ("account_id","account_seq");--> statement-breakpoint
 CREATE INDEX "outbox_flow_id_index" ON "outbox" USING btree ("flow_id");--> statement-breakpoint
-CREATE INDEX "sessions_account_id_index" ON "sessions" USING btree ("account_id") WHERE "sessions"."revoked_at" is null;
+CREATE INDEX "sessions_account_id_index" ON "sessions" USING btree ("account_id") WHERE "sessions"."revoked_at" is null;--> statement-breakpoint
+CREATE UNIQUE INDEX "signing_keys_one_each" ON "signing_keys" USING btree ("status") WHERE "signing_keys"."status" in ('active', 'next');

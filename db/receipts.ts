@@ -1,0 +1,12 @@
+/** Remembers which provider messages were taken, in the commit of what they caused. */
+import { eq } from 'drizzle-orm';
+import type { Database } from './client.ts';
+import { webhookReceipts } from './schema.ts';
+import { insert, type Part } from './statement.ts';
+
+/** Stale when the message was taken before. */
+export const take = (id: string, now: Date): Part =>
+  insert(webhookReceipts, [{ id, receivedAt: now }], { onConflict: 'nothing', must: 1 });
+
+export const taken = async (db: Database, id: string): Promise<boolean> =>
+  (await db.reads.select().from(webhookReceipts).where(eq(webhookReceipts.id, id))).length > 0;

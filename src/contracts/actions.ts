@@ -1,0 +1,104 @@
+/** The events a client may cause, and where: what `next` lists and why another one is refused. Pure. */
+import type { AnyMachineSnapshot } from 'xstate';
+import { z } from 'zod';
+import type { FlowView } from '../snapshots.ts';
+
+export const actionSchema = z
+  .object({
+    event: z.string().describe('What the state machine will be sent'),
+    method: z.string(),
+    href: z.string(),
+    schema: z.string().nullable().describe('Name of the JSON Schema of the request body in this document'),
+  })
+  .meta({ id: 'NextAction' });
+export type Action = z.infer<typeof actionSchema>;
+
+/** Fields that every answer about a flow carries. */
+export const flowFields = {
+  flow_id: z.string().describe('Id of the flow'),
+  state: z.string().describe('State the flow rests in now'),
+  next: z.array(actionSchema).describe('What may be done next'),
+};
+
+type Row = Action & {
+  /** Stands in for a request when asking the machine whether the event is possible at all. */
+  sample: (now: number) => object;
+};
+
+const action = (
+  event: string,
+  method: string,
+  href: string,
+  schema: string | null,
+  sample: object = {},
+): Row => ({
+  event,
+  method,
+  href,
+  schema,
+  sample: (now) => ({ type: event, now, ...sample }),
+});
+
+const TERMS = { terms: { ttlMs: 1, attempts: 1, openAttempts: 1 }, suppressed: false };
+const WRONG = { verdict: { counter: -1, matches: false, holder: true, lockMs: 1 }, owner: null, opens: null };
+
+const CATALOGUE: Record<string, Row[]> = {
+  challenge: [
+    action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp', TERMS),
+    action('CODE_CHECKED', 'POST', '/v1/auth/verify-otp', 'VerifyOtp', WRONG),
+  ],
+  login: [
+    action('STEP_UP_ANSWERED', 'POST', '/v1/auth/login/step-up', 'StepUp', {
+      factor: 'pin',
+      ok: false,
+      subject: null,
+    }),
+  ],
+  signup: [
+    action('CODE_REQUESTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', TERMS),
+    action('CODE_CHECKED', 'POST', '/v1/auth/signup/verify-otp', 'SignupVerifyOtp', WRONG),
+    action('PASSWORD_SET', 'POST', '/v1/auth/signup/set-password', 'SetPassword', { presented: 'token' }),
+    action('PROFILE_SUBMITTED', 'POST', '/v1/auth/signup/profile', 'Profile', {
+      risk: { decision: 'BLOCK', reasons: [], at: 0 },
+      login: null,
+    }),
+    action('KYC_SUBMITTED', 'POST', '/v1/kyc', 'SubmitKyc', { kycId: 'sample' }),
+    action('ABANDON', 'DELETE', '/v1/auth/signup', null),
+  ],
+};
+
+/** Where a finished flow leads. */
+const AFTER: Record<string, Row[]> = {
+  'signup:registered': [action('LOGIN', 'POST', '/v1/auth/send-otp', 'SendOtp')],
+  'signup:abandoned': [action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone')],
+  'signup:expired': [action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone')],
+  'signup:FULL': [action('ME', 'GET', '/v1/users/me', null)],
+  'challenge:expired': [action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp')],
+  'login:L6_result.AUTHENTICATED': [action('ME', 'GET', '/v1/users/me', null)],
+  'login:L6_result.ONBOARDING_REQUIRED': [
+    action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone'),
+  ],
+  'login:L6_result.DENIED': [],
+};
+
+/** Facts a guard can judge without a request; a guard that needs one is answered by the route itself. */
+const possible = (snapshot: AnyMachineSnapshot, row: Row, now: number): boolean =>
+  snapshot.can(row.sample(now) as never);
+
+const bare = ({ sample: _sample, ...shown }: Row): Action => shown;
+
+/** Client actions the flow accepts now. `now` only matters for locks that end. */
+export function nextActions(view: FlowView, now: number): Action[] {
+  const rows = (CATALOGUE[view.machine] ?? []).filter((row) => possible(view.snapshot, row, now));
+  return [...rows, ...(AFTER[`${view.machine}:${view.state}`] ?? [])].map(bare);
+}
+
+/** Client actions the flow refuses now, each with the reason. */
+export function refusedActions(view: FlowView, now: number): { event: string; reason: string }[] {
+  return (CATALOGUE[view.machine] ?? [])
+    .filter((row) => !possible(view.snapshot, row, now))
+    .map((row) => ({
+      event: row.event,
+      reason: view.done ? `the flow has ended in ${view.state}` : `not possible while in ${view.state}`,
+    }));
+}

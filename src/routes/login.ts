@@ -1,0 +1,198 @@
+/** Login by phone: a code challenge that opens the login machine, and the answer to its step-up. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import type { Locator } from '../../db/flows.ts';
+import { nextActions } from '../contracts/actions.ts';
+import {
+  loginAnswer,
+  loginContract,
+  sendOtpAnswer,
+  sendOtpBody,
+  stepUpBody,
+  verifyOtpBody,
+} from '../contracts/login.ts';
+import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
+import { parseFlowToken } from '../flow-token.ts';
+import { Problem } from '../problems.ts';
+import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
+import { revealLogin } from '../reveal.ts';
+import type { Services } from '../services.ts';
+
+export const loginRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { config, engine, keyring, limits, proofs } = s;
+    const phoneOf = phoneReader(config);
+    const contactId = (e164: string) => keyring.lookupId('phone', e164);
+    const doc = (summary: string, machine: string, event: string) => ({
+      summary,
+      tags: ['Login'],
+      description: `Sends \`${event}\` to the [${machine} machine](/v1/flows/definitions/${machine}/diagram).`,
+      security: [{ flowToken: [] }, {}],
+    });
+    const byToken = (token: string): Locator => {
+      const parsed = parseFlowToken(token);
+      if (!parsed) throw new Problem('invalid_flow_token');
+      return { id: parsed.flowId };
+    };
+
+    app.post(
+      '/v1/auth/send-otp',
+      {
+        schema: {
+          ...doc('Send a login code to a phone', 'challenge', 'CODE_REQUESTED'),
+          body: sendOtpBody,
+          response: { 200: sendOtpAnswer, ...problemsFor(400, 401, 409, 429, 503) },
+        },
+      },
+      async (request) => {
+        const phone = phoneOf(request.body.phone);
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        const { suppressed } = await limits.codeSend({
+          purpose: 'login',
+          identifier: phone.e164,
+          network: caller.network,
+          range: phone.range,
+          ...(phone.country ? { country: phone.country } : {}),
+        });
+        const contact = contactId(phone.e164);
+        const event = {
+          type: 'CODE_REQUESTED' as const,
+          now: caller.now,
+          contactId: contact,
+          accountId: null,
+          purpose: 'login' as const,
+          terms: proofs.terms(phone.e164),
+          suppressed,
+          ttlMs: config.flow.challengeTtlS * 1000,
+        };
+        const { flow } =
+          token === null
+            ? await engine.open(
+                'challenge',
+                {
+                  flowId: mint(),
+                  tokenTtlMs: config.flow.challengeTtlS * 1000,
+                  event,
+                  enclosures: {
+                    contact: { id: contact, type: 'phone', canonical: phone.e164, value: phone.e164 },
+                  },
+                },
+                caller,
+              )
+            : await engine.send(
+                'challenge',
+                byToken(token),
+                (loaded) => {
+                  proofs.holder(loaded, token, caller.now);
+                  proofs.sameContact(loaded, contact);
+                  return { event };
+                },
+                caller,
+              );
+        return {
+          status: 'otp_sent' as const,
+          flow_id: flow.id,
+          state: flow.state,
+          next: nextActions(flow, caller.now),
+          flow_token: openToken(s, flow) ?? '',
+          expires_in: config.code.ttlS,
+        };
+      },
+    );
+
+    app.post(
+      '/v1/auth/verify-otp',
+      {
+        schema: {
+          ...doc('Prove the phone and log in (L1 to L6)', 'login', 'PRIMARY_PROVED'),
+          body: verifyOtpBody,
+          response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request) => {
+        const { body } = request;
+        const phone = phoneOf(body.phone);
+        const caller = callerOf(request, s, { deviceId: body.device_id });
+        const token = flowTokenOf(request, body.flow_token);
+        await limits.codeCheck({ network: caller.network });
+        const contact = contactId(phone.e164);
+        const [loginId, sessionId] = [mint(), mint()];
+        const { opened } = await codeOutcome(
+          engine.send(
+            'challenge',
+            token === null ? { contactId: contact, machine: 'challenge' } : byToken(token),
+            (loaded, view) => {
+              const holder = proofs.holder(loaded, token, caller.now);
+              proofs.sameContact(loaded, contact);
+              proofs.codeBudget(loaded, holder);
+              return {
+                event: {
+                  type: 'CODE_CHECKED',
+                  now: caller.now,
+                  verdict: proofs.codeVerdict(view, 'login', body.otp, holder),
+                  opens: {
+                    flowId: loginId,
+                    event: proofs.primaryProved({
+                      now: caller.now,
+                      method: 'phone_code',
+                      contactId: contact,
+                      subject: proofs.subject(loaded),
+                      sessionId,
+                      deviceId: caller.deviceId,
+                      persistent: body.persist_session,
+                      highRisk: false,
+                    }),
+                  },
+                },
+              };
+            },
+            caller,
+          ),
+          caller.now,
+        );
+        const login = opened[0];
+        if (!login) throw new Problem('invalid_code', { members: { valid: false } });
+        const answer = loginContract(login, caller.now, await revealLogin(s, login), openToken(s, login));
+        return { valid: true, ...answer };
+      },
+    );
+
+    app.post(
+      '/v1/auth/login/step-up',
+      {
+        schema: {
+          ...doc('Answer the step-up (L4)', 'login', 'STEP_UP_ANSWERED'),
+          body: stepUpBody,
+          response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request) => {
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        if (token === null) throw new Problem('unauthenticated');
+        await limits.secondFactor({ network: caller.network });
+        const locator = byToken(token);
+        const { loaded } = await engine.read('login', locator, caller);
+        proofs.holder(loaded, token, caller.now);
+        proofs.pinBudget(loaded);
+        const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);
+        const { flow } = await engine.send(
+          'login',
+          locator,
+          (fresh) => {
+            proofs.holder(fresh, token, caller.now);
+            proofs.pinBudget(fresh);
+            return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
+          },
+          caller,
+        );
+        if (flow.tags.has('step-up'))
+          throw new Problem('invalid_credentials', {
+            state: flow.state,
+            next: nextActions(flow, caller.now),
+          });
+        return loginContract(flow, caller.now, await revealLogin(s, flow), null);
+      },
+    );
+  };

@@ -1,0 +1,23 @@
+/** The account behind the token. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { authenticate } from '../authenticate.ts';
+import { meAnswer, meContract } from '../contracts/user.ts';
+import { problemsFor } from '../flow-answers.ts';
+import type { Services } from '../services.ts';
+
+export const userRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.get(
+      '/v1/users/me',
+      {
+        schema: {
+          summary: 'The account behind the token',
+          tags: ['Users'],
+          security: [{ bearerAuth: [] }],
+          response: { 200: meAnswer, ...problemsFor(401, 403, 429, 503) },
+        },
+      },
+      async (request) => meContract(await authenticate(request, s)),
+    );
+  };

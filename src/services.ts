@@ -1,0 +1,42 @@
+/** What routes are given: the assembled parts, as one plain object. Wired in `app.ts`, never reached globally. */
+import type { Database } from '../db/client.ts';
+import type { FlowStore } from '../db/flows.ts';
+import type { createKycStore } from '../db/kyc.ts';
+import type { Outbox } from '../db/outbox.ts';
+import type { createSessionStore } from '../db/sessions.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import type { Engine } from './engine.ts';
+import type { Hasher } from './hashing/index.ts';
+import type { Keyring } from './keyring.ts';
+import type { Limits } from './limits/policy.ts';
+import type { Inbox } from './ports/inbox.ts';
+import type { KmsPort } from './ports/index.ts';
+import type { Proofs } from './proofs.ts';
+import type { Providers } from './providers.ts';
+import type { RedisStore } from './redis.ts';
+import type { KeyManager, Tokens } from './tokens/index.ts';
+
+export type Services = {
+  config: Config;
+  clock: Clock;
+  db: Database;
+  redis: RedisStore | null;
+  engine: Engine;
+  flows: FlowStore;
+  sessions: ReturnType<typeof createSessionStore>;
+  kyc: ReturnType<typeof createKycStore>;
+  outbox: Outbox;
+  limits: Limits;
+  keyring: Keyring;
+  keys: KeyManager;
+  tokens: Tokens;
+  hasher: Hasher;
+  kms: KmsPort;
+  proofs: Proofs;
+  providers: Providers;
+  /** Null when a real adapter delivers. */
+  inbox: Inbox | null;
+  adminToken: string | null;
+  webhookSecrets: readonly string[];
+};

@@ -75,6 +75,7 @@ const latestQuery = (reader: Reader) =>
       and(
         eq(flows.contactId, sql.placeholder('contactId')),
         eq(flows.machine, sql.placeholder('machine')),
+        sql`${flows.purpose} is not distinct from ${sql.placeholder('purpose')}::text`,
         eq(flows.status, 'active'),
       ),
     )
@@ -98,7 +99,7 @@ const ofAccountQuery = (reader: Reader) =>
 /** How a flow is found. `deviceId` decides whether the loaded account knows the caller's device. */
 export type Locator =
   | { id: string; machine?: never }
-  | { contactId: string; machine: string }
+  | { contactId: string; machine: string; purpose?: string | null }
   | { accountId: string; machine: string };
 
 function find(reader: Reader) {
@@ -109,7 +110,7 @@ function find(reader: Reader) {
     const shared = { deviceId: context.deviceId ?? '', now: context.now.toISOString() };
     const rows =
       'contactId' in locator
-        ? await latest.execute({ ...shared, ...locator })
+        ? await latest.execute({ ...shared, purpose: null, ...locator })
         : 'accountId' in locator
           ? await ofAccount.execute({ ...shared, ...locator })
           : await byId.execute({ ...shared, id: locator.id });
@@ -164,7 +165,7 @@ export function createFlowStore(db: Database) {
     },
 
     /** Active flows whose timer has passed. */
-    due: (now: Date) => due.execute({ now }),
+    due: (now: Date) => due.execute({ now: now.toISOString() }),
 
     /** Records a refused event; nothing else of the flow changes. */
     refuse: (step: StepRow) => execute(db.writes, [insert(flowSteps, [step])]),

@@ -27,12 +27,17 @@ export const accounts = pgTable(
     /** Position of the newest outbox row of this account; also the version that commits compare. */
     eventSeq: bigint({ mode: 'number' }).notNull().default(0),
     roles: text().array().notNull().default(sql`'{}'`),
+    /** Only where a contract asks for one; unique without regard to case. */
+    username: text(),
     createdAt: at().notNull(),
     updatedAt: at().notNull(),
     lastLoginAt: at(),
     deletedAt: at(),
   },
-  (t) => [index().on(t.deletedAt).where(sql`${t.deletedAt} is not null`)],
+  (t) => [
+    index().on(t.deletedAt).where(sql`${t.deletedAt} is not null`),
+    uniqueIndex('accounts_username').on(sql`lower(${t.username})`),
+  ],
 );
 
 /** One row per canonical identifier: that is what makes it belong to one account at most. Its id is a keyed hash. */
@@ -65,6 +70,8 @@ export const profiles = pgTable('profiles', {
   accountId: uuid()
     .primaryKey()
     .references(() => accounts.id),
+  /** One name as given, where nobody asked for its parts. */
+  displayName: text(),
   firstName: text(),
   lastName: text(),
   birthDate: date({ mode: 'string' }),
@@ -83,6 +90,8 @@ export const flows = pgTable(
     id: uuid().primaryKey(),
     machine: text().notNull(),
     machineVersion: integer().notNull(),
+    /** What a flow of this machine is for, when a machine serves several ends; null otherwise. */
+    purpose: text(),
     version: integer().notNull(),
     /** Dotted path of the resting state, for queries; the snapshot decides. */
     state: text().notNull(),

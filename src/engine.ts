@@ -33,15 +33,12 @@ export type Result = {
 };
 export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };
 
-/** The event is not possible now; carries the untouched flow. Rendered as 409 by whoever knows the API. */
-export class EventRefused extends Error {
+/** The event is not possible now: a 409 that tells where the untouched flow rests and what it would accept. */
+export class EventRefused extends Problem {
   readonly view: FlowView;
-  readonly event: string;
-  constructor(view: FlowView, event: string) {
-    super(`${event} is not possible in ${view.state}`);
-    this.name = 'EventRefused';
+  constructor(view: FlowView, event: string, next: unknown[]) {
+    super('event_refused', { detail: `${event} is not possible in ${view.state}`, state: view.state, next });
     this.view = view;
-    this.event = event;
   }
 }
 
@@ -53,11 +50,16 @@ export function createEngine(deps: {
   flows: FlowStore;
   handlers: EffectHandlers;
   keyring: Keyring;
+  /** What a flow would accept, in the words of the API. */
+  nextOf: (view: FlowView, now: number) => unknown[];
   /** Called after a commit that left work for the relay or news for onlookers. */
   onCommit?: (views: FlowView[], changes: Changes) => void;
   onQuarantine?: (flowId: string, error: unknown) => void;
 }) {
   const { db, flows, handlers, keyring } = deps;
+
+  const refused = (view: FlowView, event: string, now: number) =>
+    new EventRefused(view, event, deps.nextOf(view, now));
 
   /** One accepted event: next snapshot, step row and effects go into `changes`; followed flows are opened likewise. */
   function advance(
@@ -87,6 +89,7 @@ export function createEngine(deps: {
       snapshot: { value: next.value, context: next.context, status: next.status },
       accountId: after.accountId,
       contactId: after.contactId,
+      purpose: after.purpose,
       updatedAt: changes.now,
       stateEnteredAt: moved || current.isNew ? changes.now : current.row.stateEnteredAt,
       nextDueAt: after.done || after.dueAt === null ? null : new Date(after.dueAt),
@@ -151,7 +154,7 @@ export function createEngine(deps: {
       stateEnteredAt: changes.now,
       nextDueAt: null,
     };
-    if (!snapshot.can(event)) throw new EventRefused(viewOf(definition, row, snapshot), event.type);
+    if (!snapshot.can(event)) throw refused(viewOf(definition, row, snapshot), event.type, context.now);
     return advance(definition, { row, snapshot, isNew: true }, event, enclosures, context, changes, seqOf);
   }
 
@@ -186,7 +189,7 @@ export function createEngine(deps: {
     if (blocked || loaded.flow.status !== 'active' || !restored.can(event as never)) {
       await refuse(loaded, definition, view, event.type, context);
       if (blocked) throw new Problem('account_blocked');
-      throw new EventRefused(view, event.type);
+      throw refused(view, event.type, context.now);
     }
     const changes = noChanges(new Date(context.now));
     const seqOf = (accountId: string): number => {

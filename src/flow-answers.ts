@@ -1,7 +1,7 @@
 /** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
 import type { Code } from '../machines/code.ts';
 import { nextActions } from './contracts/actions.ts';
-import type { EventRefused, Result } from './engine.ts';
+import type { Result } from './engine.ts';
 import { problemSchema } from './plugins/problem-json.ts';
 import { Problem } from './problems.ts';
 import type { Services } from './services.ts';
@@ -16,14 +16,6 @@ export const problemsFor = <S extends ErrorStatus>(...statuses: S[]) =>
 /** The flow's current token, derived again; only for a caller who has just proven to be entitled to it. */
 export const openToken = ({ keyring }: Pick<Services, 'keyring'>, flow: FlowView): string | null =>
   flow.tokenGeneration === null || flow.done ? null : keyring.flowTokenFor(flow.id, flow.tokenGeneration);
-
-/** A refused event as its 409. */
-export const refusal = ({ view, event }: EventRefused, now: number): Problem =>
-  new Problem('event_refused', {
-    detail: `${event} is not possible in ${view.state}`,
-    state: view.state,
-    next: nextActions(view, now),
-  });
 
 /** Turns a wrong code, a missing flow and a lock into their documented answers; expired looks like wrong. */
 export async function codeOutcome(sending: Promise<Result>, now: number): Promise<Result> {

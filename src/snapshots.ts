@@ -17,6 +17,8 @@ export type FlowView = {
   context: Record<string, unknown>;
   accountId: string | null;
   contactId: string | null;
+  /** For machines that serve several ends. */
+  purpose: string | null;
   dueAt: number | null;
   stateEnteredAt: Date;
   tokenGeneration: number | null;
@@ -79,6 +81,7 @@ export function viewOf(
     context,
     accountId: (context.accountId as string | null | undefined) ?? subject?.accountId ?? null,
     contactId: (context.contactId as string | null | undefined) || null,
+    purpose: (context.purpose as string | undefined) ?? null,
     dueAt: context.dueAt,
     stateEnteredAt: row.stateEnteredAt,
     tokenGeneration: row.tokenGeneration ?? null,

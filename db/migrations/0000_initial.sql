@@ -4,6 +4,7 @@ CREATE TABLE "accounts" (
 	"tier" text NOT NULL,
 	"event_seq" bigint DEFAULT 0 NOT NULL,
 	"roles" text[] DEFAULT '{}' NOT NULL,
+	"username" text,
 	"created_at" timestamp with time zone NOT NULL,
 	"updated_at" timestamp with time zone NOT NULL,
 	"last_login_at" timestamp with time zone,
@@ -75,6 +76,7 @@ CREATE TABLE "flows" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"machine" text NOT NULL,
 	"machine_version" integer NOT NULL,
+	"purpose" text,
 	"version" integer NOT NULL,
 	"state" text NOT NULL,
 	"status" text NOT NULL,
@@ -133,6 +135,7 @@ CREATE TABLE "outbox" (
 --> statement-breakpoint
 CREATE TABLE "profiles" (
 	"account_id" uuid PRIMARY KEY NOT NULL,
+	"display_name" text,
 	"first_name" text,
 	"last_name" text,
 	"birth_date" date,
@@ -201,6 +204,7 @@ ALTER TABLE "profiles" ADD CONSTRAINT "profiles_account_id_accounts_id_fk" FOREI
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_flow_id_flows_id_fk" FOREIGN KEY ("flow_id") REFERENCES "public"."flows"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "accounts_deleted_at_index" ON "accounts" USING btree ("deleted_at") WHERE "accounts"."deleted_at" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "accounts_username" ON "accounts" USING btree (lower("username"));--> statement-breakpoint
 CREATE INDEX "audit_events_account_id_id_index" ON "audit_events" USING btree ("account_id","id");--> statement-breakpoint
 CREATE INDEX "audit_events_flow_id_index" ON "audit_events" USING btree ("flow_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "contacts_type_canonical_index" ON "contacts" USING btree ("type","canonical");--> statement-breakpoint

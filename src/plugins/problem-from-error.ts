@@ -32,9 +32,19 @@ type Thrown = {
   validationContext?: string;
 };
 
+/** Names an error of another layer, for example an outage of the database; null when it does not know it. */
+export type Classify = (thrown: unknown) => Problem | null;
+
 /** `retryAfter`: seconds a rate limiter has already put on the reply, if any. */
-export function problemFrom(thrown: unknown, request: FastifyRequest, retryAfter?: number): Problem {
+export function problemFrom(
+  thrown: unknown,
+  request: FastifyRequest,
+  retryAfter?: number,
+  classify: Classify = () => null,
+): Problem {
   if (thrown instanceof Problem) return thrown;
+  const classified = classify(thrown);
+  if (classified) return classified;
   const cause = { cause: thrown };
   const error: Thrown = typeof thrown === 'object' && thrown !== null ? thrown : {};
 

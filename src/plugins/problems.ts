@@ -8,7 +8,7 @@ import fp from 'fastify-plugin';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { Problem, type ProblemCode, problemCatalogue } from '../problems.ts';
-import { problemFrom } from './problem-from-error.ts';
+import { type Classify, problemFrom } from './problem-from-error.ts';
 import { PROBLEM_HELP } from './problem-help.ts';
 import { instanceOf, METHODS, problemBody, problemHeaders, problemSchema } from './problem-json.ts';
 import { requestId } from './request-id.ts';
@@ -18,9 +18,11 @@ export { problemSchema } from './problem-json.ts';
 export type ProblemsOptions = {
   /** Put before `/problems/<code>` in `type`; empty (the default) makes it relative to the request. No trailing slash. */
   baseUrl?: string;
+  /** Asked first about errors that are no problems yet. */
+  classify?: Classify;
 };
 
-async function problems(app: FastifyInstance, { baseUrl = '' }: ProblemsOptions) {
+async function problems(app: FastifyInstance, { baseUrl = '', classify }: ProblemsOptions) {
   app.setGenReqId(requestId);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -28,7 +30,7 @@ async function problems(app: FastifyInstance, { baseUrl = '' }: ProblemsOptions)
   });
 
   app.setErrorHandler((thrown, request, reply) => {
-    const problem = problemFrom(thrown, request, Number(reply.getHeader('retry-after')));
+    const problem = problemFrom(thrown, request, Number(reply.getHeader('retry-after')), classify);
     log(request, problem);
     return send(request, reply, problem, baseUrl);
   });

@@ -121,7 +121,7 @@ export const loginRoutes =
         const { opened } = await codeOutcome(
           engine.send(
             'challenge',
-            token === null ? { contactId: contact, machine: 'challenge' } : byToken(token),
+            token === null ? { contactId: contact, machine: 'challenge', purpose: 'login' } : byToken(token),
             (loaded, view) => {
               const holder = proofs.holder(loaded, token, caller.now);
               proofs.sameContact(loaded, contact);

@@ -1,0 +1,244 @@
+/** Everything wired on one screen: stores, machines, ports, limits, routes. Listens to nothing, reads no environment. */
+import Fastify, { type FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { connectDatabase } from '../db/client.ts';
+import { createFlowStore } from '../db/flows.ts';
+import { createKycStore } from '../db/kyc.ts';
+
+import { createOutbox } from '../db/outbox.ts';
+import { createSessionStore } from '../db/sessions.ts';
+import { createSigningKeys } from '../db/signing-keys.ts';
+import { createAdapters } from './adapters.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { nextActions } from './contracts/actions.ts';
+import { createDeliveries, createSweep } from './deliveries.ts';
+import { createEffectHandlers } from './effects.ts';
+import { createEngine } from './engine.ts';
+import { createEventPublisher } from './events.ts';
+import { createHasher } from './hashing/index.ts';
+import { createKeyring } from './keyring.ts';
+import { createLimits } from './limits/policy.ts';
+import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
+import { outageProblem } from './outage.ts';
+import docs from './plugins/docs.ts';
+import networkLimit from './plugins/limits.ts';
+import openapi from './plugins/openapi.ts';
+import problems from './plugins/problems.ts';
+import securityHeaders from './plugins/security-headers.ts';
+import { serverLimits } from './plugins/server-limits.ts';
+import strictJson from './plugins/strict-json.ts';
+import { createLocalKms } from './ports/kms-local.ts';
+import { createSmsText } from './ports/sms-text.ts';
+import { createProofs } from './proofs.ts';
+import { createProviders } from './providers.ts';
+import { connectRedis } from './redis.ts';
+import { createRelay, type Relay } from './relay.ts';
+import { devRoutes } from './routes/dev.ts';
+import { flowRoutes } from './routes/flows.ts';
+import { kycRoutes } from './routes/kyc.ts';
+import { loginRoutes } from './routes/login.ts';
+import { metaRoutes } from './routes/meta.ts';
+import { signupRoutes } from './routes/signup.ts';
+import { userRoutes } from './routes/users.ts';
+import { durableWindows } from './rules.ts';
+import type { Secrets } from './secrets-file.ts';
+import type { Services } from './services.ts';
+import { createKeyManager, createTokens, KEY_REFRESH_S } from './tokens/index.ts';
+import { createKeyStore } from './tokens/key-store.ts';
+
+export type App = { server: FastifyInstance; services: Services; relay: Relay; close(): Promise<void> };
+
+export type AppOptions = {
+  config: Config;
+  /** Where Postgres is; migrated. */
+  databaseUrl: string;
+  secrets: Secrets;
+  clock: Clock;
+  version: string;
+  /** False in tools and tests that drain the outbox themselves. */
+  startRelay?: boolean;
+};
+
+export async function buildApp(options: AppOptions): Promise<App> {
+  const { config, secrets, clock, version } = options;
+  const flags = { https: config.publicUrl.startsWith('https:'), demo: config.demo };
+  const server = Fastify({
+    ...serverLimits({
+      trustProxy: config.trustProxy,
+      https: config.publicUrl.startsWith('https:'),
+      demo: config.demo,
+    }),
+    logger: { level: config.env === 'test' ? 'error' : config.logLevel },
+    disableRequestLogging: true,
+  });
+  const log = server.log;
+
+  // Stores
+  const db = connectDatabase({ url: options.databaseUrl, poolSize: config.database.poolSize });
+  const redis = config.redis.url === null ? null : connectRedis(config.redis.url, { log });
+  if (redis) await redis.ready(2000);
+  const flows = createFlowStore(db);
+  const sessions = createSessionStore(db);
+  const kyc = createKycStore(db);
+  const outbox = createOutbox(db);
+
+  // Secrets and proofs
+  const keyring = createKeyring(secrets.masterKey);
+  const kms = createLocalKms({ keys: [{ id: 'local:1', key: keyring.key('kek') }], activeId: 'local:1' });
+  const keys = await createKeyManager({
+    store: createKeyStore(createSigningKeys(db)),
+    kms,
+    alg: config.jwt.alg,
+    ...(config.jwt.privateKeyPem === null ? {} : { configuredPem: config.jwt.privateKeyPem }),
+    clock,
+  });
+  const tokens = createTokens({ ...config.jwt, keys: () => keys.keys(), clock });
+  const hasher = createHasher({
+    threads: config.hash.threads,
+    queueLimit: config.hash.queue,
+    params: {
+      memoryCost: config.hash.memoryKib,
+      timeCost: config.hash.iterations,
+      parallelism: config.hash.parallelism,
+    },
+    pepper: secrets.passwordPepper,
+  });
+  const adapters = createAdapters(config, clock);
+  const windows = durableWindows(config);
+  const proofs = createProofs({
+    keyring,
+    rules: {
+      demo: config.demo,
+      codeTtlMs: config.code.ttlS * 1000,
+      codeAttempts: config.code.attempts,
+      openAttempts: config.code.attempts,
+      lockMs: config.demo ? 60_000 : 3_600_000,
+      stepUpAttempts: config.code.secondFactorAttempts,
+      stepUpTtlMs: config.flow.challengeTtlS * 1000,
+      ...windows,
+      risk: adapters.riskRules,
+      externalRisk: adapters.risk !== null,
+    },
+  });
+  const limits = createLimits({
+    store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
+    numbers: config.limits,
+    hashKey: (text) => keyring.lookupHash('limit', text),
+    clock,
+    log,
+  });
+
+  // Machines at work
+  const handlers = createEffectHandlers({
+    keyring,
+    rules: {
+      sessionIdleMs: config.session.idleTtlS * 1000,
+      sessionAbsoluteMs: config.session.absoluteTtlS * 1000,
+      ...windows,
+    },
+  });
+  const engine = createEngine({
+    db,
+    flows,
+    handlers,
+    keyring,
+    nextOf: nextActions,
+    onCommit: (_views, changes) => {
+      if (changes.outbox.length) relay.nudge();
+    },
+    onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
+  });
+  const providers = createProviders({ db, engine, kyc, proofs, clock });
+  const relay = createRelay({
+    outbox,
+    clock,
+    log,
+    sweep: createSweep({ flows, engine, clock }),
+    handlers: createDeliveries({
+      db,
+      flows,
+      kyc,
+      proofs,
+      providers,
+      clock,
+      kms,
+      sms: adapters.sms,
+      smsText: createSmsText({ domain: new URL(config.publicUrl).hostname }),
+      kycPort: adapters.kyc,
+      risk: adapters.risk,
+      riskRules: adapters.riskRules,
+      demo: config.demo,
+      publish: createEventPublisher(redis),
+    }),
+  });
+
+  const services: Services = {
+    config,
+    clock,
+    db,
+    redis,
+    engine,
+    flows,
+    sessions,
+    kyc,
+    outbox,
+    limits,
+    keyring,
+    keys,
+    tokens,
+    hasher,
+    kms,
+    proofs,
+    providers,
+    inbox: adapters.inbox,
+    adminToken: config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken),
+    webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
+  };
+
+  // HTTP
+  server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
+  await server.register(securityHeaders, flags);
+  await server.register(openapi, { version });
+  await server.register(problems, { classify: outageProblem });
+  await server.register(strictJson);
+  await server.register(networkLimit, {
+    window: config.limits.network,
+    hashKey: (text) => keyring.lookupHash('limit', text),
+    clock,
+    reports: limits.reports,
+    ...(redis ? { redis } : {}),
+  });
+  if (config.docs.enabled) await server.register(docs);
+  await server.register(async (api) => {
+    await api.register(metaRoutes(services, version));
+    await api.register(loginRoutes(services));
+    await api.register(signupRoutes(services));
+    await api.register(kycRoutes(services));
+    await api.register(userRoutes(services));
+    await api.register(flowRoutes(services));
+    if (adapters.inbox && config.env !== 'production') await api.register(devRoutes(adapters.inbox));
+  });
+
+  const refresh = setInterval(() => {
+    keys
+      .refresh()
+      .catch((error) => log.warn({ reason: (error as Error).message }, 'keys were not refreshed'));
+  }, KEY_REFRESH_S * 1000);
+  refresh.unref();
+  if (options.startRelay !== false) relay.start();
+
+  return {
+    server,
+    services,
+    relay,
+    async close() {
+      clearInterval(refresh);
+      await server.close();
+      await relay.stop();
+      await hasher.close();
+      redis?.close();
+      await db.close();
+    },
+  };
+}

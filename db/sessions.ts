@@ -8,6 +8,14 @@ export type NewSession = typeof sessions.$inferInsert;
 
 export const open = (session: NewSession): Part => insert(sessions, [session]);
 
+/** Ends every live session of the account, or all but one. */
+export const endAll = (accountId: string, reason: string, now: Date, except?: string): Part =>
+  part(
+    `update sessions set revoked_at = ?::timestamptz, revoke_reason = ?
+     where account_id = ? and revoked_at is null and id is distinct from ?::uuid`,
+    [now.toISOString(), reason, accountId, except ?? null],
+  );
+
 export const rememberDevice = (accountId: string, deviceId: string, now: Date): Part =>
   part(
     `insert into devices (account_id, device_id, first_seen_at, last_seen_at) values (?, ?, ?::timestamptz, ?::timestamptz)

@@ -5,6 +5,16 @@ export const effect =
   <P>() =>
   (_args: unknown, _params: P): void => {};
 
+/** Mails by name; the relay renders them, always to the stored address. */
+export type MailTemplate =
+  | 'verification'
+  | 'reset'
+  | 'welcome'
+  | 'password_changed'
+  | 'contact_changed'
+  | 'new_device'
+  | 'already_registered';
+
 export type Purpose = 'login' | 'signup' | 'email';
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
@@ -54,6 +64,12 @@ export type Effects = {
     persistent: boolean;
     at: number;
   };
+  /** A mail to the contact's stored address; what it says is looked up when it is sent. */
+  sendMail: { template: MailTemplate; contactId: string };
+  /** Every live session of the account ends, or all but one. */
+  endSessions: { accountId: string; reason: string; except?: string };
+  /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
+  supersedeFlows: { contactId: string };
   /** A wrong (or, with `reset`, a right) step-up PIN. */
   countPin: { accountId: string; reset: boolean };
   /** A wrong code, counted durably per identifier over all flows and resends. */
@@ -92,6 +108,9 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   requestKyc: effect(),
   decideKyc: effect(),
   openSession: effect(),
+  sendMail: effect(),
+  endSessions: effect(),
+  supersedeFlows: effect(),
   countPin: effect(),
   countFailure: effect(),
   clearFailures: effect(),

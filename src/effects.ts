@@ -205,6 +205,23 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       );
       if (p.deviceId) c.changes.rows.push(sessions.rememberDevice(p.accountId, p.deviceId, now(c)));
     },
+    sendMail: (p, c) => enqueue(c, 'mail.send', null, p),
+    endSessions: (p, c) => {
+      account(c, p.accountId);
+      c.changes.rows.push(sessions.endAll(p.accountId, p.reason, now(c), p.except));
+    },
+    supersedeFlows: (p, c) => {
+      c.changes.rows.push(
+        update(
+          flows,
+          { status: 'archived' },
+          {
+            sql: "contact_id = ? and machine = ? and status = 'active' and id <> ?",
+            params: [p.contactId, c.flow.machine, c.flow.id],
+          },
+        ),
+      );
+    },
     countPin: (p, c) => {
       const windows = rules.pinWindows(p.accountId);
       if (p.reset) c.changes.rows.push(...throttles.clear(windows, now(c)));

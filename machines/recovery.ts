@@ -1,0 +1,138 @@
+/** Password recovery: one token, one use, thirty minutes. What it opens is a new password, never a session. */
+import { setup } from 'xstate';
+import { z } from 'zod';
+import { effects } from './effects.ts';
+
+export const recoveryContextSchema = z.strictObject({
+  contactId: z.string(),
+  /** Null for an address nobody owns: the flow exists so that both cases do the same work. */
+  accountId: z.string().nullable(),
+  /** The password the token was asked for; any other change of it voids the token. */
+  passwordVersion: z.int().nullable(),
+  dueAt: z.int().nullable(),
+});
+export type RecoveryContext = z.infer<typeof recoveryContextSchema>;
+
+export type RecoveryEvent =
+  | {
+      type: 'RESET_REQUESTED';
+      now: number;
+      contactId: string;
+      accountId: string | null;
+      passwordVersion: number | null;
+      /** The mailbox's budget is used up: accepted, but nothing is sent. */
+      suppressed: boolean;
+      ttlMs: number;
+    }
+  | { type: 'PASSWORD_RESET'; now: number; passwordVersion: number | null }
+  | { type: 'EXPIRE'; now: number };
+
+const machine = setup({
+  types: { context: {} as RecoveryContext, events: {} as RecoveryEvent },
+  actions: effects,
+  guards: {
+    ownerKnown: ({ event }) =>
+      event.type === 'RESET_REQUESTED' && event.accountId !== null && event.passwordVersion !== null,
+    sendSuppressed: ({ event }) => event.type === 'RESET_REQUESTED' && event.suppressed,
+    tokenLives: ({ context, event }) =>
+      event.type === 'PASSWORD_RESET' &&
+      event.now < (context.dueAt ?? 0) &&
+      event.passwordVersion === context.passwordVersion,
+  },
+});
+
+type Args = { context: RecoveryContext };
+
+const ask = machine.assign(({ event: e }) =>
+  e.type === 'RESET_REQUESTED'
+    ? {
+        contactId: e.contactId,
+        accountId: e.accountId,
+        passwordVersion: e.passwordVersion,
+        dueAt: e.now + e.ttlMs,
+      }
+    : {},
+);
+const supersede = {
+  type: 'supersedeFlows',
+  params: ({ context: c }: Args) => ({ contactId: c.contactId }),
+} as const;
+const audit = (type: string, outcome: 'success' | 'failure' = 'success') =>
+  ({ type: 'audit', params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }) }) as const;
+
+export const recoveryMachine = machine.createMachine({
+  id: 'recovery',
+  context: { contactId: '', accountId: null, passwordVersion: null, dueAt: null },
+  initial: 'idle',
+  states: {
+    idle: {
+      meta: { label: 'nothing asked yet' },
+      on: {
+        RESET_REQUESTED: [
+          {
+            guard: 'sendSuppressed',
+            target: 'unanswered',
+            actions: [ask, audit('password.reset_suppressed', 'failure')],
+          },
+          {
+            guard: 'ownerKnown',
+            target: 'requested',
+            actions: [
+              ask,
+              supersede,
+              {
+                type: 'sendMail',
+                params: ({ context: c }: Args) => ({ template: 'reset' as const, contactId: c.contactId }),
+              },
+              {
+                type: 'publish',
+                params: ({ context: c }: Args) => ({
+                  type: 'password.reset_requested',
+                  accountId: c.accountId,
+                }),
+              },
+            ],
+          },
+          { target: 'unanswered', actions: [ask, audit('password.reset_unknown', 'failure')] },
+        ],
+      },
+    },
+    requested: {
+      meta: { label: 'link sent', budgetMs: 30 * 60_000, milestone: 1 },
+      on: {
+        PASSWORD_RESET: {
+          guard: 'tokenLives',
+          target: 'completed',
+          actions: [
+            {
+              type: 'storeCredentials',
+              params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }),
+            },
+            {
+              type: 'endSessions',
+              params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', reason: 'password_reset' }),
+            },
+            {
+              type: 'sendMail',
+              params: ({ context: c }: Args) => ({
+                template: 'password_changed' as const,
+                contactId: c.contactId,
+              }),
+            },
+            {
+              type: 'publish',
+              params: ({ context: c }: Args) => ({
+                type: 'password.reset_completed',
+                accountId: c.accountId,
+              }),
+            },
+          ],
+        },
+        EXPIRE: { target: 'expired', actions: audit('password.reset_expired') },
+      },
+    },
+    unanswered: { type: 'final', meta: { label: 'nobody to answer' } },
+    completed: { type: 'final', meta: { label: 'password set', milestone: 2 } },
+    expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
+  },
+});

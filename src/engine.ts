@@ -24,6 +24,13 @@ import { Problem } from './problems.ts';
 import { type FlowView, restore, viewOf } from './snapshots.ts';
 
 export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
+export type Opening<M extends MachineId> = Decision<M> & {
+  flowId: string;
+  /** How long the opener's token lives. */
+  tokenTtlMs: number;
+  /** The account the first event concerns, as it was read. */
+  account?: { id: string; eventSeq: number };
+};
 export type Result = {
   flow: FlowView;
   /** Flows this step opened, in order. */
@@ -220,31 +227,55 @@ export function createEngine(deps: {
     throw new Problem('flow_needs_restart', {}, { cause: restored.error });
   }
 
+  async function begin<M extends MachineId>(
+    machineId: M,
+    opening: Opening<M>,
+    context: SendContext,
+  ): Promise<Result> {
+    const changes = noChanges(new Date(context.now));
+    const { contact } = opening.enclosures ?? {};
+    if (contact) changes.before.push(contacts.intern(contact, changes.now));
+    const seqOf = (accountId: string): number => {
+      if (opening.account?.id !== accountId) throw new Error('an effect names an account that was not read');
+      return opening.account.eventSeq;
+    };
+    const views = start(
+      registry[machineId],
+      opening.flowId,
+      opening.event,
+      opening.enclosures ?? {},
+      context,
+      changes,
+      seqOf,
+      opening.tokenTtlMs,
+    );
+    await commit(db.writes, changes);
+    deps.onCommit?.(views, changes);
+    return { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
+  }
+
   return {
-    /** Starts a flow with its first event. `tokenTtlMs` is how long the opener's token lives. */
-    async open<M extends MachineId>(
+    /** Starts a flow with its first event. */
+    open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
+      begin(machineId, opening, context),
+
+    /**
+     * Starts a flow on what `decide` reads of an account; it runs again on fresher rows when the account has moved on.
+     * @throws Problem conflict when it keeps moving
+     */
+    async openOn<M extends MachineId>(
       machineId: M,
-      opening: Decision<M> & { flowId: string; tokenTtlMs: number },
+      decide: () => Promise<Opening<M>>,
       context: SendContext,
     ): Promise<Result> {
-      const changes = noChanges(new Date(context.now));
-      const { contact } = opening.enclosures ?? {};
-      if (contact) changes.before.push(contacts.intern(contact, changes.now));
-      const views = start(
-        registry[machineId],
-        opening.flowId,
-        opening.event,
-        opening.enclosures ?? {},
-        context,
-        changes,
-        () => {
-          throw new Error('an opening event cannot touch an account that was not read');
-        },
-        opening.tokenTtlMs,
-      );
-      await commit(db.writes, changes);
-      deps.onCommit?.(views, changes);
-      return { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        try {
+          return await begin(machineId, await decide(), context);
+        } catch (error) {
+          if (!(error instanceof Stale)) throw error;
+        }
+      }
+      throw new Problem('conflict');
     },
 
     /**
@@ -288,6 +319,9 @@ export function createEngine(deps: {
     },
   };
 }
+
+/** Logins of one account that race each other; each round one of them wins. */
+const MAX_TRIES = 8;
 
 /** A flow opened by another one's step gets a token that outlives its shortest rest. */
 const OPENED_TOKEN_TTL_MS = 15 * 60_000;

@@ -34,13 +34,7 @@ import { createProofs } from './proofs.ts';
 import { createProviders } from './providers.ts';
 import { connectRedis } from './redis.ts';
 import { createRelay, type Relay } from './relay.ts';
-import { devRoutes } from './routes/dev.ts';
-import { flowRoutes } from './routes/flows.ts';
-import { kycRoutes } from './routes/kyc.ts';
-import { loginRoutes } from './routes/login.ts';
-import { metaRoutes } from './routes/meta.ts';
-import { signupRoutes } from './routes/signup.ts';
-import { userRoutes } from './routes/users.ts';
+import { routes } from './routes/index.ts';
 import { durableWindows } from './rules.ts';
 import type { Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
@@ -58,6 +52,8 @@ export type AppOptions = {
   version: string;
   /** False in tools and tests that drain the outbox themselves. */
   startRelay?: boolean;
+  /** Where log lines go instead of standard output. */
+  logStream?: { write(line: string): void };
 };
 
 export async function buildApp(options: AppOptions): Promise<App> {
@@ -69,7 +65,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       https: config.publicUrl.startsWith('https:'),
       demo: config.demo,
     }),
-    logger: { level: config.env === 'test' ? 'error' : config.logLevel },
+    logger: { level: config.logLevel, ...(options.logStream ? { stream: options.logStream } : {}) },
     disableRequestLogging: true,
   });
   const log = server.log;
@@ -210,15 +206,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     ...(redis ? { redis } : {}),
   });
   if (config.docs.enabled) await server.register(docs);
-  await server.register(async (api) => {
-    await api.register(metaRoutes(services, version));
-    await api.register(loginRoutes(services));
-    await api.register(signupRoutes(services));
-    await api.register(kycRoutes(services));
-    await api.register(userRoutes(services));
-    await api.register(flowRoutes(services));
-    if (adapters.inbox && config.env !== 'production') await api.register(devRoutes(adapters.inbox));
-  });
+  await server.register(routes(services, version));
 
   const refresh = setInterval(() => {
     keys

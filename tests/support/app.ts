@@ -57,6 +57,7 @@ export async function createTestApp(
     startRelay?: boolean;
     databaseUrl?: string;
     secrets?: Secrets;
+    logStream?: { write(line: string): void };
   } = {},
 ): Promise<TestApp> {
   const database = options.databaseUrl ? null : await createDatabase();
@@ -72,6 +73,7 @@ export async function createTestApp(
     clock,
     version: 'test',
     startRelay: options.startRelay ?? false,
+    ...(options.logStream ? { logStream: options.logStream } : {}),
   });
   await app.server.ready();
   return {

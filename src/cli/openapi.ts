@@ -1,0 +1,56 @@
+/**
+ * Writes `docs/openapi.json` from the routes; with `--check` only compares. Connects to nothing and reads no
+ * environment: the same source must give the same document everywhere.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import Fastify from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { loadConfig } from '../config.ts';
+import { createKeyring } from '../keyring.ts';
+import openapi from '../plugins/openapi.ts';
+import problems from '../plugins/problems.ts';
+import strictJson from '../plugins/strict-json.ts';
+import { createInbox } from '../ports/inbox.ts';
+import { routes } from '../routes/index.ts';
+import type { Services } from '../services.ts';
+
+/** What registering routes looks at; no handler ever runs on it. */
+const undocumented = (): Services =>
+  ({
+    config: loadConfig({}),
+    keyring: createKeyring(randomBytes(32)),
+    inbox: createInbox({ now: () => 0 }),
+    webhookSecrets: ['0'.repeat(64)],
+  }) as unknown as Services;
+
+/** The document of a service started without any configuration. */
+export async function openapiDocument(version: string): Promise<string> {
+  const app = Fastify();
+  app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
+  await app.register(openapi, { version });
+  await app.register(problems);
+  await app.register(strictJson);
+  await app.register(routes(undocumented(), version));
+  await app.ready();
+  const text = `${JSON.stringify(app.swagger(), null, 2)}\n`;
+  await app.close();
+  return text;
+}
+
+const path = new URL('../../docs/openapi.json', import.meta.url);
+
+if (import.meta.main) {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const text = await openapiDocument(version);
+  const stale = !existsSync(path) || readFileSync(path, 'utf8') !== text;
+  if (stale && process.argv.includes('--check')) {
+    console.error('docs/openapi.json does not match the routes; run `npm run openapi`');
+    process.exitCode = 1;
+  } else if (stale) {
+    writeFileSync(path, text);
+    console.log('wrote docs/openapi.json');
+  }
+}

@@ -38,7 +38,11 @@ const columns = {
     eventSeq: accounts.eventSeq,
     roles: accounts.roles,
   },
-  credential: { passwordHash: credentials.passwordHash, pinHash: credentials.pinHash },
+  credential: {
+    passwordHash: credentials.passwordHash,
+    pinHash: credentials.pinHash,
+    passwordVersion: credentials.passwordVersion,
+  },
   device: { deviceId: devices.deviceId },
   /** The account's newest sign-up, where an unfinished one continues. */
   signupFlowId: sql<string | null>`(

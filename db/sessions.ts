@@ -49,11 +49,13 @@ export function createSessionStore(db: Database) {
         id: accounts.id,
         status: accounts.status,
         tier: accounts.tier,
+        eventSeq: accounts.eventSeq,
         roles: accounts.roles,
         createdAt: accounts.createdAt,
         lastLoginAt: accounts.lastLoginAt,
       },
       profile: {
+        displayName: profiles.displayName,
         firstName: profiles.firstName,
         lastName: profiles.lastName,
         birthDate: profiles.birthDate,

@@ -3,6 +3,7 @@ import type { AnyStateMachine } from 'xstate';
 import type { ZodType } from 'zod';
 import { type ChallengeEvent, challengeContextSchema, challengeMachine } from './challenge.ts';
 import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
+import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
 import { type SignupEvent, signupContextSchema } from './signup-context.ts';
 import { signupV1toV2, type Upgrade } from './upgrades.ts';
@@ -19,7 +20,12 @@ export type Definition = {
   needsActiveAccount: boolean;
 };
 
-export type MachineEvents = { signup: SignupEvent; login: LoginEvent; challenge: ChallengeEvent };
+export type MachineEvents = {
+  signup: SignupEvent;
+  login: LoginEvent;
+  challenge: ChallengeEvent;
+  recovery: RecoveryEvent;
+};
 export type MachineId = keyof MachineEvents;
 
 export const registry: Record<MachineId, Definition> = {
@@ -46,6 +52,14 @@ export const registry: Record<MachineId, Definition> = {
     context: challengeContextSchema,
     upgrades: {},
     needsActiveAccount: false,
+  },
+  recovery: {
+    id: 'recovery',
+    version: 1,
+    machine: recoveryMachine,
+    context: recoveryContextSchema,
+    upgrades: {},
+    needsActiveAccount: true,
   },
 };
 

@@ -1,6 +1,5 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
-import { v7 as uuidv7 } from 'uuid';
-import type { AccountChange, Changes, FlowRow } from '../db/commit.ts';
+import type { FlowRow } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import * as credentials from '../db/credentials.ts';
 import * as kyc from '../db/kyc.ts';
@@ -11,16 +10,11 @@ import * as throttles from '../db/throttles.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
 import { hashToken } from './flow-token.ts';
 import type { Keyring } from './keyring.ts';
-import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
+import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
 
-/** Who asks, for the record. Never decides anything. */
-export type Envelope = {
-  actor: 'client' | 'provider' | 'reviewer' | 'system';
-  requestId: string | null;
-  network: string | null;
-  userAgent: string | null;
-  country: string | null;
-};
+export type { Envelope } from './records.ts';
+
+import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {
@@ -40,16 +34,10 @@ export type EffectRules = {
   pinWindows(accountId: string): throttles.Window[];
 };
 
-export type EffectContext = {
-  /** Deterministic: `flow:version:index`. */
-  id: string;
+export type EffectContext = RecordContext & {
   at: number;
   flow: FlowRow;
-  envelope: Envelope;
   enclosures: Enclosures;
-  changes: Changes;
-  /** `event_seq` of accounts read for this decision. */
-  seqOf(accountId: string): number;
 };
 
 type Handlers = {
@@ -58,57 +46,8 @@ type Handlers = {
 export type EffectHandlers = Handlers;
 
 const now = (c: EffectContext): Date => c.changes.now;
-
-function account(c: EffectContext, id: string): AccountChange {
-  const known = c.changes.accounts.get(id);
-  if (known) return known;
-  const change: AccountChange = { insert: null, patch: {}, expectedSeq: c.seqOf(id), events: 0 };
-  c.changes.accounts.set(id, change);
-  return change;
-}
-
-function enqueue(
-  c: EffectContext,
-  topic: string,
-  accountId: string | null,
-  payload: Record<string, unknown>,
-): void {
-  let accountSeq: number | null = null;
-  if (accountId) {
-    const change = account(c, accountId);
-    change.events += 1;
-    accountSeq = change.expectedSeq + change.events;
-  }
-  c.changes.outbox.push({
-    id: c.id,
-    topic,
-    accountId,
-    accountSeq,
-    flowId: c.flow.id,
-    payload,
-    status: 'pending',
-    dueAt: now(c),
-    createdAt: now(c),
-  });
-}
-
-function audit(c: EffectContext, p: Effects['audit'], sessionId: string | null = null): void {
-  c.changes.audit.push({
-    id: uuidv7(),
-    at: now(c),
-    type: p.type,
-    outcome: p.outcome ?? 'success',
-    reason: p.reason ?? null,
-    accountId: p.accountId,
-    actor: c.envelope.actor,
-    flowId: c.flow.id,
-    sessionId,
-    network: c.envelope.network,
-    userAgent: c.envelope.userAgent,
-    requestId: c.envelope.requestId,
-    data: null,
-  });
-}
+const account = accountChange;
+const audit = recordAudit;
 
 /** An effect asked for data its event did not enclose: a bug of the caller, never of a client. */
 function enclosed<T>(value: T | undefined, name: string): T {

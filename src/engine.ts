@@ -122,6 +122,7 @@ export function createEngine(deps: {
         id: `${row.id}:${row.version}:${index}`,
         at: context.now,
         flow: row,
+        flowId: row.id,
         envelope: context.envelope,
         enclosures,
         changes,

@@ -25,7 +25,7 @@ export const meAnswer = z
   .meta({ id: 'Me' });
 
 export function meContract({ session, account, profile, pinSet, phone, email }: LiveSession) {
-  const name = [profile?.firstName, profile?.lastName].filter(Boolean).join(' ');
+  const name = profile?.displayName ?? [profile?.firstName, profile?.lastName].filter(Boolean).join(' ');
   return {
     user_id: account.id,
     name: name || null,

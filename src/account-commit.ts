@@ -1,0 +1,51 @@
+/** Changes an account outside any lifecycle, with the audit and outbox rows of the change, in one statement. */
+import type { Database } from '../db/client.ts';
+import { type AccountChange, type Changes, commit, noChanges } from '../db/commit.ts';
+import { type Part, Stale } from '../db/statement.ts';
+import type { MailTemplate } from '../machines/effects.ts';
+import type { SendContext } from './engine.ts';
+import { Problem } from './problems.ts';
+import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
+import { mint } from './request-context.ts';
+
+export type AccountEdit = {
+  /** As read; the edit is void when the account has moved on since. */
+  account: { id: string; eventSeq: number };
+  parts: Part[];
+  patch?: AccountChange['patch'];
+  /** Published and audited. */
+  event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
+  mails?: { template: MailTemplate; contactId: string }[];
+};
+
+/** @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
+export async function commitAccount(
+  deps: { db: Database; onCommit: (changes: Changes) => void },
+  { account, parts, patch, event, mails = [] }: AccountEdit,
+  context: SendContext,
+): Promise<void> {
+  const changes = noChanges(new Date(context.now));
+  const record = (): RecordContext => ({
+    id: `account:${mint()}`,
+    flowId: null,
+    envelope: context.envelope,
+    changes,
+    seqOf: () => account.eventSeq,
+  });
+  changes.rows.push(...parts);
+  Object.assign(accountChange(record(), account.id).patch, patch);
+  recordAudit(record(), { accountId: account.id, ...event });
+  enqueue(record(), 'event', account.id, {
+    type: event.type,
+    outcome: event.outcome ?? 'success',
+    reason: event.reason ?? null,
+  });
+  for (const mail of mails) enqueue(record(), 'mail.send', null, mail);
+  try {
+    await commit(deps.db.writes, changes);
+  } catch (error) {
+    if (error instanceof Stale) throw new Problem('conflict', {}, { cause: error });
+    throw error;
+  }
+  deps.onCommit(changes);
+}

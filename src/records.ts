@@ -1,0 +1,83 @@
+/** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
+import { v7 as uuidv7 } from 'uuid';
+import type { AccountChange, Changes } from '../db/commit.ts';
+
+/** Who asks, for the record. Never decides anything. */
+export type Envelope = {
+  actor: 'client' | 'provider' | 'reviewer' | 'system';
+  requestId: string | null;
+  network: string | null;
+  userAgent: string | null;
+  country: string | null;
+};
+
+export type RecordContext = {
+  /** Id of the outbox row; deterministic for an effect: `flow:version:index`. */
+  id: string;
+  flowId: string | null;
+  envelope: Envelope;
+  changes: Changes;
+  /** `event_seq` of accounts read for this decision. */
+  seqOf(accountId: string): number;
+};
+
+/** The one change of an account in this commit, made at first use. */
+export function accountChange(r: RecordContext, id: string): AccountChange {
+  const known = r.changes.accounts.get(id);
+  if (known) return known;
+  const change: AccountChange = { insert: null, patch: {}, expectedSeq: r.seqOf(id), events: 0 };
+  r.changes.accounts.set(id, change);
+  return change;
+}
+
+/** With an account the row takes its next place in that account's order. */
+export function enqueue(
+  r: RecordContext,
+  topic: string,
+  accountId: string | null,
+  payload: Record<string, unknown>,
+): void {
+  let accountSeq: number | null = null;
+  if (accountId) {
+    const change = accountChange(r, accountId);
+    change.events += 1;
+    accountSeq = change.expectedSeq + change.events;
+  }
+  r.changes.outbox.push({
+    id: r.id,
+    topic,
+    accountId,
+    accountSeq,
+    flowId: r.flowId,
+    payload,
+    status: 'pending',
+    dueAt: r.changes.now,
+    createdAt: r.changes.now,
+  });
+}
+
+export type AuditEntry = {
+  type: string;
+  accountId: string | null;
+  outcome?: 'success' | 'failure';
+  reason?: string | null;
+  sessionId?: string | null;
+};
+
+export function recordAudit(r: RecordContext, entry: AuditEntry): void {
+  r.changes.audit.push({
+    id: uuidv7(),
+    at: r.changes.now,
+    type: entry.type,
+    outcome: entry.outcome ?? 'success',
+    reason: entry.reason ?? null,
+    accountId: entry.accountId,
+    actor: r.envelope.actor,
+    flowId: r.flowId,
+    sessionId: entry.sessionId ?? null,
+    network: r.envelope.network,
+    userAgent: r.envelope.userAgent,
+    requestId: r.envelope.requestId,
+    data: null,
+  });
+}

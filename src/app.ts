@@ -20,6 +20,7 @@ import { createHasher } from './hashing/index.ts';
 import { createKeyring } from './keyring.ts';
 import { createLimits } from './limits/policy.ts';
 import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
+import { loggerOf, RequestLog } from './log.ts';
 import { outageProblem } from './outage.ts';
 import docs from './plugins/docs.ts';
 import networkLimit from './plugins/limits.ts';
@@ -65,8 +66,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
       https: config.publicUrl.startsWith('https:'),
       demo: config.demo,
     }),
-    logger: { level: config.logLevel, ...(options.logStream ? { stream: options.logStream } : {}) },
-    disableRequestLogging: true,
+    logger: loggerOf(config, options.logStream),
+    logController: new RequestLog(),
   });
   const log = server.log;
 

@@ -36,7 +36,8 @@ function assemble(settings: Settings, environment: Environment) {
   const accessTtlS =
     (v.JWT_ACCESS_TOKEN_TTL_MINUTES ?? Math.min(v.ACCESS_TOKEN_EXPIRE_MINUTES ?? 15, 15)) * 60;
   const mailCodeMinutes = v.EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES;
-  const level = v.LOG_LEVEL ?? (v.DEBUG ? 'debug' : 'info');
+  const logFormat = v.LOG_FORMAT ?? (env === 'production' ? ('json' as const) : ('text' as const));
+  const level = v.LOG_LEVEL ?? (v.DEBUG ? 'debug' : logFormat === 'json' ? 'info' : 'warn');
   return {
     env: env as 'development' | 'test' | 'production',
     /** Fixed codes, nothing sent, short limits. Never true in production. */
@@ -119,7 +120,7 @@ function assemble(settings: Settings, environment: Environment) {
     console: { enabled: v.CONSOLE_ENABLED ?? env !== 'production' },
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
-    logFormat: v.LOG_FORMAT,
+    logFormat,
     metrics: { enabled: v.METRICS_ENABLED, port: v.METRICS_PORT, token: v.METRICS_TOKEN },
     sentryDsn: v.SENTRY_DSN,
     services: { ticker: v.TICKER_SERVICE_URL, alert: v.ALERT_SERVICE_URL, backend: v.BACKEND_SERVICE_URL },

@@ -1,11 +1,13 @@
 /** Process entry: configuration, stores, migrations, listen, and an orderly end. Nothing is decided here. */
 import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { styleText } from 'node:util';
 import { startEmbeddedPostgres } from '../db/embedded.ts';
 import { migrate } from '../db/migrate.ts';
-import { buildApp } from './app.ts';
+import { type App, buildApp } from './app.ts';
 import { systemClock } from './clock.ts';
-import { ConfigError, loadConfig } from './config.ts';
+import { type Config, ConfigError, loadConfig } from './config.ts';
 import { loadOrCreateSecrets, type Secrets } from './secrets-file.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -20,10 +22,13 @@ type Stop = () => Promise<void>;
 
 async function main(): Promise<Stop> {
   const config = loadConfig();
+  // Before there is a logger, JSON has to wait.
+  const notes: string[] = [];
+  const note = (line: string): void => void (config.logFormat === 'text' ? say(line) : notes.push(line));
   const stops: Stop[] = [];
   let databaseUrl = config.database.url;
   if (databaseUrl === null) {
-    const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, 'postgres'), log: say });
+    const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, 'postgres'), log: note });
     stops.push(() => embedded.stop());
     databaseUrl = embedded.url;
   }
@@ -42,7 +47,8 @@ async function main(): Promise<Stop> {
     });
     stops.push(() => app.close());
     await app.server.listen({ host: config.host, port: config.port, backlog: 1024 });
-    announce(config, secrets);
+    for (const note of notes) app.server.log.info(note);
+    announce(app, config);
     return end;
   } catch (error) {
     await end();
@@ -51,7 +57,7 @@ async function main(): Promise<Stop> {
 }
 
 /** Outside production, what is not configured is made once and kept under DATA_DIR. */
-function secretsOf(config: ReturnType<typeof loadConfig>): Secrets {
+function secretsOf(config: Config): Secrets {
   const { masterKey, passwordPepper, secretKey } = config;
   if (masterKey && passwordPepper && secretKey && config.env === 'production') {
     return {
@@ -71,21 +77,37 @@ function secretsOf(config: ReturnType<typeof loadConfig>): Secrets {
   };
 }
 
-function announce(config: ReturnType<typeof loadConfig>, secrets: Secrets): void {
-  const url = `http://${config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host}:${config.port}`;
-  say(`Vestibule ${version} is ready`);
-  say(`  API      ${url}`);
-  if (config.docs.enabled) say(`  Docs     ${url}/docs`);
-  if (config.console.enabled) say(`  Console  ${url}/console`);
-  say(
-    `  Database ${config.database.url === null ? `embedded Postgres in ${config.dataDir}` : 'DATABASE_URL'}`,
-  );
-  say(`  Counters ${config.redis.url === null ? 'in this process: run one process only' : 'Redis'}`);
-  if (!config.demo) return;
-  say(`  Demo     the code is 000000 for every number; nothing is sent; inbox at ${url}/dev/inbox`);
-  say(
-    `  Reviewer Authorization: Bearer ${secrets.adminToken.slice(0, 6)}… (in ${config.dataDir}/secrets.json)`,
-  );
+/** What a person needs next; a program gets one line. Only addresses that answer are named. */
+function announce(app: App, config: Config): void {
+  const { port } = app.server.server.address() as AddressInfo;
+  const host = ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const seconds = performance.now() / 1000;
+  if (config.logFormat === 'json') {
+    app.server.log.info({ version, url, seconds: Number(seconds.toFixed(2)) }, 'ready');
+    return;
+  }
+  const has = (path: string) => app.server.hasRoute({ method: 'GET', url: path });
+  const line = (name: string, text: string) => say(`  ${styleText('dim', name.padEnd(10))}${text}`);
+  const link = (name: string, path: string) => {
+    if (path === '' || has(path)) line(name, styleText('cyan', `${url}${path}`));
+  };
+  say(`\n  ${styleText('bold', `Vestibule ${version}`)} is ready in ${seconds.toFixed(1)} s\n`);
+  link('API', '');
+  if (config.docs.enabled) link('Docs', '/docs');
+  link('Console', '/console');
+  link('Inbox', '/dev/inbox');
+  const embedded = config.database.url === null;
+  const counters = config.redis.url === null ? 'counters in this process: run one only' : 'counters in Redis';
+  line('Data', `${embedded ? `Postgres in ${config.dataDir}` : 'Postgres'}; ${counters}`);
+  if (config.demo) {
+    const reviewer = config.bootstrapAdmin.token
+      ? 'ADMIN_TOKEN'
+      : `adminToken in ${config.dataDir}/secrets.json`;
+    line('Demo', `the code is ${styleText('bold', '000000')} for every number; nothing is sent`);
+    line('Reviewer', `Bearer token: ${reviewer}`);
+  }
+  say(`\n  Try it: the commands in README.md, or npm run demo. Stop: Ctrl-C.\n`);
 }
 
 /** The first signal ends in order; the second ends at once. */

@@ -246,9 +246,11 @@ const OPERATION = {
   LOG_LEVEL: optional(
     p.oneOf('fatal', 'critical', 'error', 'warn', 'warning', 'info', 'debug', 'trace', 'silent'),
     'Least severe lines logged',
-    { otherwise: 'info, or debug with DEBUG=true' },
+    { otherwise: 'info, warn with LOG_FORMAT=text, debug with DEBUG=true' },
   ),
-  LOG_FORMAT: setting(p.oneOf('json', 'text'), 'json', 'One JSON object per line, or text for people'),
+  LOG_FORMAT: optional(p.oneOf('json', 'text'), 'One JSON object per line, or text for people', {
+    otherwise: 'json in production, else text',
+  }),
   DEBUG: setting(p.lenientFlag, 'false', 'Lowers the log level to debug; nothing else'),
   METRICS_ENABLED: setting(p.flag, 'true', 'Prometheus metrics'),
   METRICS_PORT: optional(port, 'Separate port for metrics', {

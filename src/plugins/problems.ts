@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import fp from 'fastify-plugin';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { noteProblem } from '../log.ts';
 import { Problem, type ProblemCode, problemCatalogue } from '../problems.ts';
 import { type Classify, problemFrom } from './problem-from-error.ts';
 import { PROBLEM_HELP } from './problem-help.ts';
@@ -41,6 +42,7 @@ async function problems(app: FastifyInstance, { baseUrl = '', classify }: Proble
 
 /** Already serialised, so that a route's own response schema can never turn a 4xx into a 500. */
 function send(request: FastifyRequest, reply: FastifyReply, problem: Problem, baseUrl: string): FastifyReply {
+  noteProblem(request, problem.code);
   const instance = instanceOf(request.url);
   reply.removeHeader('etag').removeHeader('last-modified').removeHeader('content-encoding');
   return reply
@@ -52,7 +54,6 @@ function send(request: FastifyRequest, reply: FastifyReply, problem: Problem, ba
 function log(request: FastifyRequest, problem: Problem): void {
   if (problem.status >= 500)
     request.log.error({ err: problem.cause ?? problem, problem: problem.code }, problem.title);
-  else request.log.info({ problem: problem.code }, problem.title);
 }
 
 function unknownRoute(app: FastifyInstance, request: FastifyRequest): Problem {

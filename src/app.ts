@@ -1,4 +1,5 @@
 /** Everything wired on one screen: stores, machines, ports, limits, routes. Listens to nothing, reads no environment. */
+import cookie from '@fastify/cookie';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { connectDatabase } from '../db/client.ts';
@@ -22,6 +23,7 @@ import { createLimits } from './limits/policy.ts';
 import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
 import { loggerOf, RequestLog } from './log.ts';
 import { outageProblem } from './outage.ts';
+import cors from './plugins/cors.ts';
 import docs from './plugins/docs.ts';
 import networkLimit from './plugins/limits.ts';
 import openapi from './plugins/openapi.ts';
@@ -198,6 +200,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await server.register(securityHeaders, flags);
   await server.register(openapi, { version });
   await server.register(problems, { classify: outageProblem });
+  await server.register(cors, config.cors);
+  await server.register(cookie);
   await server.register(strictJson);
   await server.register(networkLimit, {
     window: config.limits.network,

@@ -28,5 +28,6 @@ export async function revealLogin(
     token_type: 'Bearer',
     expires_in: expiresIn,
     refresh_token: refreshTokenFor(s.keyring.key('refresh'), c.sessionId, 1),
+    persistent: c.persistent,
   };
 }

@@ -12,3 +12,11 @@ export const deviceInput = z
   .max(128)
   .regex(/^[\x21-\x7e]+$/)
   .describe('Stable identifier of the device; a known one is not asked to step up');
+
+/** Where the refresh token travels. */
+export type TokenTransport = 'body' | 'cookie';
+export const transportInput = z
+  .enum(['body', 'cookie'])
+  .describe(
+    'Where the refresh token goes: into the answer, or into an HttpOnly cookie and not into the answer',
+  );

@@ -5,7 +5,7 @@ import { phoneInput } from '../identifiers.ts';
 import { Problem } from '../problems.ts';
 import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions } from './actions.ts';
-import { deviceInput, flowTokenInput, otpInput } from './inputs.ts';
+import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 
 /** L6: what a login ends or rests with, merged into other answers too. */
 export const loginFields = {
@@ -41,6 +41,7 @@ export const verifyOtpBody = z
     flow_token: flowTokenInput.optional(),
     device_id: deviceInput.optional(),
     persist_session: z.boolean().default(false),
+    token_transport: transportInput.default('body'),
   })
   .meta({ id: 'VerifyOtp' });
 
@@ -48,6 +49,7 @@ export const stepUpBody = z
   .strictObject({
     flow_token: flowTokenInput.optional(),
     pin: z.string().regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits'),
+    token_transport: transportInput.default('body'),
   })
   .meta({ id: 'StepUp' });
 
@@ -68,11 +70,14 @@ export type Revealed = {
   token_type: 'Bearer';
   expires_in: number;
   refresh_token: string | null;
+  /** For the cookie's life; no part of an answer. */
+  persistent: boolean;
 } | null;
 
 /** The L6 result. A denial is an answer of its own kind: it throws the problem that says so. */
 export function loginContract(view: FlowView, now: number, revealed: Revealed, token: string | null) {
   const c = view.context as unknown as LoginContext;
+  const { persistent: _, ...tokens } = revealed ?? {};
   const base = {
     flow_id: view.id,
     state: view.state,
@@ -87,7 +92,7 @@ export function loginContract(view: FlowView, now: number, revealed: Revealed, t
       user_id: c.subject?.accountId,
       session_id: c.sessionId,
       scope: c.scope.join(' '),
-      ...revealed,
+      ...tokens,
     };
   }
   if (view.tags.has('step-up')) {

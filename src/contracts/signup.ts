@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { phoneInput } from '../identifiers.ts';
 import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions } from './actions.ts';
-import { deviceInput, flowTokenInput, otpInput } from './inputs.ts';
+import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 import { loginFields } from './login.ts';
 
 export const signupPhoneBody = z
@@ -66,6 +66,7 @@ export const profileBody = z
       .optional(),
     device_id: deviceInput.optional(),
     persist_session: z.boolean().default(false),
+    token_transport: transportInput.default('body'),
     flow_token: flowTokenInput.optional(),
   })
   .meta({ id: 'Profile' });

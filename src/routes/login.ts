@@ -13,6 +13,7 @@ import {
 import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { Problem } from '../problems.ts';
+import { deliverRefresh } from '../refresh-cookie.ts';
 import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
 import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
@@ -110,7 +111,7 @@ export const loginRoutes =
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { body } = request;
         const phone = phoneOf(body.phone);
         const caller = callerOf(request, s, { deviceId: body.device_id });
@@ -153,7 +154,8 @@ export const loginRoutes =
         );
         const login = opened[0];
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });
-        const answer = loginContract(login, caller.now, await revealLogin(s, login), openToken(s, login));
+        const revealed = deliverRefresh(reply, config, body.token_transport, await revealLogin(s, login));
+        const answer = loginContract(login, caller.now, revealed, openToken(s, login));
         return { valid: true, ...answer };
       },
     );
@@ -167,7 +169,7 @@ export const loginRoutes =
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
         if (token === null) throw new Problem('unauthenticated');
@@ -192,7 +194,9 @@ export const loginRoutes =
             state: flow.state,
             next: nextActions(flow, caller.now),
           });
-        return loginContract(flow, caller.now, await revealLogin(s, flow), null);
+        const revealed = await revealLogin(s, flow);
+        const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
+        return loginContract(flow, caller.now, given, null);
       },
     );
   };

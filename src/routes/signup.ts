@@ -16,6 +16,7 @@ import { checkPassword, checkPin } from '../passwords.ts';
 import { isReservedPhone } from '../ports/reserved.ts';
 import { ageOn } from '../ports/risk-local.ts';
 import { Problem } from '../problems.ts';
+import { deliverRefresh } from '../refresh-cookie.ts';
 import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
 import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
@@ -269,7 +270,9 @@ export const signupRoutes =
           caller,
         );
         const login = opened[0];
-        const result = login ? loginContract(login, caller.now, await revealLogin(s, login), null) : {};
+        const revealed = login ? await revealLogin(s, login) : null;
+        const given = deliverRefresh(reply, config, body.token_transport, revealed);
+        const result = login ? loginContract(login, caller.now, given, null) : {};
         reply.code(flow.tier === 'LIMITED' || flow.done ? 200 : 202);
         return { ...result, ...signupContract(flow, caller.now, null) };
       },

@@ -38,7 +38,9 @@ const columns = {
     eventSeq: accounts.eventSeq,
     roles: accounts.roles,
   },
+  // drizzle takes a joined row for absent when its first column is null: a key comes first.
   credential: {
+    accountId: credentials.accountId,
     passwordHash: credentials.passwordHash,
     pinHash: credentials.pinHash,
     passwordVersion: credentials.passwordVersion,

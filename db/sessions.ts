@@ -54,7 +54,9 @@ export function createSessionStore(db: Database) {
         createdAt: accounts.createdAt,
         lastLoginAt: accounts.lastLoginAt,
       },
+      // drizzle takes a joined row for absent when its first column is null: a key comes first.
       profile: {
+        accountId: profiles.accountId,
         displayName: profiles.displayName,
         firstName: profiles.firstName,
         lastName: profiles.lastName,

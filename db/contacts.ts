@@ -19,6 +19,13 @@ export const claim = (contactId: string, accountId: string, now: Date): Part =>
     { must: 1 },
   );
 
+/** Frees a contact whose sign-up ended before it had an account to speak of. */
+export const release = (contactId: string, accountId: string): Part =>
+  part('update contacts set account_id = null, verified_at = null where id = ? and account_id = ?', [
+    contactId,
+    accountId,
+  ]);
+
 /** Frees a reserved demo contact and archives what it owned, so that the demo can be run again. */
 export const archive = (contactId: string, now: Date): Part[] => {
   const owner = '(select account_id from contacts where id = ?)';

@@ -16,6 +16,12 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
     [accountId, hashes.passwordHash, hashes.pinHash, now.toISOString()],
   );
 
+export const forget = (accountId: string): Part =>
+  part('delete from credentials where account_id = ?', [accountId]);
+
+export const forgetProfile = (accountId: string): Part =>
+  part('delete from profiles where account_id = ?', [accountId]);
+
 export type ProfileFields = {
   firstName: string | null;
   lastName: string | null;

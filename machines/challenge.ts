@@ -54,6 +54,10 @@ const machine = setup({
     codeAccepted: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
     opensLogin: ({ event }) => event.type === 'CODE_CHECKED' && event.opens !== null,
+    addsContact: ({ context }) => context.accountId !== null,
+    /** A timer read before a resend moved the deadline is void. */
+    timeUp: ({ context, event }) =>
+      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
     lastCheck: ({ context, event }) => event.type === 'CODE_CHECKED' && exhausts(context.code, event.verdict),
   },
 });
@@ -69,6 +73,10 @@ const ask = machine.assign(({ context, event: e }) =>
         dueAt: e.now + e.ttlMs,
       }
     : {},
+);
+/** A resend is for whom and what the challenge was opened for, whatever the event says. */
+const again = machine.assign(({ context, event: e }) =>
+  e.type === 'CODE_REQUESTED' ? { code: issued(context.code, e.terms, e.now), dueAt: e.now + e.ttlMs } : {},
 );
 const spend = machine.assign(({ context, event: e }) =>
   e.type === 'CODE_CHECKED' ? { code: spent(context.code, e.verdict, e.now) } : {},
@@ -111,8 +119,8 @@ export const challengeMachine = machine.createMachine({
       meta: { label: 'code sent', budgetMs: 600_000 },
       on: {
         CODE_REQUESTED: [
-          { guard: 'sendSuppressed', target: 'code_sent', actions: [ask, suppressed] },
-          { target: 'code_sent', actions: [ask, send, sent] },
+          { guard: 'sendSuppressed', target: 'code_sent', actions: [again, suppressed] },
+          { target: 'code_sent', actions: [again, send, sent] },
         ],
         CODE_CHECKED: [
           {
@@ -131,7 +139,7 @@ export const challengeMachine = machine.createMachine({
             ],
           },
           {
-            guard: 'codeAccepted',
+            guard: and(['codeAccepted', 'addsContact']),
             target: 'verified',
             actions: [
               clear,
@@ -141,10 +149,11 @@ export const challengeMachine = machine.createMachine({
               },
             ],
           },
+          { guard: 'codeAccepted', target: 'verified', actions: clear },
           { guard: 'lastCheck', target: 'locked', actions: [spend, count, failed] },
           { target: 'code_sent', actions: [spend, count, failed] },
         ],
-        EXPIRE: 'expired',
+        EXPIRE: { guard: 'timeUp', target: 'expired' },
       },
     },
     locked: {
@@ -152,11 +161,11 @@ export const challengeMachine = machine.createMachine({
       tags: ['locked'],
       on: {
         CODE_REQUESTED: [
-          { guard: and(['lockOver', 'sendSuppressed']), target: 'code_sent', actions: [ask, suppressed] },
-          { guard: 'lockOver', target: 'code_sent', actions: [ask, send, sent] },
+          { guard: and(['lockOver', 'sendSuppressed']), target: 'code_sent', actions: [again, suppressed] },
+          { guard: 'lockOver', target: 'code_sent', actions: [again, send, sent] },
         ],
         CODE_CHECKED: { target: 'locked', actions: [count, failed] },
-        EXPIRE: 'expired',
+        EXPIRE: { guard: 'timeUp', target: 'expired' },
       },
     },
     verified: { type: 'final', meta: { label: 'verified' } },

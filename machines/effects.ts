@@ -76,6 +76,8 @@ export type Effects = {
   countFailure: { contactId: string; holder: boolean };
   /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
   clearFailures: { contactId: string; holder: boolean };
+  /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
+  releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
@@ -114,6 +116,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   countPin: effect(),
   countFailure: effect(),
   clearFailures: effect(),
+  releasePreUser: effect(),
   archiveContact: effect(),
   publish: effect(),
   audit: effect(),

@@ -119,6 +119,9 @@ export const loginMachine = setup({
       context.attemptsLeft > 0 &&
       event.subject?.accountId === context.subject?.accountId &&
       context.required.includes(event.factor),
+    /** A timer read before the login moved on is void. */
+    timeUp: ({ context, event }) =>
+      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
     lastAnswer: ({ context, event }) =>
       context.attemptsLeft <= 1 || (event.type === 'STEP_UP_ANSWERED' && event.now >= (context.dueAt ?? 0)),
   },
@@ -222,7 +225,7 @@ export const loginMachine = setup({
             ],
           },
         ],
-        EXPIRE: { target: 'L6_result.DENIED', actions: assign({ denial: 'expired' }) },
+        EXPIRE: { guard: 'timeUp', target: 'L6_result.DENIED', actions: assign({ denial: 'expired' }) },
       },
     },
     L5_tokens: {

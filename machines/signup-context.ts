@@ -29,7 +29,6 @@ export const signupContextSchema = z.strictObject({
       /** Sequence of the newest verdict taken. */
       sequence: z.int(),
       submissions: z.int(),
-      reason: z.string().nullable(),
     })
     .nullable(),
   dueAt: z.int().nullable(),

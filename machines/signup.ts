@@ -39,6 +39,13 @@ const machine = setup({
       event.type === 'REVIEW_DECIDED' && event.approve && event.reviewer !== context.accountId,
     reviewRejected: ({ context, event }) =>
       event.type === 'REVIEW_DECIDED' && !event.approve && event.reviewer !== context.accountId,
+    /** A timer read before somebody moved its deadline is void. */
+    timeUp: ({ context, event }) =>
+      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    preUserExists: ({ context }) => context.accountId !== null,
+    /** Giving up must not be a way out of a review: whoever is judged waits for the verdict. */
+    notJudged: ({ context }) => context.risk === null,
+    riskNotBlocked: ({ context }) => context.risk?.decision !== 'BLOCK',
     profileComplete: ({ context }) => context.profileComplete,
     profileMissing: ({ context }) => !context.profileComplete,
     submissionsLeft: ({ context }) => (context.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
@@ -74,16 +81,16 @@ const resend = machine.assign(({ context, event: e }) =>
 );
 const spend = machine.assign(({ context, event: e }) =>
   e.type === 'CODE_CHECKED'
-    ? { code: spent(context.code, e.verdict, e.now), codeRetries: context.codeRetries + 1 }
+    ? {
+        code: spent(context.code, e.verdict, e.now),
+        // Whoever only names the phone must not be able to push its owner into a review.
+        codeRetries: context.codeRetries + (e.verdict.holder ? 1 : 0),
+      }
     : {},
 );
 const takeRisk = machine.assign(({ event: e }) => ('risk' in e ? { risk: e.risk } : {}));
 const settleKyc = machine.assign(({ context, event: e }) =>
-  'sequence' in e && context.kyc
-    ? { kyc: { ...context.kyc, sequence: e.sequence, reason: e.reason } }
-    : e.type === 'REVIEW_DECIDED' && context.kyc
-      ? { kyc: { ...context.kyc, reason: e.reason } }
-      : {},
+  'sequence' in e && context.kyc ? { kyc: { ...context.kyc, sequence: e.sequence } } : {},
 );
 
 const publish = (type: string, outcome: 'success' | 'failure' = 'success') =>
@@ -135,10 +142,36 @@ const decideKyc = (status: 'VERIFIED' | 'REJECTED' | 'REVOKED') =>
       kycId: c.kyc?.id ?? '',
       status,
       reason: 'reason' in e ? e.reason : (c.risk?.reasons[0] ?? null),
-      retryable: 'retryable' in e && e.retryable && (c.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
+      retryable:
+        (e.type === 'REVIEW_DECIDED' ? !e.approve : 'retryable' in e && e.retryable) &&
+        (c.kyc?.submissions ?? 0) < MAX_KYC_SUBMISSIONS,
       by: 'by' in e ? e.by : e.type === 'REVIEW_DECIDED' ? e.reviewer : 'risk',
     }),
   }) as const;
+
+const archiveContact = {
+  type: 'archiveContact',
+  params: ({ event: e }: Args) => ({ contactId: 'contactId' in e ? e.contactId : '' }),
+} as const;
+const register = [
+  {
+    type: 'createAccount',
+    params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId, claim: false }),
+  },
+  { type: 'storeCredentials', params: ({ context: c }: Args) => ({ accountId: id(c) }) },
+] as const;
+const release = {
+  type: 'releasePreUser',
+  params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
+} as const;
+const rejected = [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')] as const;
+const revoked = [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')] as const;
+/** A provider's "no", wherever a record is under way; `mayRetry` tells whether another document may follow. */
+const saysNo = <A>(actions: A) =>
+  [
+    { guard: and(['verdictNewer', 'mayRetry']), target: '#signup.LIMITED.kyc_rejected', actions },
+    { guard: 'verdictNewer', target: '#signup.LIMITED.kyc_refused', actions },
+  ] as const;
 
 export const signupMachine = machine.createMachine({
   id: 'signup',
@@ -150,14 +183,14 @@ export const signupMachine = machine.createMachine({
       on: {
         PHONE_SUBMITTED: [
           {
+            guard: and(['startsOver', 'sendSuppressed']),
+            target: 'UNVERIFIED.code_sent',
+            actions: [archiveContact, open, audit('code.suppressed', 'failure')],
+          },
+          {
             guard: 'startsOver',
             target: 'UNVERIFIED.code_sent',
-            actions: [
-              { type: 'archiveContact', params: ({ event: e }) => ({ contactId: e.contactId }) },
-              open,
-              sendCode,
-              audit('code.sent'),
-            ],
+            actions: [archiveContact, open, sendCode, audit('code.sent')],
           },
           {
             guard: 'sendSuppressed',
@@ -166,26 +199,30 @@ export const signupMachine = machine.createMachine({
           },
           { target: 'UNVERIFIED.code_sent', actions: [open, sendCode, audit('code.sent')] },
         ],
-        REGISTERED: {
-          target: 'UNVERIFIED.code_sent',
-          actions: [
-            open,
-            {
-              type: 'createAccount',
-              params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: false }),
-            },
-            { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
-            sendCode,
-            publish('user.registered'),
-          ],
-        },
+        REGISTERED: [
+          {
+            guard: 'sendSuppressed',
+            target: 'UNVERIFIED.code_sent',
+            actions: [open, ...register, publish('user.registered'), audit('code.suppressed', 'failure')],
+          },
+          {
+            target: 'UNVERIFIED.code_sent',
+            actions: [open, ...register, sendCode, publish('user.registered')],
+          },
+        ],
         IMPORTED: {
           guard: 'contactVerified',
           target: 'UNVERIFIED.risk_gate',
           actions: [
             machine.assign(({ event: e }) =>
               e.type === 'IMPORTED'
-                ? { entry: 'import' as const, contactId: e.contactId, accountId: e.accountId, risk: e.risk }
+                ? {
+                    entry: 'import' as const,
+                    contactId: e.contactId,
+                    accountId: e.accountId,
+                    risk: e.risk,
+                    dueAt: e.now + e.ttlMs,
+                  }
                 : {},
             ),
             {
@@ -203,8 +240,22 @@ export const signupMachine = machine.createMachine({
       meta: { tier: 'UNVERIFIED', label: 'UNVERIFIED' },
       initial: 'code_sent',
       on: {
-        EXPIRE: { target: 'expired', actions: audit('signup.expired') },
-        ABANDON: { target: 'abandoned', actions: audit('signup.abandoned') },
+        EXPIRE: [
+          {
+            guard: and(['timeUp', 'preUserExists']),
+            target: 'expired',
+            actions: [release, audit('signup.expired')],
+          },
+          { guard: 'timeUp', target: 'expired', actions: audit('signup.expired') },
+        ],
+        ABANDON: [
+          {
+            guard: and(['notJudged', 'preUserExists']),
+            target: 'abandoned',
+            actions: [release, audit('signup.abandoned')],
+          },
+          { guard: 'notJudged', target: 'abandoned', actions: audit('signup.abandoned') },
+        ],
       },
       states: {
         code_sent: {
@@ -391,7 +442,6 @@ export const signupMachine = machine.createMachine({
                       id: e.kycId,
                       sequence: 0,
                       submissions: (c.kyc?.submissions ?? 0) + 1,
-                      reason: null,
                     },
                   }
                 : {},
@@ -408,18 +458,9 @@ export const signupMachine = machine.createMachine({
           ],
           on: {
             KYC_APPROVED: { guard: 'verdictNewer', target: 'kyc_verified', actions: [settleKyc, takeRisk] },
-            KYC_REJECTED: [
-              {
-                guard: and(['verdictNewer', 'mayRetry']),
-                target: 'kyc_rejected',
-                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
-              },
-              {
-                guard: 'verdictNewer',
-                target: 'kyc_refused',
-                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
-              },
-            ],
+            KYC_REJECTED: saysNo(rejected),
+            // Overtook its own approval: that one is stale from now on.
+            KYC_REVOKED: saysNo(revoked),
             KYC_REVIEW_REQUIRED: {
               guard: 'verdictNewer',
               target: 'kyc_review',
@@ -446,23 +487,35 @@ export const signupMachine = machine.createMachine({
         },
         kyc_risk_pending: {
           meta: { tier: 'LIMITED', label: 'S7 waiting for the risk provider', budgetMs: 10 * MINUTE },
-          on: { RISK_EVALUATED: { guard: 'riskForKyc', target: 'kyc_verified', actions: takeRisk } },
+          on: {
+            RISK_EVALUATED: { guard: 'riskForKyc', target: 'kyc_verified', actions: takeRisk },
+            KYC_REJECTED: saysNo(rejected),
+            KYC_REVOKED: saysNo(revoked),
+          },
         },
         kyc_review: {
           meta: { tier: 'LIMITED', label: 'S7 KYC review', budgetMs: 2 * DAY },
           on: {
             REVIEW_DECIDED: [
               {
-                guard: 'reviewApproved',
+                guard: and(['reviewApproved', 'riskNotBlocked']),
                 target: '#signup.FULL',
-                actions: [settleKyc, decideKyc('VERIFIED'), publish('kyc.approved')],
+                actions: [decideKyc('VERIFIED'), publish('kyc.approved')],
+              },
+              {
+                guard: and(['reviewRejected', 'submissionsLeft']),
+                target: 'kyc_rejected',
+                actions: [decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
               },
               {
                 guard: 'reviewRejected',
-                target: 'kyc_rejected',
-                actions: [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
+                target: 'kyc_refused',
+                actions: [decideKyc('REJECTED'), publish('kyc.rejected', 'failure')],
               },
             ],
+            // A reviewer alone leads out upwards; the provider can still take its word back.
+            KYC_REJECTED: saysNo(rejected),
+            KYC_REVOKED: saysNo(revoked),
           },
         },
         kyc_rejected: {
@@ -477,18 +530,7 @@ export const signupMachine = machine.createMachine({
       meta: { tier: 'FULL', label: 'S8 FULL', milestone: 8 },
       entry: { type: 'setTier', params: ({ context: c }) => ({ accountId: id(c), tier: 'FULL' }) },
       on: {
-        KYC_REVOKED: [
-          {
-            guard: and(['verdictNewer', 'mayRetry']),
-            target: 'LIMITED.kyc_rejected',
-            actions: [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')],
-          },
-          {
-            guard: 'verdictNewer',
-            target: 'LIMITED.kyc_refused',
-            actions: [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')],
-          },
-        ],
+        KYC_REVOKED: saysNo(revoked),
       },
     },
 

@@ -11,11 +11,12 @@ const renameLeaf = (value: unknown, parent: string, from: string, to: string): u
 
 /**
  * v1 called the first state `otp_sent`, kept one budget of checks for everybody, counted no retries, had no
- * single-use grant and took KYC verdicts in any order.
+ * single-use grant, took KYC verdicts in any order and kept their reasons, which are free text.
  */
 export const signupV1toV2: Upgrade = ({ value, context, status }) => {
   const { otp, kyc, ...rest } = context;
   const code = record(otp);
+  const { reason: _reason, ...kept } = record(kyc);
   return {
     status,
     value: renameLeaf(value, 'UNVERIFIED', 'otp_sent', 'code_sent'),
@@ -31,7 +32,7 @@ export const signupV1toV2: Upgrade = ({ value, context, status }) => {
       },
       codeRetries: 0,
       grant: false,
-      kyc: kyc === null ? null : { ...record(kyc), sequence: 0 },
+      kyc: kyc === null ? null : { ...kept, sequence: 0 },
     },
   };
 };

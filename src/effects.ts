@@ -172,6 +172,11 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     clearFailures: (p, c) => {
       c.changes.rows.push(...throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
     },
+    releasePreUser: (p, c) => {
+      account(c, p.accountId).patch.status = 'archived';
+      c.changes.rows.push(contacts.release(p.contactId, p.accountId));
+      c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
+    },
     archiveContact: (p, c) => {
       c.changes.before.push(...contacts.archive(p.contactId, now(c)));
     },

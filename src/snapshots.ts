@@ -1,5 +1,7 @@
 /** Stored snapshot ⇄ machine: version check, upgrade, validation. A snapshot that does not parse never reaches a machine. */
+import { isDeepStrictEqual } from 'node:util';
 import type { AnyMachineSnapshot } from 'xstate';
+import { z } from 'zod';
 import type { FlowRow } from '../db/commit.ts';
 import type { Definition } from '../machines/index.ts';
 import type { StoredSnapshot } from '../machines/upgrades.ts';
@@ -26,6 +28,12 @@ export type FlowView = {
   snapshot: AnyMachineSnapshot;
 };
 
+const storedSchema = z.strictObject({
+  value: z.unknown(),
+  context: z.record(z.string(), z.unknown()),
+  status: z.enum(['active', 'done']),
+});
+
 type Restored = { ok: true; snapshot: AnyMachineSnapshot } | { ok: false; newer: boolean; error: unknown };
 
 /** Lifts an older snapshot to the current version, checks its context, and revives it. Writes nothing. */
@@ -38,7 +46,7 @@ export function restore(definition: Definition, version: number, stored: unknown
     };
   }
   try {
-    let snapshot = stored as StoredSnapshot;
+    let snapshot: StoredSnapshot = storedSchema.parse(stored);
     for (let v = version; v < definition.version; v++) {
       const upgrade = definition.upgrades[v];
       if (!upgrade) throw new Error(`no upgrade from version ${v}`);
@@ -50,13 +58,23 @@ export function restore(definition: Definition, version: number, stored: unknown
       context: context as never,
       status: snapshot.status as never,
     });
+    mustRest(revived as AnyMachineSnapshot, snapshot);
     return { ok: true, snapshot: revived as AnyMachineSnapshot };
   } catch (error) {
     return { ok: false, newer: false, error };
   }
 }
 
-type Nodes = { path: string[]; type: string; meta?: { tier?: string } }[];
+/** XState fills in defaults and believes any status: neither may decide where a person stands. */
+function mustRest(revived: AnyMachineSnapshot, { value, status }: StoredSnapshot): void {
+  if (!isDeepStrictEqual(revived.value, value)) throw new Error('the stored state is not a whole one');
+  const { path, type, always } = leafOf(revived);
+  if (always?.some((t) => t.guard === undefined)) throw new Error(`nothing rests in ${path.join('.')}`);
+  const ended = type === 'final' && path.length === 1;
+  if (ended !== (status === 'done')) throw new Error(`status ${status} in ${path.join('.')}`);
+}
+
+type Nodes = { path: string[]; type: string; always?: { guard?: unknown }[]; meta?: { tier?: string } }[];
 
 /** The deepest active state; machines here have no parallel regions. */
 const leafOf = (snapshot: AnyMachineSnapshot) =>

@@ -34,6 +34,8 @@ const machine = setup({
     ownerKnown: ({ event }) =>
       event.type === 'RESET_REQUESTED' && event.accountId !== null && event.passwordVersion !== null,
     sendSuppressed: ({ event }) => event.type === 'RESET_REQUESTED' && event.suppressed,
+    timeUp: ({ context, event }) =>
+      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
     tokenLives: ({ context, event }) =>
       event.type === 'PASSWORD_RESET' &&
       event.now < (context.dueAt ?? 0) &&
@@ -128,7 +130,7 @@ export const recoveryMachine = machine.createMachine({
             },
           ],
         },
-        EXPIRE: { target: 'expired', actions: audit('password.reset_expired') },
+        EXPIRE: { guard: 'timeUp', target: 'expired', actions: audit('password.reset_expired') },
       },
     },
     unanswered: { type: 'final', meta: { label: 'nobody to answer' } },

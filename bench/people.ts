@@ -1,0 +1,62 @@
+/** Seeded accounts that can log in by code and by password, in both databases, and as many idle ones beside them. */
+import postgres from 'postgres';
+import { createHasher } from '../src/hashing/index.ts';
+import { createKeyring } from '../src/keyring.ts';
+
+export const PASSWORD = 'Str0ng-Passw0rd!9';
+/** Numbers of ordinary people as far as any rule is concerned; nothing is ever sent to them. */
+export const seededPhone = (i: number): string => `+91${9_000_000_000 + i}`;
+export const freshPhone = (i: number): string => `+91${9_100_000_000 + i}`;
+
+const accountId = (i: string) => `('00000000-0000-7000-8000-' || lpad(to_hex(${i}), 12, '0'))::uuid`;
+
+async function hashOf(pepper: string): Promise<string> {
+  const hasher = createHasher({ threads: 1, pepper: Buffer.from(pepper, 'hex') });
+  const hash = await hasher.hash(PASSWORD);
+  await hasher.close();
+  return hash;
+}
+
+/** `active` accounts take part; the others up to `total` only make the tables and indexes larger. */
+export async function seed(options: {
+  serviceUrl: string;
+  baselineUrl: string;
+  masterKey: string;
+  pepper: string;
+  active: number;
+  total: number;
+}): Promise<void> {
+  const { masterKey, active, total } = options;
+  const hash = await hashOf(options.pepper);
+  const keyring = createKeyring(Buffer.from(masterKey, 'hex'));
+  const [service, baseline] = [options.serviceUrl, options.baselineUrl].map((url) =>
+    postgres(url, { max: 1, onnotice: () => {} }),
+  ) as [postgres.Sql, postgres.Sql];
+  await baseline.unsafe(`insert into accounts (id, phone, status, tier, password_hash, first_name, last_name, created_at)
+    select ${accountId('i')}, '+91' || (9000000000 + i), 'active', 'LIMITED', '${hash}', 'Ada', 'Byron', now()
+    from generate_series(0, ${total - 1}) i`);
+  await service.unsafe(`insert into accounts (id, status, tier, created_at, updated_at)
+    select ${accountId('i')}, 'active', 'LIMITED', now(), now() from generate_series(0, ${total - 1}) i`);
+  await service.unsafe(`insert into credentials (account_id, password_hash, password_changed_at)
+    select id, '${hash}', now() from accounts`);
+  await service.unsafe(`insert into profiles (account_id, first_name, last_name, completed_at)
+    select id, 'Ada', 'Byron', now() from accounts`);
+  for (let from = 0; from < active; from += 5000) {
+    const ids = Array.from({ length: Math.min(5000, active - from) }, (_, i) =>
+      keyring.lookupId('phone', seededPhone(from + i)),
+    );
+    await service.unsafe(
+      `insert into contacts (id, type, canonical, value, account_id, verified_at, created_at)
+       select t.id::uuid, 'phone', '+91' || (9000000000 + ${from} + t.n - 1), '+91' || (9000000000 + ${from} + t.n - 1),
+         ${accountId(`(${from} + t.n - 1)`)}, now(), now() from unnest($1::text[]) with ordinality as t(id, n)`,
+      [ids as never],
+    );
+  }
+  await service.unsafe(`insert into contacts (id, type, canonical, value, account_id, verified_at, created_at)
+    select gen_random_uuid(), 'phone', '+91' || (9000000000 + i), '+91' || (9000000000 + i), ${accountId('i')}, now(), now()
+    from generate_series(${active}, ${total - 1}) i`);
+  for (const sql of [service, baseline]) {
+    await sql.unsafe('vacuum analyze');
+    await sql.end();
+  }
+}

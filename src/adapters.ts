@@ -2,9 +2,12 @@
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createInbox, type Inbox } from './ports/inbox.ts';
-import type { KycPort, RiskPort, SmsPort } from './ports/index.ts';
+import type { KycPort, MailPort, RiskPort, SmsPort } from './ports/index.ts';
 import { createHttpKyc } from './ports/kyc-http.ts';
 import { createLocalKyc } from './ports/kyc-local.ts';
+import { createLocalMail } from './ports/mail-local.ts';
+import { createSendgridMail } from './ports/mail-sendgrid.ts';
+import { createSmtpMail } from './ports/mail-smtp.ts';
 import { createHttpRisk } from './ports/risk-http.ts';
 import { DEFAULT_RISK_RULES, type RiskRules } from './ports/risk-local.ts';
 import { createLocalSms } from './ports/sms-local.ts';
@@ -12,13 +15,30 @@ import { createTwilioSms } from './ports/sms-twilio.ts';
 
 export type Adapters = {
   sms: SmsPort;
+  mail: MailPort;
   kyc: KycPort;
   /** Null: the local rules decide at once. */
   risk: RiskPort | null;
   riskRules: RiskRules;
-  /** Null when messages really leave. */
+  /** What the local adapters took; null when all messages really leave. */
   inbox: Inbox | null;
 };
+
+function createMail({ mail }: Pick<Config, 'mail'>, inbox: Inbox): MailPort {
+  const { smtp } = mail;
+  const from = { address: mail.from, name: mail.fromName };
+  if (mail.adapter === 'local') return createLocalMail({ inbox });
+  if (mail.adapter === 'sendgrid') {
+    return createSendgridMail({ baseUrl: mail.sendgridUrl, apiKey: mail.sendgridKey ?? '', from });
+  }
+  return createSmtpMail({
+    host: smtp.host ?? '',
+    port: smtp.port,
+    tls: smtp.secure ? 'implicit' : smtp.requireTls ? 'starttls' : 'none',
+    ...(smtp.username === null ? {} : { auth: { user: smtp.username, pass: smtp.password ?? '' } }),
+    from,
+  });
+}
 
 export function createAdapters(config: Config, clock: Clock): Adapters {
   const now = () => clock.now();
@@ -34,6 +54,7 @@ export function createAdapters(config: Config, clock: Clock): Adapters {
           authToken: sms.authToken ?? '',
           sender: sms.from?.startsWith('MG') ? { messagingServiceSid: sms.from } : { from: sms.from ?? '' },
         }),
+    mail: createMail(config, inbox),
     kyc:
       kyc.adapter === 'local'
         ? createLocalKyc()
@@ -50,6 +71,6 @@ export function createAdapters(config: Config, clock: Clock): Adapters {
         : risk.blockedPrefixes,
       reservedNumbers: config.demo,
     },
-    inbox: local ? inbox : null,
+    inbox: local || config.mail.adapter === 'local' ? inbox : null,
   };
 }

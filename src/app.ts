@@ -7,6 +7,7 @@ import { createFlowStore } from '../db/flows.ts';
 import { createKycStore } from '../db/kyc.ts';
 
 import { createOutbox } from '../db/outbox.ts';
+import { createRecipients } from '../db/recipients.ts';
 import { createSessionStore } from '../db/sessions.ts';
 import { createSigningKeys } from '../db/signing-keys.ts';
 import { createAdapters } from './adapters.ts';
@@ -22,6 +23,7 @@ import { createKeyring } from './keyring.ts';
 import { createLimits } from './limits/policy.ts';
 import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
 import { loggerOf, RequestLog } from './log.ts';
+import { createMailDelivery } from './mail/deliver.ts';
 import { outageProblem } from './outage.ts';
 import cors from './plugins/cors.ts';
 import docs from './plugins/docs.ts';
@@ -164,6 +166,22 @@ export async function buildApp(options: AppOptions): Promise<App> {
       kms,
       sms: adapters.sms,
       smsText: createSmsText({ domain: new URL(config.publicUrl).hostname }),
+      mail: createMailDelivery({
+        recipients: createRecipients(db),
+        flows,
+        mail: adapters.mail,
+        limits,
+        proofs,
+        keyring,
+        clock,
+        log,
+        settings: {
+          appName: config.appName,
+          frontendUrl: config.frontendUrl,
+          codeTtlS: config.code.emailTtlS,
+          resetTtlS: config.password.resetTtlS,
+        },
+      }),
       kycPort: adapters.kyc,
       risk: adapters.risk,
       riskRules: adapters.riskRules,
@@ -229,6 +247,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       clearInterval(refresh);
       await server.close();
       await relay.stop();
+      adapters.mail.close?.();
       await hasher.close();
       redis?.close();
       await db.close();

@@ -8,6 +8,7 @@ import type { Purpose } from '../machines/effects.ts';
 import type { MachineId } from '../machines/index.ts';
 import type { Clock } from './clock.ts';
 import { type Engine, EventRefused } from './engine.ts';
+import type { MailDelivery } from './mail/deliver.ts';
 import type { KmsPort, KycPort, RiskPort, SmsPort } from './ports/index.ts';
 import { DeliveryError } from './ports/index.ts';
 import { reservedOutcome } from './ports/reserved.ts';
@@ -32,6 +33,7 @@ export function createDeliveries(deps: {
   kms: KmsPort;
   sms: SmsPort;
   smsText: SmsText;
+  mail: MailDelivery;
   kycPort: KycPort;
   risk: RiskPort | null;
   riskRules: RiskRules;
@@ -47,7 +49,8 @@ export function createDeliveries(deps: {
 }): Deliveries {
   const { db, kyc, proofs, providers, clock } = deps;
   return {
-    'code.send': async ({ id, flowId, payload, createdAt }) => {
+    'code.send': async (item) => {
+      const { id, flowId, payload, createdAt } = item;
       const { contactId, purpose, counter } = payload as {
         contactId: string;
         purpose: Purpose;
@@ -55,6 +58,7 @@ export function createDeliveries(deps: {
       };
       const contact = await contactById(db, contactId);
       if (!contact || !flowId) throw new DeliveryError('the contact is gone', false);
+      if (contact.type === 'email') return deps.mail.code(item);
       if (clock.now() - createdAt.getTime() > CODE_MAX_AGE_MS)
         throw new DeliveryError('the code is too old', false);
       if (deps.demo && reservedOutcome(contact.canonical) === 'delivery_failed') {
@@ -63,6 +67,7 @@ export function createDeliveries(deps: {
       const code = proofs.code(flowId, purpose, counter);
       await deps.sms.send({ id, to: contact.canonical, text: deps.smsText({ purpose, code }), code });
     },
+    'mail.send': deps.mail.send,
     'kyc.submit': async ({ id, payload }) => {
       const record = await kyc.byId((payload as { kycId: string }).kycId);
       if (!record) throw new DeliveryError('the KYC record is gone', false);

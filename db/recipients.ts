@@ -1,0 +1,56 @@
+/** Reads who a mail goes to and what it may say, when it is sent: addresses always come from here, never from a request. */
+import { sql } from 'drizzle-orm';
+import type { Database } from './client.ts';
+
+export type Recipient = {
+  contactId: string;
+  type: 'phone' | 'email';
+  value: string;
+  canonical: string;
+  accountId: string | null;
+  name: string | null;
+  /** Where the account gets its mail: its own proven address, whatever the contact is. */
+  accountEmail: { value: string; canonical: string } | null;
+};
+
+export type LoginPlace = {
+  at: Date;
+  network: string | null;
+  country: string | null;
+  /** Without a device id: whether the account was used from the same place before. */
+  familiar: boolean;
+};
+
+export function createRecipients(db: Database) {
+  return {
+    async byContact(contactId: string): Promise<Recipient | null> {
+      const rows = await db.reads.execute<Recipient>(sql`
+        select c.id as "contactId", c.type, c.value, c.canonical, c.account_id as "accountId",
+          coalesce(p.display_name, p.first_name) as name,
+          (select jsonb_build_object('value', e.value, 'canonical', e.canonical) from contacts e
+            where e.account_id = c.account_id and e.type = 'email' and e.verified_at is not null
+            order by e.is_primary desc, e.created_at limit 1) as "accountEmail"
+        from contacts c left join profiles p on p.account_id = c.account_id
+        where c.id = ${contactId}::uuid`);
+      return rows[0] ?? null;
+    },
+
+    /** Where the session that a login flow opened was used from. */
+    async loginPlace(flowId: string): Promise<LoginPlace | null> {
+      const rows = await db.reads.execute<{
+        at: string;
+        network: string | null;
+        country: string | null;
+        familiar: boolean;
+      }>(sql`
+        select s.created_at as at, s.network, s.country,
+          s.device_id is null and exists (select 1 from sessions o where o.account_id = s.account_id
+            and o.created_at < s.created_at and o.network is not distinct from s.network
+            and o.user_agent is not distinct from s.user_agent) as familiar
+        from sessions s where s.flow_id = ${flowId}::uuid limit 1`);
+      const row = rows[0];
+      return row ? { ...row, at: new Date(row.at) } : null;
+    },
+  };
+}
+export type Recipients = ReturnType<typeof createRecipients>;

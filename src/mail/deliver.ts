@@ -1,0 +1,133 @@
+/**
+ * Sends what the outbox asks to be mailed: looks the address up, takes the recipient's one budget, renders, hands over.
+ * A mail goes to a stored address only, its links lead to the configured front end only.
+ */
+import type { FlowStore } from '../../db/flows.ts';
+import type { OutboxItem } from '../../db/outbox.ts';
+import type { Recipient, Recipients } from '../../db/recipients.ts';
+import type { MailTemplate, Purpose } from '../../machines/effects.ts';
+import type { Clock } from '../clock.ts';
+import type { Keyring } from '../keyring.ts';
+import type { Limits } from '../limits/policy.ts';
+import { DeliveryError, type MailPort } from '../ports/index.ts';
+import type { Proofs } from '../proofs.ts';
+import type { RelayLog } from '../relay.ts';
+import type { MailContent } from './letter.ts';
+import { alreadyRegisteredMail } from './templates/already-registered.ts';
+import { contactChangedMail } from './templates/contact-changed.ts';
+import { loginCodeMail } from './templates/login-code.ts';
+import { newDeviceMail } from './templates/new-device.ts';
+import { passwordChangedMail } from './templates/password-changed.ts';
+import { resetMail } from './templates/reset.ts';
+import { verificationMail } from './templates/verification.ts';
+import { welcomeMail } from './templates/welcome.ts';
+
+export type MailDelivery = ReturnType<typeof createMailDelivery>;
+
+type Address = { value: string; canonical: string };
+type Written = { content: MailContent; code?: string } | null;
+
+export function createMailDelivery(deps: {
+  recipients: Recipients;
+  flows: FlowStore;
+  mail: MailPort;
+  limits: Limits;
+  proofs: Proofs;
+  keyring: Keyring;
+  clock: Clock;
+  log: RelayLog;
+  settings: { appName: string; frontendUrl: string; codeTtlS: number; resetTtlS: number };
+}) {
+  const { recipients, flows, limits, proofs, keyring, clock, settings } = deps;
+  const { appName, frontendUrl } = settings;
+  const brand = { appName, frontendUrl };
+  const loaded = (flowId: string | null) =>
+    flowId === null ? undefined : flows.byId(flowId, { deviceId: null, now: new Date(clock.now()) });
+
+  async function post(item: OutboxItem, to: Address, { content, code }: Written & object): Promise<void> {
+    // A retry is the same mail: it has already been counted.
+    if (item.attempts <= 1) {
+      const { suppressed } = await limits.mail({ recipient: to.canonical });
+      if (suppressed) {
+        deps.log.warn({ id: item.id }, 'mail not sent: the budget of its recipient is used up');
+        return;
+      }
+    }
+    await deps.mail.send({ id: item.id, to: to.value, ...content, ...(code === undefined ? {} : { code }) });
+  }
+
+  async function recipientOf(contactId: string): Promise<Recipient> {
+    const recipient = await recipients.byContact(contactId);
+    if (!recipient) throw new DeliveryError('the contact is gone', false);
+    return recipient;
+  }
+
+  /** A reset link carries the recovery flow's own token, derived again. */
+  async function resetLink(item: OutboxItem): Promise<string | null> {
+    const { flow } = (await loaded(item.flowId)) ?? {};
+    if (!flow?.tokenGeneration || flow.status !== 'active') return null;
+    return `${frontendUrl}/reset-password?code=${keyring.flowTokenFor(flow.id, flow.tokenGeneration)}`;
+  }
+
+  /** Null: by now there is nothing to say. */
+  async function write(template: MailTemplate, item: OutboxItem, name: string | null): Promise<Written> {
+    const at = item.createdAt;
+    switch (template) {
+      case 'reset': {
+        const link = await resetLink(item);
+        const minutes = Math.ceil(settings.resetTtlS / 60);
+        return link === null ? null : { content: resetMail({ appName, name, link, minutes }) };
+      }
+      case 'welcome':
+        return { content: welcomeMail({ ...brand, name }) };
+      case 'password_changed':
+        return { content: passwordChangedMail({ ...brand, name, at }) };
+      case 'contact_changed':
+        return { content: contactChangedMail({ ...brand, name, at }) };
+      case 'new_device': {
+        const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
+        return place === null || place.familiar
+          ? null
+          : { content: newDeviceMail({ ...brand, name, ...place }) };
+      }
+      case 'already_registered':
+        return { content: alreadyRegisteredMail(brand) };
+      case 'verification':
+        throw new DeliveryError('a verification is sent as a code', false);
+    }
+  }
+
+  return {
+    /** `mail.send`: to the contact when it is an address, else to the proven address of its account, if any. */
+    async send(item: OutboxItem): Promise<void> {
+      const { template, contactId } = item.payload as { template: MailTemplate; contactId: string };
+      const recipient = await recipientOf(contactId);
+      const to = recipient.type === 'email' ? recipient : recipient.accountEmail;
+      if (to === null) return;
+      const written = await write(template, item, recipient.name);
+      if (written) await post(item, to, written);
+    },
+
+    /** `code.send` to an address. An address that belongs to somebody else by now gets a notice instead of a code. */
+    async code(item: OutboxItem): Promise<void> {
+      const { contactId, purpose, counter } = item.payload as {
+        contactId: string;
+        purpose: Purpose;
+        counter: number;
+      };
+      const [recipient, source] = await Promise.all([recipientOf(contactId), loaded(item.flowId)]);
+      if (!source) throw new DeliveryError('the flow is gone', false);
+      if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
+        throw new DeliveryError('the code has expired', false);
+      const taken = purpose === 'email' && recipient.accountId !== null && source.flow.accountId !== null;
+      if (taken && recipient.accountId !== source.flow.accountId) {
+        await post(item, recipient, { content: alreadyRegisteredMail(brand) });
+        return;
+      }
+      const code = proofs.code(source.flow.id, purpose, counter);
+      const minutes = Math.ceil(settings.codeTtlS / 60);
+      const compose = purpose === 'login' ? loginCodeMail : verificationMail;
+      await post(item, recipient, { content: compose({ appName, code, minutes }), code });
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** Tells the owner that the password is another one now. */
+import { type MailContent, renderLetter } from '../letter.ts';
+
+export const passwordChangedMail = (data: {
+  appName: string;
+  name: string | null;
+  at: Date;
+  frontendUrl: string;
+}): MailContent =>
+  renderLetter({
+    appName: data.appName,
+    name: data.name,
+    subject: `Your ${data.appName} password was changed`,
+    lines: [`The password of your account was changed on ${data.at.toUTCString()}.`],
+    link: { label: `Open ${data.appName}`, href: data.frontendUrl },
+    closing: 'If it was not you, reset your password at once and end all sessions.',
+  });

@@ -11,7 +11,8 @@ import { type Side, startBaseline, startService } from './sides.ts';
 import { createDatabase, openPostgres, openRedis } from './stores.ts';
 
 export type SideName = Target['name'];
-export type Measured = Outcome & { cpuMs: number; statements: number };
+/** `parts`: server, Postgres, Redis. */
+export type Measured = Outcome & { cpuMs: number; parts: number[]; statements: number };
 export type Load = { run(command: Command, between?: () => Promise<void>): Promise<Outcome>; stop(): void };
 
 export function startLoad(): Load {
@@ -57,6 +58,18 @@ async function statementCounter(url: string) {
         ? await sql`select coalesce(sum(calls), 0) as n from pg_stat_statements s join pg_database d on d.oid = s.dbid where d.datname = ${database}`
         : await sql`select xact_commit as n from pg_stat_database where datname = ${database}`;
       return Number(row?.n);
+    },
+    /** The costliest statements since the start, for whoever is tuning. */
+    async costliest(database: string, rows: number): Promise<string[]> {
+      if (!exact) return [];
+      const found = await sql`
+        select calls, total_exec_time as ms, left(regexp_replace(query, '\\s+', ' ', 'g'), 160) as query
+        from pg_stat_statements s join pg_database d on d.oid = s.dbid
+        where d.datname = ${database} order by total_exec_time desc limit ${rows}`;
+      return found.map((r) => `${(r.ms / r.calls).toFixed(3)} ms × ${r.calls}  ${r.query}`);
+    },
+    reset: async () => {
+      if (exact) await sql`select pg_stat_statements_reset()`;
     },
     close: () => sql.end(),
   };
@@ -114,18 +127,20 @@ export async function openArena(options: { alg: string; accounts: number; active
       masterKey: secrets.masterKey,
       seeded: active,
     });
-    const cpuOf = (name: SideName) => cpuMsOf([sides[name].pid, pg.pid, redis?.pid]);
+    const cpuOf = (name: SideName) => [sides[name].pid, pg.pid, redis?.pid].map((pid) => cpuMsOf([pid]));
 
     return {
       stores: [pg.label, redis?.label ?? 'no Redis: counters in process'],
       exactStatements: counter.exact,
       startMs: sides.service.startMs,
+      costliest: () => counter.costliest('bench_service', 15),
+      resetStatements: counter.reset,
       serviceRssMb: () => rssMbOf(sides.service.pid),
       target,
       /** Whether the service has the operation's route yet. */
       offers: (operation: string) => !OPTIONAL[operation] || Object.hasOwn(paths, OPTIONAL[operation]),
       async measure(name: SideName, operation: string, seconds: number, prepare: number, inFlight = 32) {
-        let [cpu, statements] = [0, 0];
+        let [cpu, statements] = [[0, 0, 0], 0];
         const command = { operation, target: target(name), inFlight, seconds, prepare };
         const outcome = await load.run(command, async () => {
           await new Promise((resolve) => setTimeout(resolve, 150));
@@ -133,9 +148,10 @@ export async function openArena(options: { alg: string; accounts: number; active
           cpu = cpuOf(name);
         });
         if (outcome.errors.length) throw new Error(`${name}, ${operation}: ${outcome.errors[0]}`);
-        const cpuMs = (cpuOf(name) - cpu) / outcome.count;
+        const parts = cpuOf(name).map((ms, i) => (ms - (cpu[i] ?? 0)) / outcome.count);
+        const cpuMs = parts.reduce((a, b) => a + b);
         const made = (await counter.count(`bench_${name}`)) - statements;
-        return { ...outcome, cpuMs, statements: made / outcome.count } satisfies Measured;
+        return { ...outcome, cpuMs, parts, statements: made / outcome.count } satisfies Measured;
       },
       close,
     };

@@ -3,13 +3,14 @@
  * layers. One durable write per step, one signature per token, one hash per password, one Redis call per request for
  * the same limits. No machine, no history, no audit, no outbox, nothing that survives a half-finished sign-up.
  */
-import { createHash, createHmac, randomBytes, randomInt } from 'node:crypto';
+import { hash, randomBytes, randomInt } from 'node:crypto';
 import Fastify from 'fastify';
 import { Redis } from 'ioredis';
 import { compactVerify, generateKeyPair, SignJWT } from 'jose';
 import postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
 import { createHasher } from '../src/hashing/index.ts';
+import { hmacSha256 } from '../src/hmac.ts';
 
 const TABLES = `
 create table otps (id uuid primary key, phone text not null, code_hash text not null, attempts int not null default 0,
@@ -49,7 +50,7 @@ redis?.defineCommand('hit', { lua: LIMIT });
 const hasher = createHasher({ pepper });
 const { privateKey, publicKey } = await generateKeyPair(JWT_ALGORITHM);
 const key = randomBytes(32);
-const sha = (text: string) => createHash('sha256').update(text).digest('base64url');
+const sha = (text: string) => hash('sha256', text, 'base64url');
 const run = (text: string, params: unknown[]) => sql.unsafe(text, params as never[], { prepare: true });
 
 type Hit = (keys: number, ...rest: (string | number)[]) => Promise<number>;
@@ -65,10 +66,9 @@ async function limit(...keys: [name: string, windowMs: number][]): Promise<void>
   for (const [name] of keys) local.set(name, (local.get(name) ?? 0) + 1);
 }
 const MINUTE = 60_000;
-const ofNetwork = (ip: string) =>
-  [`n:${createHmac('sha256', key).update(ip).digest('base64url')}`, MINUTE] as const;
+const ofNetwork = (ip: string) => [`n:${hmacSha256(key, ip).toString('base64url')}`, MINUTE] as const;
 const ofPhone = (phone: string, ip: string): [string, number][] => {
-  const p = createHmac('sha256', key).update(phone).digest('base64url');
+  const p = hmacSha256(key, phone).toString('base64url');
   return [
     [...ofNetwork(ip)],
     [`cool:${p}`, 1],
@@ -183,12 +183,12 @@ app.post('/v1/auth/signup/verify-otp', { schema: body('phone', 'otp', 'flow_toke
   if (!made) throw refused();
   return {
     status: 'preuser_created',
-    temp_token: `${id}.${createHmac('sha256', key).update(id).digest('base64url')}`,
+    temp_token: `${id}.${hmacSha256(key, id).toString('base64url')}`,
   };
 });
 const holderOf = (header: string | undefined): string => {
   const [id = '', mac] = (header ?? '').replace('Bearer ', '').split('.');
-  if (mac !== createHmac('sha256', key).update(id).digest('base64url')) throw refused();
+  if (mac !== hmacSha256(key, id).toString('base64url')) throw refused();
   return id;
 };
 app.post('/v1/auth/signup/set-password', { schema: body('password') }, async (request) => {

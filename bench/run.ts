@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: the service beside a straight line doing the minimum, in interleaved rounds on one machine.
  * Options: --rounds N (3), --seconds S per round (2), --alg RS256|ES256|EdDSA, --accounts N (20000), --only text,
- * --requests N (then also the memory after so many), --write (docs/benchmark.md).
+ * --requests N (then also the memory after so many), --statements (the costliest), --write (docs/benchmark.md).
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     accounts: { type: 'string', default: '20000' },
     requests: { type: 'string', default: '0' },
     only: { type: 'string', default: '' },
+    statements: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 });
@@ -39,6 +40,7 @@ try {
   const skipped = names.filter((name) => !arena.offers(name));
   const rate = new Map<string, number>();
   for (let round = 0; round <= rounds; round++) {
+    if (round === 1) await arena.resetStatements();
     for (const name of names) {
       if (skipped.includes(name)) continue;
       for (const side of ['baseline', 'service'] as const) {
@@ -50,11 +52,12 @@ try {
         known[side].push(measured);
         series.set(name, known);
         say(
-          `${round}/${rounds}  ${name.padEnd(28)} ${side.padEnd(9)} ${(measured.count / measured.seconds).toFixed(0).padStart(6)}/s  ${measured.cpuMs.toFixed(3)} ms CPU  p99 ${measured.p99.toFixed(1)} ms`,
+          `${round}/${rounds}  ${name.padEnd(28)} ${side.padEnd(9)} ${(measured.count / measured.seconds).toFixed(0).padStart(6)}/s  ${measured.cpuMs.toFixed(3)} ms CPU (${measured.parts.map((p) => p.toFixed(3)).join(' + ')})  p99 ${measured.p99.toFixed(1)} ms`,
         );
       }
     }
   }
+  if (values.statements) for (const line of await arena.costliest()) say(line);
   let rss: { requests: number; mb: number } | null = null;
   const requests = Number(values.requests);
   if (requests > 0) {

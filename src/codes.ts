@@ -3,7 +3,8 @@
  * code, so nothing secret rests anywhere and a higher counter kills the code before it.
  * A code must never be logged or put into an event; whoever delivers it derives it again.
  */
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { hmacSha256 } from './hmac.ts';
 
 export type CodeScope = {
   flowId: string;
@@ -15,9 +16,7 @@ export type CodeScope = {
 
 /** Six digits, leading zeros kept. */
 export function codeFor(key: Buffer, { flowId, purpose, counter }: CodeScope): string {
-  const mac = createHmac('sha256', key)
-    .update(JSON.stringify([flowId, purpose, counter]))
-    .digest();
+  const mac = hmacSha256(key, JSON.stringify([flowId, purpose, counter]));
   // RFC 4226's 31 bits would favour low codes by 1 in 2000; 64 bits leave a bias below 10^-13.
   return (mac.readBigUInt64BE() % 1_000_000n).toString().padStart(6, '0');
 }

@@ -2,13 +2,14 @@
  * The secret a person carries through a flow. It is derived, so a lost answer can be repeated exactly; stores keep
  * only its hash. It must never appear in a log, an event or a query string.
  */
-import { createHmac, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { hmacSha256 } from './hmac.ts';
 import { decodeBase64url, uuidBytes, uuidOf } from './opaque-id.ts';
 
 /** `id.secret`: 16 bytes of flow id and 32 of HMAC-SHA-256 over id and generation, each base64url. */
 export function flowTokenFor(key: Buffer, flowId: string, generation: number): string {
   const id = uuidBytes(flowId);
-  const secret = createHmac('sha256', key).update(id).update(`/${generation}`).digest('base64url');
+  const secret = hmacSha256(key, Buffer.concat([id, Buffer.from(`/${generation}`)])).toString('base64url');
   return `${id.toString('base64url')}.${secret}`;
 }
 

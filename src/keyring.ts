@@ -2,8 +2,9 @@
  * One master key becomes one independent key per purpose, so that a leak or misuse of one never helps with another.
  * The master key is never kept, logged or handed out; what is derived here must never leave the process.
  */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { flowTokenFor } from './flow-token.ts';
+import { hmacSha256 } from './hmac.ts';
 
 export type KeyPurpose = 'code' | 'lookup' | 'refresh' | 'flow' | 'kek' | 'idempotency' | 'cursor';
 
@@ -30,9 +31,7 @@ export function createKeyring(masterKey: Buffer): Keyring {
     ]),
   );
   const lookup = (use: string, kind: string, value: string) =>
-    createHmac('sha256', keys.get('lookup')!)
-      .update(JSON.stringify([use, kind, value]))
-      .digest();
+    hmacSha256(keys.get('lookup')!, JSON.stringify([use, kind, value]));
 
   return {
     key: (purpose) => keys.get(purpose)!,

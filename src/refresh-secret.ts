@@ -2,8 +2,9 @@
  * Refresh tokens are `id.secret`; the secret of every generation is derived from the session, so that a repeated
  * request gets the very same successor although stores keep only hashes. Nothing here may be logged.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { hashToken } from './flow-token.ts';
+import { hmacSha256 } from './hmac.ts';
 import { decodeBase64url, uuidBytes, uuidOf } from './opaque-id.ts';
 
 export type ParsedRefresh = {
@@ -23,7 +24,7 @@ export function refreshTokenFor(key: Buffer, sessionId: string, generation: numb
   const id = Buffer.alloc(ID_BYTES);
   uuidBytes(sessionId).copy(id);
   id.writeUInt32BE(generation, 16);
-  return `${id.toString('base64url')}.${createHmac('sha256', key).update(id).digest('base64url')}`;
+  return `${id.toString('base64url')}.${hmacSha256(key, id).toString('base64url')}`;
 }
 
 /** Reads a well-formed token without judging it; null for any other length, alphabet or spelling. */

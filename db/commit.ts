@@ -16,6 +16,8 @@ export type AccountChange = {
   patch: Partial<Pick<AccountRow, 'tier' | 'status' | 'lastLoginAt' | 'deletedAt' | 'roles'>>;
   /** `event_seq` as read; the commit is stale when the account has moved since. */
   expectedSeq: number;
+  /** Status as read, when the decision was taken on it. */
+  expectedStatus?: AccountRow['status'];
   events: number;
 };
 
@@ -54,10 +56,13 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
       { ...change.insert, ...change.patch, id, eventSeq: change.events, updatedAt: now } as AccountRow,
     ]);
   }
+  const { expectedSeq, expectedStatus } = change;
   return update(
     accounts,
     { ...change.patch, updatedAt: now },
-    { sql: 'id = ? and event_seq = ?', params: [id, change.expectedSeq] },
+    expectedStatus === undefined
+      ? { sql: 'id = ? and event_seq = ?', params: [id, expectedSeq] }
+      : { sql: 'id = ? and event_seq = ? and status = ?', params: [id, expectedSeq, expectedStatus] },
     { must: 1, raw: `event_seq = event_seq + ${change.events}` },
   );
 }
@@ -73,10 +78,14 @@ function flowPart({ row, expectedVersion }: FlowChange): Part {
   );
 }
 
+/**
+ * Locks are taken flow first, then account, then the rest, as `FlowStore.lock` does: Postgres runs parts with a `must`
+ * in this order, and stops at the first that misses. Insertion order does not matter to foreign keys.
+ */
 export const toParts = (changes: Changes): Part[] => [
   ...changes.before,
-  ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
   ...changes.flows.map(flowPart),
+  ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),

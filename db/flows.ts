@@ -1,9 +1,9 @@
 /** Reads flows with what a decision needs beside them, in one round trip. Only `commit` writes snapshots. */
-import { and, desc, eq, inArray, lte, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, sql } from 'drizzle-orm';
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
-import { execute, insert } from './statement.ts';
+import { execute, insert, part } from './statement.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
@@ -124,18 +124,17 @@ function find(reader: Reader) {
   };
 }
 
+const CLAIM_DUE = `
+  with due as (
+    select id from flows where status = 'active' and next_due_at <= $1::timestamptz
+    order by next_due_at limit $2::int for no key update skip locked)
+  update flows f set next_due_at = $1::timestamptz + interval '30 seconds' from due where f.id = due.id
+  returning f.id, f.machine`;
+
 export type FlowStore = ReturnType<typeof createFlowStore>;
 
 export function createFlowStore(db: Database) {
   const load = find(db.reads);
-  const due = db.reads
-    .select({ id: flows.id, machine: flows.machine })
-    .from(flows)
-    .where(and(eq(flows.status, 'active'), lte(flows.nextDueAt, sql.placeholder('now'))))
-    .orderBy(flows.nextDueAt)
-    .limit(100)
-    .prepare('flows_due');
-
   return {
     load,
     byId: (id: string, context: { deviceId: string | null; now: Date }) => load({ id }, context),
@@ -170,16 +169,21 @@ export function createFlowStore(db: Database) {
       return row?.id ?? null;
     },
 
-    /** Active flows whose timer has passed. */
-    due: (now: Date) => due.execute({ now: now.toISOString() }),
+    /** Active flows whose timer has passed, each handed to one sweeper only; asked again after a while if it fails. */
+    claimDue: async (now: Date, limit: number): Promise<{ id: string; machine: string }[]> =>
+      (await db.writes.unsafe(CLAIM_DUE, [now.toISOString(), limit], { prepare: true })) as never,
 
     /** Records a refused event; nothing else of the flow changes. */
     refuse: (step: StepRow) => execute(db.writes, [insert(flowSteps, [step])]),
 
     /** Takes a row that does not parse out of circulation; its flow answers `flow_needs_restart` from then on. */
-    quarantine: async (id: string) => {
-      await db.reads.update(flows).set({ status: 'quarantined' }).where(eq(flows.id, id));
-    },
+    quarantine: (id: string, version: number) =>
+      execute(db.writes, [
+        part("update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'", [
+          id,
+          version,
+        ]),
+      ]),
 
     steps: (flowId: string) =>
       db.reads.select().from(flowSteps).where(eq(flowSteps.flowId, flowId)).orderBy(flowSteps.id),

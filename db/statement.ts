@@ -77,6 +77,11 @@ export class Stale extends Error {
 }
 
 const RETRYABLE = new Set(['40001', '40P01', '23505']);
+const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code;
+
+/** Whether deciding again on fresher rows may succeed: also for what Postgres broke off while locks were taken. */
+export const isStale = (error: unknown): boolean =>
+  error instanceof Stale || codeOf(error) === '40001' || codeOf(error) === '40P01';
 
 /** Number of `?` marks is the number of parameters: no literal in a part may hold a question mark. */
 function number(sql: string, from: number): [text: string, next: number] {
@@ -102,7 +107,7 @@ export async function execute(runner: Runner, parts: Part[]): Promise<void> {
   try {
     await runner.unsafe(`with ${ctes.join(', ')} select ${check}`, params as never[], { prepare: true });
   } catch (error) {
-    const code = (error as { code?: string }).code;
+    const code = codeOf(error);
     if (code && RETRYABLE.has(code)) throw new Stale({ cause: error });
     throw error;
   }

@@ -13,7 +13,7 @@ import { type Changes, commit, type FlowRow, noChanges, requireActive, type Step
 import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
-import { Stale } from '../db/statement.ts';
+import { isStale } from '../db/statement.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
 import { edgesTaken } from '../machines/graph.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
@@ -49,7 +49,22 @@ export class EventRefused extends Problem {
   }
 }
 
+/** A decision not to advance. Its record is written once no lock is held, so that it cannot wait for its own caller. */
+class Rejection extends Error {
+  readonly problem: Problem;
+  readonly record: () => Promise<unknown>;
+  constructor(problem: Problem, record: () => Promise<unknown>) {
+    super(problem.message, { cause: problem });
+    this.problem = problem;
+    this.record = record;
+  }
+}
+
+/** Tries under the row locks before the caller is told that somebody else keeps winning. */
+const LOCKED_TRIES = 3;
+
 export type Engine = ReturnType<typeof createEngine>;
+type Attempt = { result: Result; views: FlowView[]; changes: Changes };
 type Effect = { type: string; params?: unknown };
 
 export function createEngine(deps: {
@@ -166,18 +181,18 @@ export function createEngine(deps: {
     return advance(definition, { row, snapshot, isNew: true }, event, enclosures, context, changes, seqOf);
   }
 
-  async function refuse(
+  /** The refused step of an event that changed nothing. */
+  function rejection(
+    problem: Problem,
+    reason: string,
     loaded: LoadedFlow,
     definition: Definition,
     view: FlowView,
     event: string,
     context: SendContext,
-  ) {
-    await flows.refuse({
-      ...step(definition, loaded.flow as FlowRow, context, event, [], view.state, view.state, null),
-      refused: true,
-      reason: 'not possible in this state',
-    });
+  ): Rejection {
+    const met = step(definition, loaded.flow as FlowRow, context, event, [], view.state, view.state, null);
+    return new Rejection(problem, () => flows.refuse({ ...met, refused: true, reason }));
   }
 
   /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
@@ -187,45 +202,80 @@ export function createEngine(deps: {
     runner: Runner,
     decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
     context: SendContext,
-  ): Promise<Result> {
+  ): Promise<Attempt> {
     const definition = registry[machineId];
-    const restored = await restoreOrQuarantine(definition, loaded);
+    const restored = revive(definition, loaded);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
-    const blocked =
-      definition.needsActiveAccount && loaded.account !== null && loaded.account.status !== 'active';
-    if (blocked || loaded.flow.status !== 'active' || !restored.can(event as never)) {
-      await refuse(loaded, definition, view, event.type, context);
-      if (blocked) throw new Problem('account_blocked');
-      throw refused(view, event.type, context.now);
+    const { account } = loaded;
+    // The account of whoever else owns the contact says nothing about this flow.
+    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? account : null;
+    const reject = (problem: Problem, reason: string) =>
+      rejection(problem, reason, loaded, definition, view, event.type, context);
+    if (own && own.status !== 'active')
+      throw reject(new Problem('account_blocked'), 'the account is not active');
+    if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
+      throw reject(refused(view, event.type, context.now), 'not possible in this state');
     }
     const changes = noChanges(new Date(context.now));
     const seqOf = (accountId: string): number => {
-      if (loaded.account?.id !== accountId) throw new Error('an effect names an account that was not read');
-      return loaded.account.eventSeq;
+      if (account?.id !== accountId) throw new Error('an effect names an account that was not read');
+      return account.eventSeq;
     };
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
     const views = advance(definition, current, event, enclosures, context, changes, seqOf);
-    if (definition.needsActiveAccount && loaded.account && !changes.accounts.has(loaded.account.id)) {
-      changes.before.push(requireActive(loaded.account.id));
-    }
-    if (enclosures.receiptId) changes.before.push(receipts.take(enclosures.receiptId, changes.now));
+    const touched = account ? changes.accounts.get(account.id) : undefined;
+    if (account && touched) touched.expectedStatus = account.status;
+    else if (own) changes.rows.push(requireActive(own.id));
+    if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
     await commit(runner, changes);
-    deps.onCommit?.(views, changes);
-    return { flow: views[0] as FlowView, opened: views.slice(1), loaded };
+    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, views, changes };
   }
 
-  async function restoreOrQuarantine(
-    definition: Definition,
-    loaded: LoadedFlow,
-  ): Promise<AnyMachineSnapshot> {
-    if (loaded.flow.status === 'quarantined') throw new Problem('flow_needs_restart');
-    const restored = restore(definition, loaded.flow.machineVersion, loaded.flow.snapshot);
-    if (restored.ok) return restored.snapshot;
-    deps.onQuarantine?.(loaded.flow.id, restored.error);
-    // A newer build wrote it: leave it to that build.
-    if (!restored.newer) await flows.quarantine(loaded.flow.id);
-    throw new Problem('flow_needs_restart', {}, { cause: restored.error });
+  /** The stored snapshot as the machine knows it. One that does not parse takes its flow, and only it, out of circulation. */
+  function revive(definition: Definition, { flow, account }: LoadedFlow): AnyMachineSnapshot {
+    const needsRestart = (cause?: unknown) => new Problem('flow_needs_restart', {}, { cause });
+    if (flow.status === 'quarantined') throw needsRestart();
+    const restored = restore(definition, flow.machineVersion, flow.snapshot);
+    if (!restored.ok) {
+      deps.onQuarantine?.(flow.id, restored.error);
+      // A newer build wrote it: leave it to that build.
+      if (restored.newer) throw needsRestart(restored.error);
+      throw new Rejection(needsRestart(restored.error), () => flows.quarantine(flow.id, flow.version));
+    }
+    const { tier } = viewOf(definition, flow as FlowRow, restored.snapshot);
+    if (tier !== null && account && account.id === flow.accountId && account.tier !== tier) {
+      // The column decides what a person may do; a snapshot that says otherwise must not move it.
+      const error = new Error(`the snapshot says ${tier}, the account ${account.tier}`);
+      deps.onQuarantine?.(flow.id, error);
+      throw needsRestart(error);
+    }
+    return restored.snapshot;
+  }
+
+  /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
+  async function concluded(attempting: Promise<Attempt>): Promise<Result> {
+    try {
+      const { result, views, changes } = await attempting;
+      deps.onCommit?.(views, changes);
+      return result;
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      await error.record();
+      throw error.problem;
+    }
+  }
+
+  /** Repeats `work` while it meets rows that have moved on; `conflict` when that does not end. */
+  async function persistently<T>(tries: number, work: () => Promise<T>): Promise<T> {
+    for (let left = tries; ; left--) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isStale(error)) throw error;
+        if (left <= 1) throw new Problem('conflict', {}, { cause: error });
+      }
+    }
   }
 
   async function begin<M extends MachineId>(
@@ -251,32 +301,25 @@ export function createEngine(deps: {
       opening.tokenTtlMs,
     );
     await commit(db.writes, changes);
-    deps.onCommit?.(views, changes);
-    return { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
+    const result = { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
+    return concluded(Promise.resolve({ result, views, changes }));
   }
 
   return {
     /** Starts a flow with its first event. */
     open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
-      begin(machineId, opening, context),
+      persistently(LOCKED_TRIES, () => begin(machineId, opening, context)),
 
     /**
      * Starts a flow on what `decide` reads of an account; it runs again on fresher rows when the account has moved on.
      * @throws Problem conflict when it keeps moving
      */
-    async openOn<M extends MachineId>(
+    openOn<M extends MachineId>(
       machineId: M,
       decide: () => Promise<Opening<M>>,
       context: SendContext,
     ): Promise<Result> {
-      for (let tries = 0; tries < MAX_TRIES; tries++) {
-        try {
-          return await begin(machineId, await decide(), context);
-        } catch (error) {
-          if (!(error instanceof Stale)) throw error;
-        }
-      }
-      throw new Problem('conflict');
+      return persistently(MAX_TRIES, async () => begin(machineId, await decide(), context));
     },
 
     /**
@@ -294,20 +337,19 @@ export function createEngine(deps: {
       const loaded = await flows.load(locator, reading);
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       try {
-        return await attempt(machineId, loaded, db.writes, decide, context);
+        return await concluded(attempt(machineId, loaded, db.writes, decide, context));
       } catch (error) {
-        if (!(error instanceof Stale)) throw error;
+        if (!isStale(error)) throw error;
       }
-      try {
-        return await db.transaction(async (tx, reads) => {
-          const locked = await flows.lock(reads, loaded.flow.id, reading);
-          if (!locked) throw new Problem('not_found');
-          return attempt(machineId, locked, tx, decide, context);
-        });
-      } catch (error) {
-        if (error instanceof Stale) throw new Problem('conflict', {}, { cause: error });
-        throw error;
-      }
+      return persistently(LOCKED_TRIES, () =>
+        concluded(
+          db.transaction(async (tx, reads) => {
+            const locked = await flows.lock(reads, loaded.flow.id, reading);
+            if (!locked) throw new Problem('not_found');
+            return attempt(machineId, locked, tx, decide, context);
+          }),
+        ),
+      );
     },
 
     /** The flow as it rests, without sending anything. */
@@ -315,8 +357,13 @@ export function createEngine(deps: {
       const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       const definition = registry[machineId];
-      const snapshot = await restoreOrQuarantine(definition, loaded);
-      return { loaded, view: viewOf(definition, loaded.flow as FlowRow, snapshot) };
+      try {
+        return { loaded, view: viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded)) };
+      } catch (error) {
+        if (!(error instanceof Rejection)) throw error;
+        await error.record();
+        throw error.problem;
+      }
     },
   };
 }

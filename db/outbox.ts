@@ -13,6 +13,9 @@ export type OutboxItem = {
   createdAt: Date;
 };
 
+type Claim = Pick<OutboxItem, 'id' | 'attempts'>;
+
+const MINE = "id = $1 and attempts = $2::int and status = 'pending'";
 const LEASE = "interval '30 seconds'";
 
 /** Commits out of order cannot hide a row: rows are claimed by status, never by "id greater than the last". */
@@ -43,22 +46,25 @@ export function createOutbox(db: Database) {
         createdAt: new Date(row.createdAt as string),
       }));
     },
-    async done(id: string, now: Date): Promise<void> {
+    /** The three ways out apply to the claim they were made under only: a later claim is somebody else's. */
+    async done(item: Claim, now: Date): Promise<void> {
       await run(
-        "update outbox set status = 'done', done_at = $2::timestamptz, leased_until = null, last_error = null where id = $1",
-        [id, now.toISOString()],
+        `update outbox set status = 'done', done_at = $3::timestamptz, leased_until = null, last_error = null
+         where ${MINE}`,
+        [item.id, item.attempts, now.toISOString()],
       );
     },
-    async retry(id: string, error: string, dueAt: Date): Promise<void> {
+    async retry(item: Claim, error: string, dueAt: Date): Promise<void> {
       await run(
-        'update outbox set leased_until = null, last_error = $2, due_at = $3::timestamptz where id = $1',
-        [id, error, dueAt.toISOString()],
+        `update outbox set leased_until = null, last_error = $3, due_at = $4::timestamptz where ${MINE}`,
+        [item.id, item.attempts, error, dueAt.toISOString()],
       );
     },
-    async dead(id: string, error: string, now: Date): Promise<void> {
+    async dead(item: Claim, error: string, now: Date): Promise<void> {
       await run(
-        "update outbox set status = 'dead', leased_until = null, last_error = $2, done_at = $3::timestamptz where id = $1",
-        [id, error, now.toISOString()],
+        `update outbox set status = 'dead', leased_until = null, last_error = $3, done_at = $4::timestamptz
+         where ${MINE}`,
+        [item.id, item.attempts, error, now.toISOString()],
       );
     },
     /** Waiting, dead, and the age of the oldest waiting row in milliseconds. */

@@ -155,7 +155,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     outbox,
     clock,
     log,
-    sweep: createSweep({ flows, engine, clock }),
+    sweep: createSweep({ flows, engine, clock, log }),
     handlers: createDeliveries({
       db,
       flows,

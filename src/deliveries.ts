@@ -16,10 +16,11 @@ import { identifierFacts, type RiskRules } from './ports/risk-local.ts';
 import type { SmsText } from './ports/sms-text.ts';
 import type { Proofs } from './proofs.ts';
 import { type Providers, systemEnvelope } from './providers.ts';
-import type { TopicHandler } from './relay.ts';
+import type { RelayLog, TopicHandler } from './relay.ts';
 
 export type Deliveries = Record<string, TopicHandler>;
 
+const SWEEP_BATCH = 100;
 /** Codes older than this are worthless: a late message would only confuse. */
 const CODE_MAX_AGE_MS = 60_000;
 
@@ -107,20 +108,23 @@ export function createDeliveries(deps: {
   };
 }
 
-/** Sends EXPIRE to every flow whose timer has passed. */
+/** Sends EXPIRE to every flow whose timer has passed. A flow that cannot take it holds no other one up. */
 export const createSweep =
-  ({ flows, engine, clock }: { flows: FlowStore; engine: Engine; clock: Clock }) =>
+  ({ flows, engine, clock, log }: { flows: FlowStore; engine: Engine; clock: Clock; log: RelayLog }) =>
   async (): Promise<void> => {
-    for (const { id, machine } of await flows.due(new Date(clock.now()))) {
+    const expire = async ({ id, machine }: { id: string; machine: string }) => {
       const now = clock.now();
-      await engine
-        .send(machine as MachineId, { id }, () => ({ event: { type: 'EXPIRE', now } }), {
-          now,
-          envelope: systemEnvelope('system'),
-          deviceId: null,
-        })
-        .catch((error) => {
-          if (!(error instanceof EventRefused)) throw error;
-        });
+      const context = { now, envelope: systemEnvelope('system'), deviceId: null };
+      try {
+        await engine.send(machine as MachineId, { id }, () => ({ event: { type: 'EXPIRE', now } }), context);
+      } catch (error) {
+        if (!(error instanceof EventRefused))
+          log.error({ flowId: id, reason: (error as Error).message }, 'a due flow was not expired');
+      }
+    };
+    for (;;) {
+      const due = await flows.claimDue(new Date(clock.now()), SWEEP_BATCH);
+      await Promise.all(due.map(expire));
+      if (due.length < SWEEP_BATCH) return;
     }
   };

@@ -1,4 +1,5 @@
 /** Delivers the outbox and fires due timers, at least once each. The only caller of ports; it decides nothing. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Outbox, OutboxItem } from '../db/outbox.ts';
 import type { Clock } from './clock.ts';
 import { DeliveryError } from './ports/index.ts';
@@ -22,6 +23,8 @@ export type Relay = {
 
 const BATCH = 50;
 const TICK_MS = 500;
+/** A delivery slower than this no longer keeps others waiting. */
+const PATIENCE_MS = 100;
 const MAX_ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 600_000;
@@ -34,47 +37,74 @@ export function createRelay(deps: {
   outbox: Outbox;
   clock: Clock;
   handlers: Record<string, TopicHandler>;
-  /** Fires due timers; called once per round. */
+  /** Fires due timers; called every tick. */
   sweep: () => Promise<void>;
   log: RelayLog;
 }): Relay {
   const { outbox, clock, handlers, sweep, log } = deps;
+  const busy = new Set<Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
+  let sweeping: Promise<void> | null = null;
   let again = false;
   let stopped = false;
 
-  async function deliver(item: OutboxItem): Promise<void> {
-    const handler = handlers[item.topic];
+  const now = () => new Date(clock.now());
+
+  /** Runs the handler; what went wrong, or null. */
+  async function handle(item: OutboxItem): Promise<Error | null> {
     try {
+      const handler = handlers[item.topic];
       if (!handler) throw new DeliveryError(`no handler for ${item.topic}`, false);
       await handler(item);
-      await outbox.done(item.id, new Date(clock.now()));
+      return null;
     } catch (error) {
-      const message = error instanceof Error ? error.message.slice(0, 200) : 'unknown';
-      const final = error instanceof DeliveryError && !error.retry;
-      log.warn(
-        { id: item.id, topic: item.topic, attempts: item.attempts, final, reason: message },
-        'delivery failed',
-      );
-      if (final || item.attempts >= MAX_ATTEMPTS) await outbox.dead(item.id, message, new Date(clock.now()));
-      else await outbox.retry(item.id, message, new Date(clock.now() + backoff(item.attempts)));
+      return error instanceof Error ? error : new Error('unknown');
     }
   }
 
-  async function round(): Promise<number> {
-    const items = await outbox.claim(new Date(clock.now()), BATCH);
-    await Promise.all(items.map(deliver));
-    return items.length;
+  async function deliver(item: OutboxItem): Promise<void> {
+    const failure = await handle(item);
+    if (!failure) return outbox.done(item, now());
+    const reason = failure.message.slice(0, 200);
+    const dead = (failure instanceof DeliveryError && !failure.retry) || item.attempts >= MAX_ATTEMPTS;
+    const details = { id: item.id, topic: item.topic, attempts: item.attempts, reason };
+    if (dead) log.error(details, 'delivery given up');
+    else log.warn(details, 'delivery failed');
+    return dead
+      ? outbox.dead(item, reason, now())
+      : outbox.retry(item, reason, new Date(clock.now() + backoff(item.attempts)));
+  }
+
+  /** What could not be written down is delivered again when its lease ends. */
+  function take(item: OutboxItem): void {
+    const delivery = deliver(item)
+      .catch((error) => log.error({ id: item.id, reason: (error as Error).message }, 'outcome not stored'))
+      .finally(() => busy.delete(delivery));
+    busy.add(delivery);
   }
 
   async function run(): Promise<void> {
     do {
       again = false;
-      await sweep();
-      while (!stopped && (await round()) > 0);
+      while (!stopped) {
+        const room = BATCH - busy.size;
+        const items = room > 0 ? await outbox.claim(now(), room) : [];
+        items.forEach(take);
+        if (busy.size === 0) break;
+        const timeout = new AbortController();
+        await Promise.race([
+          Promise.all(busy),
+          delay(PATIENCE_MS, undefined, { signal: timeout.signal }).catch(() => {}),
+        ]);
+        timeout.abort();
+      }
     } while (again && !stopped);
+    await Promise.all(busy);
   }
+
+  /** The database may be away: the next tick tries again. */
+  const failed = (error: unknown) => log.error({ reason: (error as Error).message }, 'relay round failed');
 
   function once(): Promise<void> {
     if (running) {
@@ -82,28 +112,46 @@ export function createRelay(deps: {
       return running;
     }
     running = run()
-      // The database may be away: the next tick tries again.
-      .catch((error) => log.error({ reason: (error as Error).message }, 'relay round failed'))
+      .catch(failed)
       .finally(() => {
         running = null;
       });
     return running;
   }
 
+  function sweepOnce(): Promise<void> {
+    sweeping ??= sweep()
+      .catch(failed)
+      .finally(() => {
+        sweeping = null;
+      });
+    return sweeping;
+  }
+
+  const tick = () => {
+    if (stopped) return;
+    void sweepOnce();
+    void once();
+  };
+
   return {
     start() {
-      timer = setInterval(() => void once(), TICK_MS);
+      timer = setInterval(tick, TICK_MS);
       timer.unref();
-      void once();
+      tick();
     },
     nudge: () => {
       if (!stopped) void once();
     },
-    drain: once,
+    async drain() {
+      await sweepOnce();
+      await once();
+    },
     async stop() {
       stopped = true;
       if (timer) clearInterval(timer);
-      await running;
+      await Promise.all([running, sweeping]);
+      await Promise.all(busy);
     },
   };
 }

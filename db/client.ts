@@ -63,9 +63,11 @@ export function connectDatabase(options: DatabaseOptions): Database {
     reads,
     writes: writeSql,
     transaction: (work) =>
-      pool.begin((tx) =>
-        work(tx, drizzle(tx as unknown as Sql, { schema, casing: 'snake_case' })),
-      ) as Promise<never>,
+      pool.begin((tx) => {
+        // drizzle looks for its serializers on the client, and a transaction does not carry the pool's options.
+        const client = Object.assign(tx, { options: pool.options }) as unknown as Sql;
+        return work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
+      }) as Promise<never>,
     ping: async () => {
       await readSql`select 1`;
     },

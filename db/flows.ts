@@ -154,7 +154,9 @@ export function createFlowStore(db: Database) {
           .where(eq(accounts.id, row.accountId))
           .for('no key update');
       }
-      return find(reader)({ id }, context);
+      const { deviceId, now } = context;
+      const query = byIdQuery(reader);
+      return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];
     },
 
     /** The sign-up under way of whoever owns the contact. */

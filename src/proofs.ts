@@ -8,7 +8,7 @@ import type { Owner, Risk } from '../machines/signup-context.ts';
 import { codeFor, codeMatches } from './codes.ts';
 import { hashToken, parseFlowToken } from './flow-token.ts';
 import type { Keyring } from './keyring.ts';
-import { type ReservedOutcome, reservedOutcome } from './ports/reserved.ts';
+import { isReservedPhone, type ReservedOutcome, reservedOutcome } from './ports/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from './ports/risk-local.ts';
 import { Problem } from './problems.ts';
 import type { FlowView } from './snapshots.ts';
@@ -74,10 +74,9 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       if (loaded.flow.contactId !== contactId) throw new Problem('invalid_flow_token');
     },
 
-    /** Without the token only the single-use grant of a reserved demo number remains. */
-    mayWrite(loaded: LoadedFlow, holder: boolean): void {
-      const { grant } = loaded.flow.snapshot.context as { grant?: boolean };
-      if (!holder && !(rules.demo && grant)) throw new Problem('unauthenticated');
+    /** Without a token only a reserved demo number may be written to by name; the machine then asks for its grant. */
+    mayName(phone: string | undefined): void {
+      if (!rules.demo || phone === undefined || !isReservedPhone(phone)) throw new Problem('unauthenticated');
     },
 
     /** Refuses before any comparison when the identifier's durable counters are full. */

@@ -34,10 +34,15 @@ export function callerOf(
   };
 }
 
+/** Node keeps the first of several Authorization headers; a proxy before us may have judged another one. */
+const repeated = (rawHeaders: string[] = []): boolean =>
+  rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'authorization').length > 1;
+
 /** The token after `Bearer `, or null without the header. @throws Problem unauthenticated for any other scheme. */
 export function bearerOf(request: FastifyRequest): string | null {
   const header = request.headers.authorization;
   if (header === undefined) return null;
+  if (repeated(request.raw.rawHeaders)) throw new Problem('invalid_token');
   const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/.exec(header);
   if (!match?.[1]) throw new Problem('invalid_token');
   return match[1];

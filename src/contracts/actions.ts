@@ -83,7 +83,8 @@ const AFTER: Record<string, Row[]> = {
 
 /** Facts a guard can judge without a request; a guard that needs one is answered by the route itself. */
 const possible = (snapshot: AnyMachineSnapshot, row: Row, now: number): boolean =>
-  snapshot.can(row.sample(now) as never);
+  // A locked flow takes a code only to count it.
+  !(row.event === 'CODE_CHECKED' && snapshot.hasTag('locked')) && snapshot.can(row.sample(now) as never);
 
 const bare = ({ sample: _sample, ...shown }: Row): Action => shown;
 

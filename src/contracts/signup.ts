@@ -38,7 +38,10 @@ export const profileBody = z
   .strictObject({
     first_name: name,
     last_name: name,
-    date_of_birth: z.iso.date().optional(),
+    date_of_birth: z.iso
+      .date()
+      .refine((date) => date >= '1900', 'must be 1900 or later')
+      .optional(),
     address: z
       .strictObject({
         line1: line,

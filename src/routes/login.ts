@@ -10,7 +10,7 @@ import {
   stepUpBody,
   verifyOtpBody,
 } from '../contracts/login.ts';
-import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
+import { codeOutcome, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { Problem } from '../problems.ts';
 import { deliverRefresh } from '../refresh-cookie.ts';
@@ -81,15 +81,17 @@ export const loginRoutes =
                 },
                 caller,
               )
-            : await engine.send(
-                'challenge',
-                byToken(token),
-                (loaded) => {
-                  proofs.holder(loaded, token, caller.now);
-                  proofs.sameContact(loaded, contact);
-                  return { event };
-                },
-                caller,
+            : await ownFlow(
+                engine.send(
+                  'challenge',
+                  byToken(token),
+                  (loaded) => {
+                    proofs.holder(loaded, token, caller.now);
+                    proofs.sameContact(loaded, contact);
+                    return { event };
+                  },
+                  caller,
+                ),
               );
         return {
           status: 'otp_sent' as const,
@@ -151,6 +153,7 @@ export const loginRoutes =
             caller,
           ),
           caller.now,
+          token !== null,
         );
         const login = opened[0];
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });
@@ -175,7 +178,7 @@ export const loginRoutes =
         if (token === null) throw new Problem('unauthenticated');
         await limits.secondFactor({ network: caller.network });
         const locator = byToken(token);
-        const { loaded } = await engine.read('login', locator, caller);
+        const { loaded } = await ownFlow(engine.read('login', locator, caller));
         proofs.holder(loaded, token, caller.now);
         proofs.pinBudget(loaded);
         const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);

@@ -10,7 +10,7 @@ import {
   signupPhoneBody,
   signupVerifyBody,
 } from '../contracts/signup.ts';
-import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
+import { codeOutcome, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { checkPassword, checkPin } from '../passwords.ts';
 import { isReservedPhone } from '../ports/reserved.ts';
@@ -20,6 +20,12 @@ import { deliverRefresh } from '../refresh-cookie.ts';
 import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
 import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
+
+const NOT_YET_BORN = {
+  pointer: '/body/date_of_birth',
+  code: 'in_the_future',
+  message: 'must not be in the future',
+};
 
 export const signupRoutes =
   (s: Services): FastifyPluginAsyncZod =>
@@ -90,15 +96,17 @@ export const signupRoutes =
                 },
                 caller,
               )
-            : await engine.send(
-                'signup',
-                locate(token),
-                (loaded) => {
-                  proofs.holder(loaded, token, caller.now);
-                  proofs.sameContact(loaded, contactId(phone.e164));
-                  return { event: { type: 'CODE_REQUESTED', ...asked } };
-                },
-                caller,
+            : await ownFlow(
+                engine.send(
+                  'signup',
+                  locate(token),
+                  (loaded) => {
+                    proofs.holder(loaded, token, caller.now);
+                    proofs.sameContact(loaded, contactId(phone.e164));
+                    return { event: { type: 'CODE_REQUESTED', ...asked } };
+                  },
+                  caller,
+                ),
               );
         return {
           ...signupContract(flow, caller.now, openToken(s, flow)),
@@ -149,6 +157,7 @@ export const signupRoutes =
             caller,
           ),
           caller.now,
+          token !== null,
         );
         // A sign-up already under way goes on where it was: its own state, and a token for it.
         const shown = flow.state === 'resumed' ? await resumed(flow.contactId ?? '', caller) : flow;
@@ -177,9 +186,9 @@ export const signupRoutes =
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
         const locator = locate(token, phone);
-        const { loaded } = await engine.read('signup', locator, caller);
-        const byToken = proofs.holder(loaded, token, caller.now);
-        proofs.mayWrite(loaded, byToken);
+        if (token === null) proofs.mayName(phone);
+        const { loaded } = await ownFlow(engine.read('signup', locator, caller));
+        proofs.holder(loaded, token, caller.now);
         if (phone !== undefined) proofs.sameContact(loaded, contactId(phone));
         const known = loaded.contact?.canonical ?? '';
         const weak = checkPassword(password, {
@@ -232,42 +241,45 @@ export const signupRoutes =
         if (token === null) throw new Problem('unauthenticated');
         const [loginId, sessionId] = [mint(), mint()];
         const age = ageOn(body.date_of_birth ?? null, caller.now);
-        const { flow, opened } = await engine.send(
-          'signup',
-          locate(token),
-          (loaded, view) => {
-            proofs.holder(loaded, token, caller.now);
-            const codeRetries = Number(view.context.codeRetries);
-            const phone = loaded.contact?.canonical ?? null;
-            return {
-              event: {
-                type: 'PROFILE_SUBMITTED',
-                now: caller.now,
-                risk: proofs.risk({ age, codeRetries, phone }, caller.now),
-                login: {
-                  flowId: loginId,
-                  event: proofs.signupLogin(loaded, {
-                    now: caller.now,
-                    sessionId,
-                    deviceId: caller.deviceId,
-                    persistent: body.persist_session,
-                  }),
+        if (age !== null && age < 0) throw new Problem('validation_failed', { errors: [NOT_YET_BORN] });
+        const { flow, opened } = await ownFlow(
+          engine.send(
+            'signup',
+            locate(token),
+            (loaded, view) => {
+              proofs.holder(loaded, token, caller.now);
+              const codeRetries = Number(view.context.codeRetries);
+              const phone = loaded.contact?.canonical ?? null;
+              return {
+                event: {
+                  type: 'PROFILE_SUBMITTED',
+                  now: caller.now,
+                  risk: proofs.risk({ age, codeRetries, phone }, caller.now),
+                  login: {
+                    flowId: loginId,
+                    event: proofs.signupLogin(loaded, {
+                      now: caller.now,
+                      sessionId,
+                      deviceId: caller.deviceId,
+                      persistent: body.persist_session,
+                    }),
+                  },
                 },
-              },
-              enclosures: {
-                profile: {
-                  firstName: body.first_name,
-                  lastName: body.last_name,
-                  birthDate: body.date_of_birth ?? null,
-                  address: (body.address as Record<string, string> | undefined) ?? null,
-                  timezone: body.timezone ?? null,
-                  locale: body.locale ?? null,
-                  complete: true,
+                enclosures: {
+                  profile: {
+                    firstName: body.first_name,
+                    lastName: body.last_name,
+                    birthDate: body.date_of_birth ?? null,
+                    address: (body.address as Record<string, string> | undefined) ?? null,
+                    timezone: body.timezone ?? null,
+                    locale: body.locale ?? null,
+                    complete: true,
+                  },
                 },
-              },
-            };
-          },
-          caller,
+              };
+            },
+            caller,
+          ),
         );
         const login = opened[0];
         const revealed = login ? await revealLogin(s, login) : null;
@@ -291,7 +303,7 @@ export const signupRoutes =
         const caller = callerOf(request, s);
         const token = flowTokenOf(request);
         if (token === null) throw new Problem('unauthenticated');
-        const { loaded, view } = await engine.read('signup', locate(token), caller);
+        const { loaded, view } = await ownFlow(engine.read('signup', locate(token), caller));
         proofs.holder(loaded, token, caller.now);
         return signupContract(view, caller.now, null);
       },
@@ -309,14 +321,16 @@ export const signupRoutes =
         const caller = callerOf(request, s);
         const token = flowTokenOf(request);
         if (token === null) throw new Problem('unauthenticated');
-        const { flow } = await engine.send(
-          'signup',
-          locate(token),
-          (loaded) => {
-            proofs.holder(loaded, token, caller.now);
-            return { event: { type: 'ABANDON', now: caller.now } };
-          },
-          caller,
+        const { flow } = await ownFlow(
+          engine.send(
+            'signup',
+            locate(token),
+            (loaded) => {
+              proofs.holder(loaded, token, caller.now);
+              return { event: { type: 'ABANDON', now: caller.now } };
+            },
+            caller,
+          ),
         );
         return signupContract(flow, caller.now, null);
       },

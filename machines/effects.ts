@@ -64,8 +64,8 @@ export type Effects = {
     persistent: boolean;
     at: number;
   };
-  /** A mail to the contact's stored address; what it says is looked up when it is sent. */
-  sendMail: { template: MailTemplate; contactId: string };
+  /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */
+  sendMail: { template: MailTemplate; contactId: string | null };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -76,6 +76,8 @@ export type Effects = {
   countFailure: { contactId: string; holder: boolean };
   /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
   clearFailures: { contactId: string; holder: boolean };
+  /** A right password: the failures of the identifier start anew, unless they were full by the time of the commit. */
+  clearLoginFailures: { contactId: string; deviceId: string | null };
   /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
@@ -116,6 +118,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   countPin: effect(),
   countFailure: effect(),
   clearFailures: effect(),
+  clearLoginFailures: effect(),
   releasePreUser: effect(),
   archiveContact: effect(),
   publish: effect(),

@@ -1,5 +1,5 @@
 /** Login, L1 to L6, for every way in. Eventless stages, read top to bottom; it rests only where a person must act. */
-import { assign, setup } from 'xstate';
+import { and, assign, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 
@@ -18,6 +18,10 @@ export const subjectSchema = z.strictObject({
   /** Factors that no policy may skip (an enabled second factor), besides the risk-based ones. */
   mandatory: z.array(z.enum(FACTORS)),
   knownDevice: z.boolean(),
+  /** False while the identifier that found the account still waits for its code. */
+  contactProven: z.boolean().optional(),
+  /** The proven address to tell of a new device; absent without one. */
+  mailContactId: z.string().optional(),
   /** The sign-up to continue when there is no tier yet. */
   signupFlowId: z.string().nullable(),
 });
@@ -104,11 +108,15 @@ export const methodsUsed = (c: LoginContext): string[] => [
 export const assurance = (c: LoginContext): string =>
   c.satisfied.includes('totp') || c.method === 'passkey' ? 'aal2' : 'aal1';
 
-export const loginMachine = setup({
+type Args = { context: LoginContext };
+
+const machine = setup({
   types: { context: {} as LoginContext, events: {} as LoginEvent },
   actions: effects,
   guards: {
     accountKnown: ({ context }) => context.subject !== null,
+    byPassword: ({ event }) => event.type === 'PRIMARY_PROVED' && event.method === 'password',
+    contactProven: ({ context }) => context.subject?.contactProven !== false,
     accountActive: ({ context }) => context.subject?.status === 'active',
     tierGranted: ({ context }) => context.subject?.tier === 'LIMITED' || context.subject?.tier === 'FULL',
     factorsSatisfied: ({ context }) => context.required.every((f) => context.satisfied.includes(f)),
@@ -125,7 +133,26 @@ export const loginMachine = setup({
     lastAnswer: ({ context, event }) =>
       context.attemptsLeft <= 1 || (event.type === 'STEP_UP_ANSWERED' && event.now >= (context.dueAt ?? 0)),
   },
-}).createMachine({
+});
+
+const takePrimary = machine.assign(({ event: e }) =>
+  e.type === 'PRIMARY_PROVED'
+    ? {
+        contactId: e.contactId,
+        subject: e.subject,
+        sessionId: e.sessionId,
+        deviceId: e.deviceId,
+        persistent: e.persistent,
+        highRisk: e.highRisk,
+        method: e.method,
+        attemptsLeft: e.stepUp.attempts,
+        provedAt: e.now,
+        dueAt: e.now + e.stepUp.ttlMs,
+      }
+    : {},
+);
+
+export const loginMachine = machine.createMachine({
   id: 'login',
   context: START,
   initial: 'idle',
@@ -133,21 +160,23 @@ export const loginMachine = setup({
     idle: {
       meta: { label: 'nothing proven yet' },
       on: {
-        PRIMARY_PROVED: {
-          target: 'L1_identity',
-          actions: assign(({ event: e }) => ({
-            contactId: e.contactId,
-            subject: e.subject,
-            sessionId: e.sessionId,
-            deviceId: e.deviceId,
-            persistent: e.persistent,
-            highRisk: e.highRisk,
-            method: e.method,
-            attemptsLeft: e.stepUp.attempts,
-            provedAt: e.now,
-            dueAt: e.now + e.stepUp.ttlMs,
-          })),
-        },
+        PRIMARY_PROVED: [
+          {
+            guard: 'byPassword',
+            target: 'L1_identity',
+            actions: [
+              takePrimary,
+              {
+                type: 'clearLoginFailures',
+                params: ({ context: c }: Args) => ({
+                  contactId: c.contactId ?? '',
+                  deviceId: c.subject?.knownDevice ? c.deviceId : null,
+                }),
+              },
+            ],
+          },
+          { target: 'L1_identity', actions: takePrimary },
+        ],
       },
     },
     L1_identity: {
@@ -157,7 +186,12 @@ export const loginMachine = setup({
     L2_status: {
       meta: { label: 'L2 user status' },
       always: [
-        { guard: 'accountActive', target: 'L3_guard' },
+        { guard: and(['accountActive', 'contactProven']), target: 'L3_guard' },
+        {
+          guard: 'accountActive',
+          target: 'L6_result.DENIED',
+          actions: assign({ denial: 'email_not_verified' }),
+        },
         { target: 'L6_result.DENIED', actions: assign({ denial: 'account_blocked' }) },
       ],
     },
@@ -251,6 +285,13 @@ export const loginMachine = setup({
         {
           type: 'publish',
           params: ({ context: c }) => ({ type: 'user.login', accountId: c.subject?.accountId ?? null }),
+        },
+        {
+          type: 'sendMail',
+          params: ({ context: c }) => ({
+            template: 'new_device' as const,
+            contactId: c.subject?.knownDevice ? null : (c.subject?.mailContactId ?? null),
+          }),
         },
       ],
       always: 'L6_result.AUTHENTICATED',

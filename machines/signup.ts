@@ -76,7 +76,11 @@ const open = machine.assign(({ context, event: e }) =>
 );
 const resend = machine.assign(({ context, event: e }) =>
   e.type === 'CODE_REQUESTED'
-    ? { code: issued(context.code, e.terms, e.now), codeRetries: context.codeRetries + 1 }
+    ? {
+        code: issued(context.code, e.terms, e.now),
+        // A code by mail is sent again for anybody who names the address: that says nothing about the person.
+        codeRetries: context.codeRetries + (context.entry === 'phone' ? 1 : 0),
+      }
     : {},
 );
 const spend = machine.assign(({ context, event: e }) =>
@@ -159,7 +163,16 @@ const register = [
     params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId, claim: false }),
   },
   { type: 'storeCredentials', params: ({ context: c }: Args) => ({ accountId: id(c) }) },
+  { type: 'storeProfile', params: ({ context: c }: Args) => ({ accountId: id(c) }) },
 ] as const;
+/** Whoever signed up by e-mail is welcomed there; a phone gets no mail. */
+const welcome = {
+  type: 'sendMail',
+  params: ({ context: c }: Args) => ({
+    template: 'welcome' as const,
+    contactId: c.entry === 'email' ? c.contactId : null,
+  }),
+} as const;
 const release = {
   type: 'releasePreUser',
   params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
@@ -372,9 +385,9 @@ export const signupMachine = machine.createMachine({
             {
               guard: and(['riskPassed', 'personPresent']),
               target: '#signup.LIMITED',
-              actions: [publish('signup.limited'), openLogin],
+              actions: [publish('signup.limited'), welcome, openLogin],
             },
-            { guard: 'riskPassed', target: '#signup.LIMITED', actions: publish('signup.limited') },
+            { guard: 'riskPassed', target: '#signup.LIMITED', actions: [publish('signup.limited'), welcome] },
             {
               guard: 'riskPending',
               target: 'risk_pending',
@@ -395,7 +408,7 @@ export const signupMachine = machine.createMachine({
               {
                 guard: 'reviewApproved',
                 target: '#signup.LIMITED',
-                actions: [audit('risk.review_approved'), publish('signup.limited')],
+                actions: [audit('risk.review_approved'), publish('signup.limited'), welcome],
               },
               {
                 guard: 'reviewRejected',

@@ -32,6 +32,8 @@ export type EffectRules = {
   /** Durable failure windows of one identifier, for the token's holder or for callers without it. */
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
+  /** Failed password logins: of a device the account knows, or of everybody else together. */
+  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
 };
 
 export type EffectContext = RecordContext & {
@@ -144,7 +146,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       );
       if (p.deviceId) c.changes.rows.push(sessions.rememberDevice(p.accountId, p.deviceId, now(c)));
     },
-    sendMail: (p, c) => enqueue(c, 'mail.send', null, p),
+    sendMail: (p, c) => {
+      if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
+    },
     endSessions: (p, c) => {
       account(c, p.accountId);
       c.changes.rows.push(sessions.endAll(p.accountId, p.reason, now(c), p.except));
@@ -171,6 +175,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     clearFailures: (p, c) => {
       c.changes.rows.push(...throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
+    },
+    clearLoginFailures: (p, c) => {
+      c.changes.rows.push(...throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
     },
     releasePreUser: (p, c) => {
       account(c, p.accountId).patch.status = 'archived';

@@ -1,4 +1,4 @@
-/** Which durable failure windows belong to whom: the identifier of a code, with or without the flow's token, and a PIN. */
+/** Which durable failure windows belong to whom: the identifier of a code, a PIN, the identifier of a password login. */
 import type { Window } from '../db/throttles.ts';
 import type { Config } from './config.ts';
 
@@ -8,6 +8,14 @@ export const durableWindows = ({ limits }: Pick<Config, 'limits'>) => ({
     return [
       { key: `${who}:h:${contactId}`, ...limits.codeCheck },
       { key: `${who}:d:${contactId}`, ...limits.codeCheckDaily },
+    ];
+  },
+  loginWindows: (contactId: string, deviceId: string | null): Window[] => {
+    const key = deviceId === null ? `login:${contactId}` : `login:${contactId}:${deviceId}`;
+    return [
+      { key, ...limits.passwordLogin },
+      // How often the one above was full of late; it only lengthens the next wait.
+      { key: `${key}:full`, limit: 2 ** 31 - 1, windowMs: 86_400_000 },
     ];
   },
   pinWindows: (accountId: string): Window[] => [{ key: `pin:${accountId}`, ...limits.secondFactor }],

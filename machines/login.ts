@@ -221,7 +221,7 @@ export const loginMachine = machine.createMachine({
             actions: [
               assign(({ context: c, event: e }) => ({
                 subject: e.subject,
-                satisfied: [...c.satisfied, e.factor],
+                satisfied: [...new Set([...c.satisfied, e.factor])],
               })),
               {
                 type: 'countPin',

@@ -1,0 +1,341 @@
+/** Every event a machine can be sent, with good and with bad facts, in terms of where it rests. No clock: times are relative. */
+import type { ChallengeContext, ChallengeEvent } from '../../machines/challenge.ts';
+import type { Code } from '../../machines/code.ts';
+import type { MachineEvents, MachineId } from '../../machines/index.ts';
+import type { LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
+import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
+import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup-context.ts';
+
+/** `fact` says in a word what is particular about the event; `good` that nothing about it is wrong. */
+export type Letter<E = { type: string; now: number }> = { event: E; fact: string; good: boolean };
+
+const T0 = 1_800_000_000_000;
+const TERMS = { ttlMs: 300_000, attempts: 2, openAttempts: 1 };
+const TTL = 30 * 86_400_000;
+const CONTACT = '00000000-0000-7000-8000-00000000c0c0';
+const ACCOUNT = '00000000-0000-7000-8000-00000000acc0';
+const OTHER = '00000000-0000-7000-8000-0000000007e4';
+const FLOW = '00000000-0000-7000-8000-00000000f10e';
+const SESSION = '00000000-0000-7000-8000-000000005e55';
+
+const good = <E>(fact: string, event: E): Letter<E> => ({ fact, event, good: true });
+const bad = <E>(fact: string, event: E): Letter<E> => ({ fact, event, good: false });
+
+const risk = (decision: Risk['decision']): Risk => ({
+  decision,
+  reasons: decision === 'ALLOW' ? [] : ['identifier_flagged'],
+  at: T0,
+});
+const DECISIONS = ['ALLOW', 'REVIEW', 'BLOCK', 'PENDING'] as const;
+
+/** The moments that matter to a code: its last valid one, the first late one, and the same for a lock. */
+const moments = (code: Code) => ({
+  inTime: Math.max(T0, code.expiresAt - 1),
+  late: Math.max(T0, code.expiresAt),
+  lockEnds: code.lockedUntil ?? T0,
+});
+
+/** Checks of a code, however wrong; `more` are the facts beside the verdict. */
+function checks<M extends object>(code: Code, more: M) {
+  const { inTime, late } = moments(code);
+  const verdict = { counter: code.counter, matches: true, holder: true, lockMs: 3_600_000 };
+  const check = (now: number, change: Partial<typeof verdict> = {}) => ({
+    type: 'CODE_CHECKED' as const,
+    now,
+    verdict: { ...verdict, ...change },
+    ...more,
+  });
+  return {
+    right: check(inTime),
+    rightOpen: check(inTime, { holder: false }),
+    wrong: [
+      bad('wrong', check(inTime, { matches: false })),
+      bad('wrong, without token', check(inTime, { matches: false, holder: false })),
+      bad('of the code before', check(inTime, { counter: code.counter - 1 })),
+      bad('late', check(late)),
+      bad('late, without token', check(late, { holder: false })),
+    ],
+  };
+}
+
+/** The first event of a login that sign-up opens; its facts are the login alphabet's business. */
+const OPENING = { flowId: FLOW, event: { type: 'PRIMARY_PROVED' } };
+
+export function signupLetters(c: SignupContext): Letter<SignupEvent>[] {
+  const { lockEnds } = moments(c.code);
+  const accountId = c.accountId ?? ACCOUNT;
+  const asked = { now: T0, terms: TERMS, suppressed: false, contactId: CONTACT, ttlMs: TTL };
+  const phone = { type: 'PHONE_SUBMITTED' as const, ...asked, restart: false };
+  const registered = { type: 'REGISTERED' as const, ...asked, accountId: ACCOUNT };
+  const imported = {
+    type: 'IMPORTED' as const,
+    now: T0,
+    contactId: CONTACT,
+    accountId: ACCOUNT,
+    contactVerified: true,
+    risk: risk('ALLOW'),
+    ttlMs: TTL,
+  };
+  const again = { type: 'CODE_REQUESTED' as const, now: lockEnds, terms: TERMS, suppressed: false };
+  const facts = {
+    owner: null as Owner | null,
+    accountId: ACCOUNT,
+    grant: false,
+    tokenTtlMs: 900_000,
+    risk: risk('ALLOW'),
+    login: null as typeof OPENING | null,
+  };
+  const code = checks(c.code, facts);
+  const owner = (tier: Owner['tier'], signupFlowId: string | null): Owner => ({
+    accountId: OTHER,
+    tier,
+    signupFlowId,
+  });
+  const profile = { type: 'PROFILE_SUBMITTED' as const, now: T0, login: OPENING };
+  const review = { type: 'REVIEW_DECIDED' as const, now: T0, reviewer: 'bootstrap-admin', reason: 'checked' };
+  const verdict = {
+    now: T0,
+    kycId: c.kyc?.id ?? '00000000-0000-7000-8000-0000000000ff',
+    sequence: (c.kyc?.sequence ?? 0) + 1,
+    reason: null,
+    by: 'provider',
+  };
+  const stale = { ...verdict, sequence: c.kyc?.sequence ?? 0 };
+  const foreign = { ...verdict, kycId: '00000000-0000-7000-8000-0000000000aa' };
+  const approved = { type: 'KYC_APPROVED' as const, risk: risk('ALLOW') };
+  return [
+    good('', phone),
+    good('suppressed', { ...phone, suppressed: true }),
+    good('restart', { ...phone, restart: true }),
+    good('restart, suppressed', { ...phone, restart: true, suppressed: true }),
+    good('', registered),
+    good('suppressed', { ...registered, suppressed: true }),
+    ...DECISIONS.map((d) => good(d, { ...imported, risk: risk(d) })),
+    bad('unverified', { ...imported, contactVerified: false }),
+    good('', again),
+    good('suppressed', { ...again, suppressed: true }),
+    ...(c.code.lockedUntil === null
+      ? []
+      : [
+          bad('locked', { ...again, now: lockEnds - 1 }),
+          bad('locked, suppressed', { ...again, now: lockEnds - 1, suppressed: true }),
+        ]),
+    good('right', code.right),
+    good('right, with grant', { ...code.right, grant: true }),
+    good('right, person present', { ...code.right, login: OPENING }),
+    good('right, without token', code.rightOpen),
+    ...(['REVIEW', 'BLOCK', 'PENDING'] as const).map((d) =>
+      good(`right, ${d}`, { ...code.right, risk: risk(d) }),
+    ),
+    good('right, of a user', { ...code.right, owner: owner('LIMITED', null) }),
+    good('right, of a sign-up under way', { ...code.right, owner: owner('UNVERIFIED', FLOW) }),
+    good('right, of an ended sign-up', { ...code.right, owner: owner('UNVERIFIED', null) }),
+    ...code.wrong,
+    good('token', {
+      type: 'PASSWORD_SET',
+      now: T0,
+      presented: 'token',
+      pinSet: true,
+      tokenTtlMs: facts.tokenTtlMs,
+    }),
+    (c.grant ? good : bad)('grant', {
+      type: 'PASSWORD_SET',
+      now: T0,
+      presented: 'grant',
+      pinSet: false,
+      tokenTtlMs: facts.tokenTtlMs,
+    }),
+    ...DECISIONS.map((d) => good(d, { ...profile, risk: risk(d) })),
+    good('nobody present', { ...profile, risk: risk('ALLOW'), login: null }),
+    ...(['signup', 'kyc'] as const).flatMap((stage) =>
+      DECISIONS.slice(0, 3).map((d) =>
+        good(`${stage} ${d}`, { type: 'RISK_EVALUATED' as const, now: T0, stage, risk: risk(d) }),
+      ),
+    ),
+    good('approve', { ...review, approve: true }),
+    good('reject', { ...review, approve: false }),
+    bad('approve oneself', { ...review, approve: true, reviewer: accountId }),
+    bad('reject oneself', { ...review, approve: false, reviewer: accountId }),
+    good('', {
+      type: 'KYC_SUBMITTED',
+      now: T0,
+      kycId: `00000000-0000-7000-8000-00000000000${c.kyc?.submissions ?? 0}`,
+    }),
+    ...DECISIONS.map((d) => good(d, { ...approved, ...verdict, risk: risk(d) })),
+    bad('stale', { ...approved, ...stale }),
+    bad('of another record', { ...approved, ...foreign }),
+    good('retry', { type: 'KYC_REJECTED', ...verdict, retryable: true }),
+    good('final', { type: 'KYC_REJECTED', ...verdict, retryable: false }),
+    bad('stale', { type: 'KYC_REJECTED', ...stale, retryable: true }),
+    good('', { type: 'KYC_REVIEW_REQUIRED', ...verdict }),
+    bad('stale', { type: 'KYC_REVIEW_REQUIRED', ...stale }),
+    good('retry', { type: 'KYC_REVOKED', ...verdict, retryable: true }),
+    good('final', { type: 'KYC_REVOKED', ...verdict, retryable: false }),
+    bad('stale', { type: 'KYC_REVOKED', ...stale, retryable: false }),
+    good('', { type: 'ABANDON', now: T0 }),
+    good('due', { type: 'EXPIRE', now: c.dueAt ?? T0 + TTL }),
+    bad('early', { type: 'EXPIRE', now: (c.dueAt ?? T0 + TTL) - 1 }),
+  ];
+}
+
+export const SUBJECT: Subject = {
+  accountId: ACCOUNT,
+  status: 'active',
+  tier: 'FULL',
+  factors: ['pin'],
+  mandatory: [],
+  knownDevice: true,
+  signupFlowId: null,
+};
+
+/** Whose login it is: one subject per thing the stages ask about. */
+const SUBJECTS: [string, Subject | null][] = [
+  ['known device', SUBJECT],
+  ['new device', { ...SUBJECT, knownDevice: false }],
+  ['new device, no PIN', { ...SUBJECT, knownDevice: false, factors: [] }],
+  ['second factor', { ...SUBJECT, factors: ['pin', 'totp'], mandatory: ['totp'] }],
+  [
+    'second factor, new device',
+    { ...SUBJECT, knownDevice: false, factors: ['pin', 'totp'], mandatory: ['totp'] },
+  ],
+  ['LIMITED', { ...SUBJECT, tier: 'LIMITED' }],
+  ['LIMITED, new device', { ...SUBJECT, tier: 'LIMITED', knownDevice: false }],
+  ['UNVERIFIED', { ...SUBJECT, tier: 'UNVERIFIED', signupFlowId: FLOW }],
+  ['UNVERIFIED, new device', { ...SUBJECT, tier: 'UNVERIFIED', knownDevice: false }],
+  ['blocked', { ...SUBJECT, status: 'blocked' }],
+  ['blocked, UNVERIFIED', { ...SUBJECT, status: 'blocked', tier: 'UNVERIFIED' }],
+  ['deleted', { ...SUBJECT, status: 'deleted' }],
+  ['archived', { ...SUBJECT, status: 'archived' }],
+  ['nobody', null],
+];
+
+export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
+  const proved = {
+    type: 'PRIMARY_PROVED' as const,
+    now: T0,
+    method: 'phone_code' as const,
+    contactId: CONTACT,
+    sessionId: SESSION,
+    deviceId: null,
+    persistent: false,
+    highRisk: false,
+    stepUp: { attempts: 2, ttlMs: 600_000 },
+  };
+  const due = c.dueAt ?? T0 + 600_000;
+  const answer = { type: 'STEP_UP_ANSWERED' as const, now: due - 1, ok: true, subject: c.subject };
+  const changed = (change: Partial<Subject>) => ({ ...(c.subject ?? SUBJECT), ...change });
+  return [
+    ...SUBJECTS.map(([fact, subject]) => good(fact, { ...proved, subject })),
+    good('high risk', { ...proved, subject: SUBJECT, highRisk: true }),
+    good('by sign-up', { ...proved, method: 'signup', subject: { ...SUBJECT, knownDevice: false } }),
+    ...(['pin', 'totp'] as const).flatMap((factor) => [
+      good(`right ${factor}`, { ...answer, factor }),
+      bad(`wrong ${factor}`, { ...answer, factor, ok: false }),
+      bad(`late ${factor}`, { ...answer, factor, now: due }),
+      bad(`right ${factor} of another account`, {
+        ...answer,
+        factor,
+        subject: changed({ accountId: OTHER }),
+      }),
+      bad(`right ${factor}, account gone`, { ...answer, factor, subject: null }),
+      bad(`right ${factor}, blocked meanwhile`, {
+        ...answer,
+        factor,
+        subject: changed({ status: 'blocked' }),
+      }),
+    ]),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
+export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] {
+  const { lockEnds } = moments(c.code);
+  const asked = {
+    type: 'CODE_REQUESTED' as const,
+    now: lockEnds,
+    contactId: CONTACT,
+    accountId: null as string | null,
+    purpose: 'login' as const,
+    terms: TERMS,
+    suppressed: false,
+    ttlMs: 600_000,
+  };
+  const code = checks(c.code, { opens: null as typeof OPENING | null });
+  const early = { ...asked, now: lockEnds - 1 };
+  const due = c.dueAt ?? T0 + 600_000;
+  return [
+    good('', asked),
+    good('suppressed', { ...asked, suppressed: true }),
+    good('to add', { ...asked, accountId: ACCOUNT, purpose: 'email' }),
+    good('to add, suppressed', { ...asked, accountId: ACCOUNT, purpose: 'email', suppressed: true }),
+    good('of somebody else', { ...asked, contactId: OTHER, accountId: OTHER }),
+    ...(c.code.lockedUntil === null
+      ? []
+      : [bad('locked', early), bad('locked, suppressed', { ...early, suppressed: true })]),
+    good('right, opens', { ...code.right, opens: OPENING }),
+    good('right, opens, without token', { ...code.rightOpen, opens: OPENING }),
+    good('right', code.right),
+    ...code.wrong,
+    bad('wrong, opens', {
+      ...code.right,
+      verdict: { ...code.right.verdict, matches: false },
+      opens: OPENING,
+    }),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
+export function recoveryLetters(c: RecoveryContext): Letter<RecoveryEvent>[] {
+  const asked = {
+    type: 'RESET_REQUESTED' as const,
+    now: T0,
+    contactId: CONTACT,
+    accountId: ACCOUNT as string | null,
+    passwordVersion: 3 as number | null,
+    suppressed: false,
+    ttlMs: 1_800_000,
+  };
+  const due = c.dueAt ?? T0 + 1_800_000;
+  const version = c.passwordVersion ?? 3;
+  return [
+    good('', asked),
+    good('suppressed', { ...asked, suppressed: true }),
+    good('of nobody', { ...asked, accountId: null, passwordVersion: null }),
+    good('without a password', { ...asked, passwordVersion: null }),
+    good('', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version }),
+    bad('late', { type: 'PASSWORD_RESET', now: due, passwordVersion: version }),
+    bad('after another change', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version + 1 }),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
+type Letters = { [M in MachineId]: (context: never) => Letter<MachineEvents[M]>[] };
+
+/** By machine; a new machine fails the type check here until it has its alphabet. */
+export const alphabets: Letters = {
+  signup: signupLetters,
+  login: loginLetters,
+  challenge: challengeLetters,
+  recovery: recoveryLetters,
+};
+
+/** What of a context makes no difference to what can happen next, because the alphabet is relative to it. */
+const VOLATILE = new Set([
+  'counter',
+  'codeRetries',
+  'expiresAt',
+  'sequence',
+  'dueAt',
+  'provedAt',
+  'at',
+  'id',
+]);
+
+/** Two snapshots with the same key have the same future, as far as the alphabet can tell. */
+export const futureOf = (value: unknown, context: unknown): string =>
+  JSON.stringify([value, context], (key, v) =>
+    VOLATILE.has(key) && v !== null ? '~' : key === 'lockedUntil' ? v !== null : v,
+  );

@@ -1,0 +1,102 @@
+/** Walks a machine over its whole alphabet, breadth first, with a monitor that remembers what was really proven. */
+import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, transition } from 'xstate';
+import { type MachineId, registry } from '../../machines/index.ts';
+import { alphabets, futureOf, type Letter } from './alphabets.ts';
+
+export type Effect = { type: string; params: Record<string, unknown> };
+export type Step = {
+  before: AnyMachineSnapshot;
+  letter: Letter;
+  after: AnyMachineSnapshot;
+  effects: Effect[];
+};
+
+/** Remembers across steps (`ghost`) what the machine itself must not be asked about, and names what must not happen. */
+export type Monitor<G> = {
+  start: G;
+  watch(step: Step, ghost: G): { ghost: G; broken: string[] };
+};
+export type Violation = { rule: string; path: string[] };
+
+export const stateOf = (snapshot: AnyMachineSnapshot): string => {
+  const path = (value: unknown): string[] =>
+    typeof value === 'string'
+      ? [value]
+      : Object.entries(value as object).flatMap(([key, inner]) => [key, ...path(inner)]);
+  return path(snapshot.value).join('.');
+};
+
+export const lettersOf = (id: MachineId, snapshot: AnyMachineSnapshot): Letter[] =>
+  alphabets[id](snapshot.context as never) as Letter[];
+
+export const nameOf = ({ event, fact }: Letter): string => (fact ? `${event.type} (${fact})` : event.type);
+
+const effectsOf = (actions: unknown): Effect[] =>
+  (actions as { type: string; params?: Record<string, unknown> }[]).map(({ type, params }) => ({
+    type,
+    params: params ?? {},
+  }));
+
+export function take(machine: AnyStateMachine, before: AnyMachineSnapshot, letter: Letter): Step {
+  const [after, actions] = transition(machine, before, letter.event as never);
+  return { before, letter, after: after as AnyMachineSnapshot, effects: effectsOf(actions) };
+}
+
+export const startOf = (machine: AnyStateMachine): AnyMachineSnapshot =>
+  initialTransition(machine)[0] as AnyMachineSnapshot;
+
+const LIMIT = 50_000;
+
+/** Every accepted step from every reachable situation, each once. Stops at the first violation when asked to. */
+export function explore<G>(
+  id: MachineId,
+  {
+    machine = registry[id].machine,
+    monitor,
+    stopAtFirst = false,
+    visit,
+  }: {
+    machine?: AnyStateMachine;
+    monitor?: Monitor<G>;
+    stopAtFirst?: boolean;
+    visit?: (step: Step) => void;
+  } = {},
+) {
+  type Node = { snapshot: AnyMachineSnapshot; ghost: G; path: string[] };
+  const violations: Violation[] = [];
+  const situations: AnyMachineSnapshot[] = [];
+  const seen = new Set<string>();
+  const queue: Node[] = [{ snapshot: startOf(machine), ghost: monitor?.start as G, path: [] }];
+  let steps = 0;
+  const add = (node: Node): void => {
+    const key = futureOf(node.snapshot.value, [node.snapshot.context, node.ghost]);
+    if (seen.has(key)) return;
+    if (seen.size >= LIMIT) throw new Error(`${id} has more situations than can be walked`);
+    seen.add(key);
+    situations.push(node.snapshot);
+    queue.push(node);
+  };
+  add(queue.pop() as Node);
+  for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
+    for (const letter of lettersOf(id, node.snapshot)) {
+      if (!node.snapshot.can(letter.event as never)) continue;
+      steps += 1;
+      const path = [...node.path, nameOf(letter)];
+      let step: Step;
+      try {
+        step = take(machine, node.snapshot, letter);
+      } catch (error) {
+        violations.push({ rule: `throws: ${(error as Error).message}`, path });
+        if (stopAtFirst) return { violations, situations, steps };
+        continue;
+      }
+      visit?.(step);
+      const { ghost, broken } = monitor?.watch(step, node.ghost) ?? { ghost: node.ghost, broken: [] };
+      for (const rule of broken) violations.push({ rule, path: [...path, `→ ${stateOf(step.after)}`] });
+      if (broken.length > 0 && stopAtFirst) return { violations, situations, steps };
+      // What follows a violation says nothing new.
+      if (broken.length === 0) add({ snapshot: step.after, ghost, path });
+    }
+  }
+  return { violations, situations, steps };
+}

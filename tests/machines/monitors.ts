@@ -1,0 +1,286 @@
+/** What must never happen, judged from the facts of the events alone and never by asking the machine's guards. */
+import type { AnyMachineSnapshot } from 'xstate';
+import type { ChallengeEvent } from '../../machines/challenge.ts';
+import type { Code, CodeVerdict } from '../../machines/code.ts';
+import { type MachineId, registry } from '../../machines/index.ts';
+import type { LoginContext, LoginEvent } from '../../machines/login.ts';
+import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
+import type { SignupContext, SignupEvent } from '../../machines/signup-context.ts';
+import { type Monitor, type Step, stateOf } from './explore.ts';
+
+/** Collects the rules a step breaks. */
+function rules() {
+  const broken: string[] = [];
+  return { broken, never: (rule: string, happened: boolean) => happened && broken.push(rule) };
+}
+
+const effect = (step: Step, type: string) => step.effects.find((e) => e.type === type)?.params;
+const contextOf = <C>(snapshot: AnyMachineSnapshot): C => snapshot.context as C;
+
+/** The verdict proves possession: right value, of the current code, in time, while checks are left. */
+const proves = (code: Code, { verdict, now }: { verdict: CodeVerdict; now: number }): boolean =>
+  verdict.matches &&
+  verdict.counter === code.counter &&
+  now < code.expiresAt &&
+  (verdict.holder ? code.attemptsLeft : code.openAttemptsLeft) > 0;
+
+/** Rules every machine with a one-time code shares. */
+function codeRules(step: Step, never: (rule: string, happened: boolean) => unknown): void {
+  const { event } = step.letter;
+  const { code } = contextOf<{ code: Code }>(step.before);
+  const locked = step.after.hasTag('locked');
+  never(
+    'a suppressed code is sent',
+    'suppressed' in event && event.suppressed === true && !!effect(step, 'sendCode'),
+  );
+  never(
+    'a lock ends before its time',
+    event.type === 'CODE_REQUESTED' && code.lockedUntil !== null && event.now < code.lockedUntil,
+  );
+  if (event.type !== 'CODE_CHECKED' || step.before.hasTag('locked')) return;
+  const { verdict } = event as never as { verdict: CodeVerdict };
+  const wrong = !proves(code, event as never);
+  const last = verdict.holder && code.attemptsLeft <= 1;
+  never('the last check does not lock', wrong && last && !locked);
+  never('a code locks while its holder has checks left', locked && !(wrong && last));
+}
+
+const every = (id: MachineId, step: Step, never: (rule: string, happened: boolean) => unknown): void => {
+  const { event } = step.letter;
+  const { dueAt } = contextOf<{ dueAt: number | null }>(step.before);
+  never('a context its own schema refuses', !registry[id].context.safeParse(step.after.context).success);
+  never('a timer fires early', event.type === 'EXPIRE' && (dueAt === null || event.now < dueAt));
+};
+
+type SignupGhost = {
+  proved: boolean;
+  credentials: boolean;
+  profile: boolean;
+  /** Risk said no at the gate: nothing later may say otherwise. */
+  blocked: boolean;
+  judged: boolean;
+  /** An approval of the record under way, not taken back. */
+  approved: boolean;
+  /** KYC was refused for good. */
+  refused: boolean;
+};
+
+export const signupMonitor: Monitor<SignupGhost> = {
+  start: {
+    proved: false,
+    credentials: false,
+    profile: false,
+    blocked: false,
+    judged: false,
+    approved: false,
+    refused: false,
+  },
+  watch(step, before) {
+    const { broken, never } = rules();
+    const was = contextOf<SignupContext>(step.before);
+    const is = contextOf<SignupContext>(step.after);
+    const event = step.letter.event as SignupEvent;
+    const [from, to] = [stateOf(step.before), stateOf(step.after)];
+    const ghost = { ...before };
+    every('signup', step, never);
+    codeRules(step, never);
+
+    const proved =
+      (event.type === 'CODE_CHECKED' && proves(was.code, event)) ||
+      (event.type === 'IMPORTED' && event.contactVerified);
+    const owner = event.type === 'CODE_CHECKED' ? event.owner : null;
+    const created = effect(step, 'createAccount');
+    const takes = created?.claim === true || !!effect(step, 'claimContact');
+    const handedOver = !!effect(step, 'handOver');
+    never('a contact is taken without proof', takes && !proved);
+    never('a contact is taken from its owner', takes && owner !== null);
+    never('a token is granted without proof', !!effect(step, 'grantToken') && !proved);
+    never('a token is handed over without proof', handedOver && !proved);
+    never('a token is handed over to no sign-up', handedOver && !owner?.signupFlowId);
+    never('a registered contact tells the unproven', to === 'registered' && !proved);
+    never('a registered contact is not told', proved && to === 'registered' && owner === null);
+    never(
+      'a contact is archived unasked',
+      !!effect(step, 'archiveContact') && !(event.type === 'PHONE_SUBMITTED' && event.restart),
+    );
+    never('a PreUser is released that is none', effect(step, 'releasePreUser')?.accountId === '');
+    never(
+      'an ended sign-up keeps its contact',
+      (to === 'expired' || to === 'abandoned') && was.accountId !== null && !effect(step, 'releasePreUser'),
+    );
+    never('somebody walks out of a review', event.type === 'ABANDON' && ghost.judged);
+    ghost.proved ||= proved && to !== 'registered' && to !== 'resumed';
+
+    const stored = !!effect(step, 'storeCredentials');
+    never(
+      'credentials are written without token or grant',
+      event.type === 'PASSWORD_SET' && event.presented === 'grant' && !was.grant,
+    );
+    never('credentials are written twice', stored && ghost.credentials);
+    ghost.credentials ||= stored;
+    const profiled = !!effect(step, 'storeProfile');
+    never('a profile of the unproven', profiled && !ghost.proved);
+    never('a profile is written twice', profiled && ghost.profile);
+    ghost.profile ||= profiled;
+
+    const login = 'login' in event ? event.login : null;
+    never('a login opens for nobody', !!effect(step, 'openFlow') && login === null);
+    never('a login opens below LIMITED', !!effect(step, 'openFlow') && !to.startsWith('LIMITED'));
+
+    const review = event.type === 'REVIEW_DECIDED' ? event : null;
+    never('somebody reviews himself', review !== null && review.reviewer === was.accountId);
+    const reviewed = review?.approve === true && review.reviewer !== was.accountId;
+    const stage = from.startsWith('UNVERIFIED') ? 'signup' : 'kyc';
+    never(
+      'a risk verdict of another stage is taken',
+      event.type === 'RISK_EVALUATED' && event.stage !== stage,
+    );
+    const atGate = from === 'idle' || from.startsWith('UNVERIFIED');
+    ghost.blocked ||= atGate && is.risk?.decision === 'BLOCK';
+    ghost.judged ||= atGate && is.risk !== null;
+
+    const verdict = 'sequence' in event ? event : null;
+    never(
+      'a stale or foreign KYC verdict is taken',
+      verdict !== null && (verdict.kycId !== was.kyc?.id || verdict.sequence <= was.kyc.sequence),
+    );
+    const entered = (tier: string) => effect(step, 'setTier')?.tier === tier;
+    if (event.type === 'KYC_SUBMITTED') {
+      never('KYC without a profile', !ghost.profile);
+      never('KYC after its last try', ghost.refused || (was.kyc?.submissions ?? 0) >= 3);
+      ghost.approved = false;
+    }
+    if (event.type === 'KYC_APPROVED') ghost.approved = true;
+    if (event.type === 'KYC_REJECTED' || event.type === 'KYC_REVOKED') {
+      ghost.approved = false;
+      ghost.refused ||= !event.retryable;
+    }
+    ghost.refused ||= to === 'LIMITED.kyc_refused';
+    if (entered('LIMITED') && from !== 'FULL') {
+      const passed = is.risk?.decision === 'ALLOW' || (reviewed && was.risk?.decision === 'REVIEW');
+      never('LIMITED without an accepted code', !ghost.proved);
+      never('LIMITED without a passed risk', !passed || ghost.blocked);
+      never('LIMITED by phone without credentials', is.entry === 'phone' && !ghost.credentials);
+      never('LIMITED by phone without a profile', is.entry === 'phone' && !ghost.profile);
+    }
+    never('FULL is left upwards', from === 'FULL' && event.type !== 'KYC_REVOKED');
+    if (entered('FULL')) {
+      never('FULL without an accepted KYC', !ghost.approved && !reviewed);
+      never(
+        'FULL against the risk',
+        is.risk?.decision !== 'ALLOW' && !(reviewed && is.risk?.decision !== 'BLOCK'),
+      );
+      never('FULL with an undecided record', effect(step, 'decideKyc')?.status !== 'VERIFIED');
+    }
+    never(
+      'a tier moves unnamed',
+      !to.startsWith(from.split('.')[0] as string) && /^(LIMITED|FULL)/.test(to) && !effect(step, 'setTier'),
+    );
+    return { ghost, broken };
+  },
+};
+
+type LoginGhost = { answered: string[]; wrong: number };
+
+/** The factors a login must not pass without; told again here on purpose. */
+function needed({ subject, method, highRisk }: LoginContext): string[] {
+  if (!subject || method === 'signup') return [];
+  const pin = subject.factors.includes('pin') && (!subject.knownDevice || highRisk);
+  return [...subject.mandatory, ...(pin ? ['pin'] : [])];
+}
+
+export const loginMonitor: Monitor<LoginGhost> = {
+  start: { answered: [], wrong: 0 },
+  watch(step, before) {
+    const { broken, never } = rules();
+    const was = contextOf<LoginContext>(step.before);
+    const is = contextOf<LoginContext>(step.after);
+    const event = step.letter.event as LoginEvent;
+    const to = stateOf(step.after);
+    const ghost = { ...before };
+    every('login', step, never);
+    if (event.type === 'STEP_UP_ANSWERED') {
+      const right =
+        event.ok &&
+        event.now < (was.dueAt ?? 0) &&
+        event.subject?.accountId === was.subject?.accountId &&
+        was.required.includes(event.factor);
+      if (right) ghost.answered = [...new Set([...ghost.answered, event.factor])].sort();
+      else ghost.wrong += 1;
+      never('the last wrong answer does not deny', ghost.wrong >= 2 && to !== 'L6_result.DENIED');
+      never('a wrong answer counts as right', !right && effect(step, 'countPin')?.reset === true);
+    }
+    const session = effect(step, 'openSession');
+    if (session) {
+      never('a session for nobody', is.subject === null);
+      never('a session of an account that is not active', is.subject?.status !== 'active');
+      never('a session below LIMITED', is.subject?.tier !== 'LIMITED' && is.subject?.tier !== 'FULL');
+      never(
+        'a session without its step-up',
+        needed(is).some((f) => !ghost.answered.includes(f)),
+      );
+      never('a LIMITED session may do everything', is.subject?.tier !== 'FULL' && is.scope.includes('*'));
+    }
+    never('AUTHENTICATED without a session', to === 'L6_result.AUTHENTICATED' && !session);
+    never('a session while a person must act', !!session && to !== 'L6_result.AUTHENTICATED');
+    never('attempts below zero', is.attemptsLeft < 0);
+    return { ghost, broken };
+  },
+};
+
+export const challengeMonitor: Monitor<null> = {
+  start: null,
+  watch(step, ghost) {
+    const { broken, never } = rules();
+    const event = step.letter.event as ChallengeEvent;
+    const was = contextOf<{ code: Code; contactId: string; accountId: string | null; purpose: string }>(
+      step.before,
+    );
+    const is = contextOf<typeof was>(step.after);
+    every('challenge', step, never);
+    codeRules(step, never);
+    const proved = event.type === 'CODE_CHECKED' && proves(was.code, event);
+    never('verified without proof', stateOf(step.after) === 'verified' && !proved);
+    never('a login opens without proof', !!effect(step, 'openFlow') && !proved);
+    never('a contact is taken without proof', !!effect(step, 'claimContact') && !proved);
+    never('a contact is taken for nobody', effect(step, 'claimContact')?.accountId === '');
+    never('failures are cleared without proof', !!effect(step, 'clearFailures') && !proved);
+    const opened = stateOf(step.before) !== 'idle';
+    never('a resend changes whom it is for', opened && was.contactId !== is.contactId);
+    never(
+      'a resend changes what it is for',
+      opened && (was.purpose !== is.purpose || was.accountId !== is.accountId),
+    );
+    return { ghost, broken };
+  },
+};
+
+export const recoveryMonitor: Monitor<null> = {
+  start: null,
+  watch(step, ghost) {
+    const { broken, never } = rules();
+    const event = step.letter.event as RecoveryEvent;
+    const was = contextOf<RecoveryContext>(step.before);
+    every('recovery', step, never);
+    const asked = event.type === 'RESET_REQUESTED' ? event : null;
+    const mail = !!effect(step, 'sendMail') && asked !== null;
+    never('a suppressed mail is sent', mail && asked.suppressed);
+    never('a link is sent for nobody', mail && asked.accountId === null);
+    never('a link is sent where there is no password', mail && asked.passwordVersion === null);
+    const stored = !!effect(step, 'storeCredentials');
+    never('a password is set late', stored && event.now >= (was.dueAt ?? 0));
+    never(
+      'a password is set by a void token',
+      stored && event.type === 'PASSWORD_RESET' && event.passwordVersion !== was.passwordVersion,
+    );
+    never('a password is set and sessions live on', stored && !effect(step, 'endSessions'));
+    return { ghost, broken };
+  },
+};
+
+export const monitors: Record<MachineId, Monitor<never>> = {
+  signup: signupMonitor as never,
+  login: loginMonitor as never,
+  challenge: challengeMonitor as never,
+  recovery: recoveryMonitor as never,
+};

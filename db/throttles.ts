@@ -32,6 +32,8 @@ export const clear = (windows: Window[], now: Date): Part[] => [
   ),
 ];
 
+export const reset = (key: string): Part => part('delete from throttles where key = ?', [key]);
+
 /** The first window without room in counts already read, or null. */
 export const full = (windows: Window[], counts: Record<string, number>): Window | null =>
   windows.find((w) => (counts[w.key] ?? 0) >= w.limit) ?? null;

@@ -2,6 +2,7 @@
 import cookie from '@fastify/cookie';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { createAccountStore } from '../db/accounts.ts';
 import { connectDatabase } from '../db/client.ts';
 import { createFlowStore } from '../db/flows.ts';
 import { createKycStore } from '../db/kyc.ts';
@@ -10,6 +11,8 @@ import { createOutbox } from '../db/outbox.ts';
 import { createRecipients } from '../db/recipients.ts';
 import { createSessionStore } from '../db/sessions.ts';
 import { createSigningKeys } from '../db/signing-keys.ts';
+import { createUserStore } from '../db/users.ts';
+import { commitAccount } from './account-commit.ts';
 import { createAdapters } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -80,6 +83,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const redis = config.redis.url === null ? null : connectRedis(config.redis.url, { log });
   if (redis) await redis.ready(2000);
   const flows = createFlowStore(db);
+  const accounts = createAccountStore(db);
+  const users = createUserStore(db);
   const sessions = createSessionStore(db);
   const kyc = createKycStore(db);
   const outbox = createOutbox(db);
@@ -197,6 +202,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     redis,
     engine,
     flows,
+    accounts,
+    users,
+    commitAccount: (edit, context) => commitAccount({ db, onCommit: () => relay.nudge() }, edit, context),
     sessions,
     kyc,
     outbox,

@@ -69,6 +69,17 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       return true;
     },
 
+    /** Problems that only say "this token opens nothing". */
+    isTokenRefusal: ({ code }: Problem): boolean =>
+      [
+        'not_found',
+        'invalid_flow_token',
+        'event_refused',
+        'flow_needs_restart',
+        'account_blocked',
+        'conflict',
+      ].includes(code),
+
     /** The identifier in the body must be the flow's own. */
     sameContact(loaded: LoadedFlow, contactId: string): void {
       if (loaded.flow.contactId !== contactId) throw new Problem('invalid_flow_token');

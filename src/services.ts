@@ -1,12 +1,15 @@
 /** What routes are given: the assembled parts, as one plain object. Wired in `app.ts`, never reached globally. */
+import type { AccountStore } from '../db/accounts.ts';
 import type { Database } from '../db/client.ts';
 import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
 import type { Outbox } from '../db/outbox.ts';
 import type { createSessionStore } from '../db/sessions.ts';
+import type { UserStore } from '../db/users.ts';
+import type { AccountEdit } from './account-commit.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, SendContext } from './engine.ts';
 import type { Hasher } from './hashing/index.ts';
 import type { Keyring } from './keyring.ts';
 import type { Limits } from './limits/policy.ts';
@@ -24,6 +27,10 @@ export type Services = {
   redis: RedisStore | null;
   engine: Engine;
   flows: FlowStore;
+  accounts: AccountStore;
+  users: UserStore;
+  /** Plain account edits with their audit and outbox rows. */
+  commitAccount: (edit: AccountEdit, context: SendContext) => Promise<void>;
   sessions: ReturnType<typeof createSessionStore>;
   kyc: ReturnType<typeof createKycStore>;
   outbox: Outbox;

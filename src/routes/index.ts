@@ -1,11 +1,13 @@
 /** Every route of the API in one list: the application serves it, and the published document is made from it. */
 import type { FastifyInstance } from 'fastify';
 import type { Services } from '../services.ts';
+import { accountRoutes } from './account.ts';
 import { devRoutes } from './dev.ts';
 import { flowRoutes } from './flows.ts';
 import { kycRoutes } from './kyc.ts';
 import { loginRoutes } from './login.ts';
 import { metaRoutes } from './meta.ts';
+import { recoveryRoutes } from './recovery.ts';
 import { signupRoutes } from './signup.ts';
 import { userRoutes } from './users.ts';
 
@@ -18,6 +20,8 @@ export const routes =
     await api.register(signupRoutes(s));
     await api.register(kycRoutes(s));
     await api.register(userRoutes(s));
+    await api.register(recoveryRoutes(s));
+    await api.register(accountRoutes(s));
     await api.register(flowRoutes(s));
     if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
   };

@@ -1,0 +1,134 @@
+/** Reads and writes of plain account data: profile fields, preferences, soft deletion, erasure. */
+import { and, eq, inArray, sql } from 'drizzle-orm';
+import type { Database } from './client.ts';
+import { accounts, contacts, credentials, profiles } from './schema.ts';
+import { type Part, part } from './statement.ts';
+
+export type ProfileChange = {
+  displayName?: string;
+  timezone?: string;
+  locale?: string;
+  avatarUrl?: string | null;
+};
+
+const COLUMNS = {
+  displayName: 'display_name',
+  timezone: 'timezone',
+  locale: 'locale',
+  avatarUrl: 'avatar_url',
+} as const;
+
+/** Sets the given fields and leaves the others. */
+export function changeProfile(accountId: string, change: ProfileChange): Part {
+  const keys = (Object.keys(COLUMNS) as (keyof ProfileChange)[]).filter((key) => change[key] !== undefined);
+  const names = keys.map((key) => COLUMNS[key]);
+  return part(
+    `insert into profiles (account_id, ${names.join(', ')}) values (?, ${names.map(() => '?').join(', ')})
+     on conflict (account_id) do update set ${names.map((n) => `${n} = excluded.${n}`).join(', ')}`,
+    [accountId, ...keys.map((key) => change[key] ?? null)],
+  );
+}
+
+export const replacePreferences = (accountId: string, preferences: Record<string, unknown>): Part =>
+  part(
+    `insert into profiles (account_id, preferences) values (?, ?::jsonb)
+     on conflict (account_id) do update set preferences = excluded.preferences`,
+    [accountId, JSON.stringify(preferences)],
+  );
+
+/** Sets the password only if it is still the one that was checked. */
+export const changePassword = (accountId: string, hash: string, checked: string, now: Date): Part =>
+  part(
+    `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
+     where account_id = ? and password_hash = ?`,
+    [hash, now.toISOString(), accountId, checked],
+    1,
+  );
+
+export type UserStore = ReturnType<typeof createUserStore>;
+
+export function createUserStore(db: Database) {
+  return {
+    /** What a password check of a signed-in person needs. */
+    async secretsOf(accountId: string, now: Date) {
+      const [row] = await db.reads
+        .select({
+          eventSeq: accounts.eventSeq,
+          passwordHash: credentials.passwordHash,
+          failures: sql<number>`coalesce((select t.count from throttles t where t.key = 'password:' || accounts.id
+            and t.window_ends_at > ${now.toISOString()}::timestamptz), 0)`,
+        })
+        .from(accounts)
+        .leftJoin(credentials, eq(credentials.accountId, accounts.id))
+        .where(eq(accounts.id, accountId));
+      return row;
+    },
+
+    contactsOf: (accountId: string) =>
+      db.reads
+        .select()
+        .from(contacts)
+        .where(eq(contacts.accountId, accountId))
+        .orderBy(sql`${contacts.isPrimary} desc`, contacts.createdAt),
+
+    async preferencesOf(accountId: string): Promise<Record<string, unknown>> {
+      const [row] = await db.reads
+        .select({ preferences: profiles.preferences })
+        .from(profiles)
+        .where(eq(profiles.accountId, accountId));
+      return row?.preferences ?? {};
+    },
+
+    /** What anybody signed in may see of an active account; undefined for every other one. */
+    async publicProfile(accountId: string) {
+      const [row] = await db.reads
+        .select({
+          id: accounts.id,
+          status: accounts.status,
+          createdAt: accounts.createdAt,
+          displayName: profiles.displayName,
+          firstName: profiles.firstName,
+          avatarUrl: profiles.avatarUrl,
+        })
+        .from(accounts)
+        .leftJoin(profiles, eq(profiles.accountId, accounts.id))
+        .where(and(eq(accounts.id, accountId), inArray(accounts.status, ['active'])));
+      return row;
+    },
+
+    /** Accounts deleted before `until` whose personal data still exists. */
+    async toErase(until: Date): Promise<string[]> {
+      const rows = await db.reads
+        .select({ id: accounts.id })
+        .from(accounts)
+        .where(
+          and(
+            eq(accounts.status, 'deleted'),
+            sql`${accounts.deletedAt} <= ${until.toISOString()}::timestamptz`,
+            sql`exists (select 1 from credentials c where c.account_id = ${accounts.id}
+                union all select 1 from profiles p where p.account_id = ${accounts.id}
+                union all select 1 from contacts k where k.account_id = ${accounts.id})`,
+          ),
+        )
+        .limit(20);
+      return rows.map((row) => row.id);
+    },
+
+    /**
+     * Erases what identifies the person; ids, states and the audit trail stay as a pseudonym. The contact rows go, so
+     * that the identifiers are free again for a new account.
+     */
+    erase: (accountId: string): Promise<void> =>
+      db.transaction(async (tx) => {
+        await tx`update flows set contact_id = null where contact_id in (select id from contacts where account_id = ${accountId})`;
+        await tx`delete from contacts where account_id = ${accountId}`;
+        await tx`delete from profiles where account_id = ${accountId}`;
+        await tx`delete from credentials where account_id = ${accountId}`;
+        await tx`delete from devices where account_id = ${accountId}`;
+        await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
+        await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;
+        await tx`update audit_events set network = null, user_agent = null where account_id = ${accountId}`;
+        await tx`update accounts set username = null where id = ${accountId}`;
+      }),
+  };
+}

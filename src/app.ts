@@ -17,7 +17,7 @@ import { createAdapters } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { nextActions } from './contracts/actions.ts';
-import { createDeliveries, createSweep } from './deliveries.ts';
+import { createDeliveries } from './deliveries.ts';
 import { createEffectHandlers } from './effects.ts';
 import { createEngine } from './engine.ts';
 import { createEventPublisher } from './events.ts';
@@ -46,6 +46,7 @@ import { routes } from './routes/index.ts';
 import { durableWindows } from './rules.ts';
 import type { Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
+import { createSweep } from './sweep.ts';
 import { createKeyManager, createTokens, KEY_REFRESH_S } from './tokens/index.ts';
 import { createKeyStore } from './tokens/key-store.ts';
 
@@ -160,7 +161,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     outbox,
     clock,
     log,
-    sweep: createSweep({ flows, engine, clock, log }),
+    sweep: createSweep({ flows, users, engine, clock, log }),
     handlers: createDeliveries({
       db,
       flows,

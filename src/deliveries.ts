@@ -5,9 +5,7 @@ import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
 import { birthDateOf } from '../db/profiles.ts';
 import type { Purpose } from '../machines/effects.ts';
-import type { MachineId } from '../machines/index.ts';
 import type { Clock } from './clock.ts';
-import { type Engine, EventRefused } from './engine.ts';
 import type { MailDelivery } from './mail/deliver.ts';
 import type { KmsPort, KycPort, RiskPort, SmsPort } from './ports/index.ts';
 import { DeliveryError } from './ports/index.ts';
@@ -16,11 +14,10 @@ import { identifierFacts, type RiskRules } from './ports/risk-local.ts';
 import type { SmsText } from './ports/sms-text.ts';
 import type { Proofs } from './proofs.ts';
 import { type Providers, systemEnvelope } from './providers.ts';
-import type { RelayLog, TopicHandler } from './relay.ts';
+import type { TopicHandler } from './relay.ts';
 
 export type Deliveries = Record<string, TopicHandler>;
 
-const SWEEP_BATCH = 100;
 /** Codes older than this are worthless: a late message would only confuse. */
 const CODE_MAX_AGE_MS = 60_000;
 
@@ -107,24 +104,3 @@ export function createDeliveries(deps: {
     },
   };
 }
-
-/** Sends EXPIRE to every flow whose timer has passed. A flow that cannot take it holds no other one up. */
-export const createSweep =
-  ({ flows, engine, clock, log }: { flows: FlowStore; engine: Engine; clock: Clock; log: RelayLog }) =>
-  async (): Promise<void> => {
-    const expire = async ({ id, machine }: { id: string; machine: string }) => {
-      const now = clock.now();
-      const context = { now, envelope: systemEnvelope('system'), deviceId: null };
-      try {
-        await engine.send(machine as MachineId, { id }, () => ({ event: { type: 'EXPIRE', now } }), context);
-      } catch (error) {
-        if (!(error instanceof EventRefused))
-          log.error({ flowId: id, reason: (error as Error).message }, 'a due flow was not expired');
-      }
-    };
-    for (;;) {
-      const due = await flows.claimDue(new Date(clock.now()), SWEEP_BATCH);
-      await Promise.all(due.map(expire));
-      if (due.length < SWEEP_BATCH) return;
-    }
-  };

@@ -20,11 +20,8 @@ import { acceptPassword } from '../new-password.ts';
 import { requirePassword } from '../password-check.ts';
 import { Problem } from '../problems.ts';
 import { callerOf } from '../request-context.ts';
+import { ERASURE_DELAY_MS } from '../retention.ts';
 import type { Services } from '../services.ts';
-
-const DAY_MS = 86_400_000;
-/** Deleted accounts keep their data this long, so that a mistake can be undone. */
-export const ERASURE_DELAY_MS = 30 * DAY_MS;
 
 export const accountRoutes =
   (s: Services): FastifyPluginAsyncZod =>

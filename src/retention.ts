@@ -1,0 +1,4 @@
+/** How long what is no longer needed is kept. */
+
+/** Deleted accounts keep their data this long, so that a mistake can be undone; then it is erased. */
+export const ERASURE_DELAY_MS = 30 * 86_400_000;

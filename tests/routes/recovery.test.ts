@@ -1,0 +1,148 @@
+/** Password recovery as an owner and as an attacker meet it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKeyring } from '../../src/keyring.ts';
+import { createTestApp, type TestApp } from '../support/app.ts';
+import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await createTestApp({
+    env: {
+      LIMIT_RECOVERY: '1000/1h',
+      LIMIT_RECOVERY_NETWORK: '1000/1h',
+      LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
+    },
+  });
+});
+afterAll(() => app.close());
+
+const NEW_PASSWORD = 'Another-Secret#2024';
+const ask = (email: unknown) => app.call('POST', '/v1/auth/password/reset-request', { body: { email } });
+const reset = (token: unknown, password = NEW_PASSWORD) =>
+  app.call('POST', '/v1/auth/password/reset', { body: { token, new_password: password } });
+
+async function latestToken(userId: string): Promise<string> {
+  const [row] = await query<{ id: string; token_generation: string }>(
+    app,
+    `select id, token_generation from flows where machine = 'recovery' and account_id = $1 order by created_at desc limit 1`,
+    [userId],
+  );
+  return createKeyring(app.secrets.masterKey).flowTokenFor(row!.id, Number(row!.token_generation));
+}
+
+async function owner(email: string) {
+  const person = await limitedPerson(app);
+  await giveEmail(app, person.userId, email);
+  return person;
+}
+
+describe('asking', () => {
+  test('known, unknown and blocked addresses get the same answer', async () => {
+    const person = await owner('known@example.com');
+    const blocked = await owner('blocked@example.com');
+    await query(app, "update accounts set status = 'blocked' where id = $1", [blocked.userId]);
+    const answers = await Promise.all(
+      ['known@example.com', 'nobody@example.com', 'blocked@example.com'].map((e) => ask(e)),
+    );
+    const shapes = answers.map((a) => ({
+      status: a.status,
+      keys: Object.keys(a.body),
+      headers: Object.keys(a.headers).sort(),
+      message: a.body.message,
+    }));
+    expect(shapes[1]).toEqual(shapes[0]);
+    expect(shapes[2]).toEqual(shapes[0]);
+    expect(answers[0]!.status).toBe(200);
+    const mails = await query(
+      app,
+      "select payload from outbox where topic = 'mail.send' and payload->>'template' = 'reset'",
+    );
+    expect(mails).toHaveLength(1);
+    expect(person.userId).toBeTruthy();
+  });
+
+  test.each([
+    [['a@b.co', 'c@d.co']],
+    ['a@b.co,c@d.co'],
+    ['"e@a.co"@b.co'],
+    ['a\uff20b.co'],
+    [{ $gt: '' }],
+    [''],
+  ])('an address like %j is refused and nobody is written to', async (email) => {
+    const before = await query(app, "select count(*)::int as n from outbox where topic = 'mail.send'");
+    expect((await ask(email)).status).toBe(400);
+    expect(await query(app, "select count(*)::int as n from outbox where topic = 'mail.send'")).toEqual(
+      before,
+    );
+  });
+});
+
+describe('resetting', () => {
+  test('the token sets the password once, ends every session, and is then worth nothing', async () => {
+    const person = await owner('once@example.com');
+    await ask('once@example.com');
+    const token = await latestToken(person.userId);
+    const done = await reset(token);
+    expect(done).toMatchObject({ status: 200, body: { user_id: person.userId, state: 'completed' } });
+    expect((await app.call('GET', '/v1/users/me', { token: person.accessToken })).status).toBe(401);
+    const again = await reset(token, 'Yet-Another#Secret9');
+    expect(again).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
+  });
+
+  test('20 parallel resets with one token: exactly one succeeds', async () => {
+    const person = await owner('race@example.com');
+    await ask('race@example.com');
+    const token = await latestToken(person.userId);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => reset(token, `Parallel-Secret#${i}xyz`)),
+    );
+    expect(answers.filter((a) => a.status === 200)).toHaveLength(1);
+    expect(answers.every((a) => [200, 400, 503].includes(a.status))).toBe(true);
+    const events = await query(
+      app,
+      "select 1 from outbox where account_id = $1 and payload->>'type' = 'password.reset_completed'",
+      [person.userId],
+    );
+    expect(events).toHaveLength(1);
+  });
+
+  test('a second request kills the first token; half an hour kills any', async () => {
+    const person = await owner('second@example.com');
+    await ask('second@example.com');
+    const first = await latestToken(person.userId);
+    app.clock.advance(2000);
+    await ask('second@example.com');
+    const second = await latestToken(person.userId);
+    expect((await reset(first)).body.code).toBe('invalid_code');
+    app.clock.advance(31 * 60_000);
+    expect((await reset(second)).body.code).toBe('invalid_code');
+  });
+
+  test('a password changed meanwhile voids the token', async () => {
+    const person = await owner('meanwhile@example.com');
+    await ask('meanwhile@example.com');
+    const token = await latestToken(person.userId);
+    await query(app, 'update credentials set password_version = password_version + 1 where account_id = $1', [
+      person.userId,
+    ]);
+    expect((await reset(token)).body.code).toBe('invalid_code');
+  });
+
+  test('expired, used, foreign and malformed tokens look alike', async () => {
+    const person = await limitedPerson(app);
+    const foreign = createKeyring(app.secrets.masterKey).flowTokenFor(person.flowId, 1);
+    const answers = await Promise.all([foreign, 'x'.repeat(66), 'y'.repeat(40)].map((t) => reset(t)));
+    const shown = answers.map(({ status, body: { request_id: _id, ...body } }) => ({ status, body }));
+    expect(shown[1]).toEqual(shown[0]);
+    expect(shown[2]).toEqual(shown[0]);
+  });
+
+  test('a weak or unchanged password is refused and the token stays good', async () => {
+    const person = await owner('weak@example.com');
+    await ask('weak@example.com');
+    const token = await latestToken(person.userId);
+    expect(await reset(token, 'short')).toMatchObject({ status: 422, body: { code: 'weak_password' } });
+    expect(await reset(token, PASSWORD)).toMatchObject({ status: 422, body: { code: 'weak_password' } });
+    expect((await reset(token)).status).toBe(200);
+  });
+});

@@ -269,8 +269,8 @@ export const outbox = pgTable(
     doneAt: at(),
   },
   (t) => [
-    index().on(t.dueAt).where(sql`${t.status} = 'pending'`),
-    index().on(t.accountId, t.accountSeq),
+    index('outbox_due').on(t.dueAt, t.accountSeq).where(sql`${t.status} = 'pending'`),
+    index('outbox_heads').on(t.accountId, t.accountSeq).where(sql`${t.status} = 'pending'`),
     index().on(t.flowId),
   ],
 );

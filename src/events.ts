@@ -29,8 +29,10 @@ export const createEventPublisher =
       'data',
       JSON.stringify(event.payload),
     ];
-    await redis.run(async (client) => {
-      await client.xadd(`events:${event.type}`, 'MAXLEN', '~', MAX_ENTRIES, '*', ...fields);
-      await client.xadd('events', 'MAXLEN', '~', MAX_ENTRIES, '*', ...fields);
-    });
+    await redis.run((client) =>
+      Promise.all([
+        client.xadd(`events:${event.type}`, 'MAXLEN', '~', MAX_ENTRIES, '*', ...fields),
+        client.xadd('events', 'MAXLEN', '~', MAX_ENTRIES, '*', ...fields),
+      ]),
+    );
   };

@@ -25,6 +25,8 @@ const BATCH = 50;
 const TICK_MS = 500;
 /** A delivery slower than this no longer keeps others waiting. */
 const PATIENCE_MS = 100;
+/** In the background a round gathers rows for this long first, so that a claim is paid for by many of them. */
+const GATHER_MS = 10;
 const MAX_ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 600_000;
@@ -84,10 +86,11 @@ export function createRelay(deps: {
     busy.add(delivery);
   }
 
-  async function run(): Promise<void> {
+  async function run(gathers: boolean): Promise<void> {
     do {
       again = false;
       while (!stopped) {
+        if (gathers) await delay(GATHER_MS);
         const room = BATCH - busy.size;
         const items = room > 0 ? await outbox.claim(now(), room) : [];
         items.forEach(take);
@@ -106,12 +109,12 @@ export function createRelay(deps: {
   /** The database may be away: the next tick tries again. */
   const failed = (error: unknown) => log.error({ reason: (error as Error).message }, 'relay round failed');
 
-  function once(): Promise<void> {
+  function once(gathers: boolean): Promise<void> {
     if (running) {
       again = true;
       return running;
     }
-    running = run()
+    running = run(gathers)
       .catch(failed)
       .finally(() => {
         running = null;
@@ -131,7 +134,7 @@ export function createRelay(deps: {
   const tick = () => {
     if (stopped) return;
     void sweepOnce();
-    void once();
+    void once(true);
   };
 
   return {
@@ -141,11 +144,11 @@ export function createRelay(deps: {
       tick();
     },
     nudge: () => {
-      if (!stopped) void once();
+      if (!stopped) void once(true);
     },
     async drain() {
       await sweepOnce();
-      await once();
+      await once(false);
     },
     async stop() {
       stopped = true;

@@ -221,8 +221,8 @@ CREATE INDEX "idempotency_records_expires_at_index" ON "idempotency_records" USI
 CREATE INDEX "kyc_records_account_id_submitted_at_index" ON "kyc_records" USING btree ("account_id","submitted_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "kyc_records_verified_number" ON "kyc_records" USING btree ("document_type","number_hash") WHERE "kyc_records"."status" = 'VERIFIED';--> statement-breakpoint
 CREATE UNIQUE INDEX "kyc_records_one_verified" ON "kyc_records" USING btree ("account_id") WHERE "kyc_records"."status" = 'VERIFIED';--> statement-breakpoint
-CREATE INDEX "outbox_due_at_index" ON "outbox" USING btree ("due_at") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
-CREATE INDEX "outbox_account_id_account_seq_index" ON "outbox" USING btree ("account_id","account_seq");--> statement-breakpoint
+CREATE INDEX "outbox_due" ON "outbox" USING btree ("due_at","account_seq") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
+CREATE INDEX "outbox_heads" ON "outbox" USING btree ("account_id","account_seq") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "outbox_flow_id_index" ON "outbox" USING btree ("flow_id");--> statement-breakpoint
 CREATE INDEX "sessions_account_id_index" ON "sessions" USING btree ("account_id") WHERE "sessions"."revoked_at" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "signing_keys_one_each" ON "signing_keys" USING btree ("status") WHERE "signing_keys"."status" in ('active', 'next');

@@ -53,7 +53,7 @@ export const kycRoutes =
         const { document_type: documentType } = request.body;
         const number = canonicalNumber(request.body.document_number);
         const numberSealed = await s.kms.encrypt(number, `kyc|${account.id}|${kycId}|number`);
-        await engine.send(
+        const { flow } = await engine.send(
           'signup',
           { accountId: account.id, machine: 'signup' },
           () => ({
@@ -70,7 +70,15 @@ export const kycRoutes =
           caller,
         );
         reply.code(202);
-        return statusOf(account.id, caller);
+        // As committed: by now the provider may already have answered.
+        const submitted = {
+          documentType,
+          numberLast4: number.slice(-4),
+          submittedAt: new Date(caller.now),
+          decidedAt: null,
+          reason: null,
+        };
+        return kycContract(flow, submitted, caller.now);
       },
     );
 

@@ -1,6 +1,6 @@
 /** Sessions and their refresh family. A session is live only while its row says so: no token speaks for itself. */
-import { eq, sql } from 'drizzle-orm';
-import type { Database } from './client.ts';
+import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm';
+import type { Database, Reader } from './client.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
 import { insert, type Part, part } from './statement.ts';
 
@@ -16,6 +16,15 @@ export const endAll = (accountId: string, reason: string, now: Date, except?: st
     [now.toISOString(), reason, accountId, except ?? null],
   );
 
+/** Ends these sessions; stale when one of them has ended meanwhile. */
+export const end = (ids: string[], reason: string, now: Date): Part =>
+  part(
+    `update sessions set revoked_at = ?::timestamptz, revoke_reason = ?
+     where id in (${ids.map(() => '?').join(', ')}) and revoked_at is null`,
+    [now.toISOString(), reason, ...ids],
+    ids.length,
+  );
+
 export const rememberDevice = (accountId: string, deviceId: string, now: Date): Part =>
   part(
     `insert into devices (account_id, device_id, first_seen_at, last_seen_at) values (?, ?, ?::timestamptz, ?::timestamptz)
@@ -24,6 +33,29 @@ export const rememberDevice = (accountId: string, deviceId: string, now: Date): 
   );
 
 export type LiveSession = NonNullable<Awaited<ReturnType<ReturnType<typeof createSessionStore>['live']>>>;
+
+/** Under the account's row lock: nothing opens or ends a session of it until the transaction is over. */
+export async function lockLive(reader: Reader, accountId: string, now: Date) {
+  const [account] = await reader
+    .select({ eventSeq: accounts.eventSeq })
+    .from(accounts)
+    .where(eq(accounts.id, accountId))
+    .for('no key update');
+  const ids = await reader
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(liveOf(accountId, now))
+    .orderBy(sessions.createdAt);
+  return { eventSeq: account?.eventSeq ?? 0, ids: ids.map(({ id }) => id) };
+}
+
+const liveOf = (accountId: unknown, now: unknown) =>
+  and(
+    eq(sessions.accountId, accountId as string),
+    isNull(sessions.revokedAt),
+    gt(sessions.expiresAt, now as Date),
+    gt(sessions.idleExpiresAt, now as Date),
+  );
 
 export function createSessionStore(db: Database) {
   const contact = (type: 'phone' | 'email') => sql<{ value: string; verified: boolean } | null>`(
@@ -84,6 +116,36 @@ export function createSessionStore(db: Database) {
       if (!row || row.session.revokedAt || row.account.status !== 'active') return null;
       if (row.session.expiresAt <= now || row.session.idleExpiresAt <= now) return null;
       return row;
+    },
+
+    /** Sessions of the account that still live, most recently used first. */
+    list: (accountId: string, now: Date) =>
+      db.reads
+        .select({
+          id: sessions.id,
+          deviceId: sessions.deviceId,
+          userAgent: sessions.userAgent,
+          network: sessions.network,
+          country: sessions.country,
+          createdAt: sessions.createdAt,
+          lastActiveAt: sessions.lastActiveAt,
+          expiresAt: sessions.expiresAt,
+        })
+        .from(sessions)
+        .where(liveOf(accountId, now))
+        .orderBy(desc(sessions.lastActiveAt), desc(sessions.id))
+        .limit(1000),
+
+    /** Notes use, never backwards. Convenience only: nothing waits for it. */
+    touch: async (ids: string[], now: Date): Promise<void> => {
+      const at = now.toISOString();
+      await db.writes.unsafe(
+        `update sessions set last_active_at = $1::timestamptz
+         where id in (select jsonb_array_elements_text($2::jsonb)::uuid)
+           and revoked_at is null and last_active_at < $1::timestamptz`,
+        [at, JSON.stringify(ids)],
+        { prepare: true },
+      );
     },
   };
 }

@@ -1,0 +1,102 @@
+/** The refresh family of a session: one statement rotates it, and only from the generation that is current. */
+import type { TransactionSql } from 'postgres';
+import type { Database } from './client.ts';
+
+type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
+
+/** What a new access token says, read in the same statement that allowed it. */
+export type Grantee = {
+  accountId: string;
+  tier: Tier;
+  roles: string[];
+  acr: string;
+  amr: string[];
+  /** Milliseconds since the epoch; never moves after the login. */
+  authTime: number;
+  persistent: boolean;
+  expiresAt: number;
+};
+
+/** A family as it rests; `open` is false once the session has ended, expired, or its account is not active. */
+export type Family = Grantee & { generation: number; rotatedAt: number; idleExpiresAt: number; open: boolean };
+
+export type Rotation = {
+  sessionId: string;
+  generation: number;
+  hash: string;
+  nextHash: string;
+  now: Date;
+  idleExpiresAt: Date;
+};
+
+/** No catalogue types are fetched at connect, so arrays travel as JSON and times as numbers. */
+const GRANTEE = `s.account_id, a.tier, array_to_json(a.roles)::text as roles, s.acr, array_to_json(s.amr)::text as amr,
+  (extract(epoch from s.auth_time) * 1000)::text as auth_time, s.persistent,
+  (extract(epoch from s.expires_at) * 1000)::text as expires_at`;
+
+const OPEN = `s.revoked_at is null and s.expires_at > $2::timestamptz and s.idle_expires_at > $2::timestamptz
+  and a.status = 'active' and a.tier <> 'UNVERIFIED'`;
+
+/** The row lock makes parallel presentations of one token queue here; all but the first find another generation. */
+const ROTATE = `
+  update sessions s set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
+    refresh_rotated_at = $2::timestamptz, last_active_at = $2::timestamptz,
+    idle_expires_at = least($6::timestamptz, s.expires_at)
+  from accounts a
+  where s.id = $1::uuid and a.id = s.account_id and s.refresh_generation = $3::int and s.refresh_hash = $4
+    and ${OPEN}
+  returning ${GRANTEE}`;
+
+const FAMILY = `
+  select ${GRANTEE}, s.refresh_generation::int as generation,
+    (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at,
+    (extract(epoch from s.idle_expires_at) * 1000)::text as idle_expires_at, (${OPEN}) as open
+  from sessions s join accounts a on a.id = s.account_id where s.id = $1::uuid`;
+
+type Row = Record<string, string> & { persistent: unknown };
+
+const grantee = (row: Row): Grantee => ({
+  accountId: row.account_id as string,
+  tier: row.tier as Tier,
+  roles: JSON.parse(row.roles as string),
+  acr: row.acr as string,
+  amr: JSON.parse(row.amr as string),
+  authTime: Number(row.auth_time),
+  persistent: row.persistent as unknown as boolean,
+  expiresAt: Number(row.expires_at),
+});
+
+export type RefreshStore = ReturnType<typeof createRefreshStore>;
+
+export function createRefreshStore(db: Database) {
+  const run = (runner: Pick<TransactionSql, 'unsafe'>, text: string, params: unknown[]) =>
+    runner.unsafe(text, params as never[], { prepare: true }) as unknown as Promise<Row[]>;
+
+  return {
+    /** Spends the presented generation and stores its successor; null, with nothing changed, when it is not current. */
+    async rotate(r: Rotation): Promise<Grantee | null> {
+      const [row] = await run(db.writes as never, ROTATE, [
+        r.sessionId,
+        r.now.toISOString(),
+        r.generation,
+        r.hash,
+        r.nextHash,
+        r.idleExpiresAt.toISOString(),
+      ]);
+      return row ? grantee(row) : null;
+    },
+
+    /** On the commit lane, so that it sees whatever the rotation it lost to has written. */
+    async family(sessionId: string, now: Date): Promise<Family | null> {
+      const [row] = await run(db.writes as never, FAMILY, [sessionId, now.toISOString()]);
+      if (!row) return null;
+      return {
+        ...grantee(row),
+        generation: Number(row.generation),
+        rotatedAt: Number(row.rotated_at),
+        idleExpiresAt: Number(row.idle_expires_at),
+        open: row.open as unknown as boolean,
+      };
+    },
+  };
+}

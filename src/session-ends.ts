@@ -1,0 +1,47 @@
+/** Ends sessions with the records of it, in one transaction under the account's lock. The only way besides a flow. */
+import type { Database } from '../db/client.ts';
+import { commit, noChanges } from '../db/commit.ts';
+import { end, lockLive } from '../db/sessions.ts';
+import type { SendContext } from './engine.ts';
+import { type AuditEntry, enqueue, recordAudit } from './records.ts';
+
+export type SessionEnding = {
+  accountId: string;
+  /** The session that gives cause. */
+  sessionId: string;
+  /** Only that session, or every one of the account. */
+  which: 'this' | 'all';
+  reason: 'logout' | 'removed' | 'token_reuse';
+  /** Recorded once, before the sessions that end. */
+  event?: Pick<AuditEntry, 'type' | 'outcome' | 'reason'>;
+};
+
+export type SessionEnds = ReturnType<typeof createSessionEnds>;
+
+export const createSessionEnds = (deps: { db: Database; onCommit: () => void }) => ({
+  /** Ids of the sessions that ended by this call: none when the one that gives cause had ended before. */
+  async end(ending: SessionEnding, { now, envelope }: SendContext): Promise<string[]> {
+    const { accountId, sessionId, which, reason, event } = ending;
+    const at = new Date(now);
+    const ended = await deps.db.transaction(async (tx, reads) => {
+      const { eventSeq, ids } = await lockLive(reads, accountId, at);
+      if (!ids.includes(sessionId)) return [];
+      const ending = which === 'all' ? ids : [sessionId];
+      const changes = noChanges(at);
+      const record = (entry: Omit<AuditEntry, 'accountId'>, id: string) => {
+        const context = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
+        const { type, outcome = 'success', reason = null, sessionId } = entry;
+        recordAudit(context, { ...entry, accountId });
+        enqueue(context, 'event', accountId, { type, outcome, reason, session_id: sessionId });
+      };
+      if (event) record({ ...event, sessionId }, `session:${sessionId}:${event.type}`);
+      for (const id of ending)
+        record({ type: 'session.revoked', reason, sessionId: id }, `session:${id}:end`);
+      changes.rows.push(end(ending, reason, at));
+      await commit(tx, changes);
+      return ending;
+    });
+    if (ended.length) deps.onCommit();
+    return ended;
+  },
+});

@@ -2,6 +2,7 @@
 import type { InferInsertModel } from 'drizzle-orm';
 import type { Runner } from './client.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
+import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';
 
 export type FlowRow = InferInsertModel<typeof flows>;
@@ -19,6 +20,8 @@ export type AccountChange = {
   /** Status as read, when the decision was taken on it. */
   expectedStatus?: AccountRow['status'];
   events: number;
+  /** How sessions that give way in this commit are recorded; how many there are only the statement knows. */
+  surplus?: SurplusRecord;
 };
 
 export type FlowChange = {
@@ -63,7 +66,10 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
     expectedStatus === undefined
       ? { sql: 'id = ? and event_seq = ?', params: [id, expectedSeq] }
       : { sql: 'id = ? and event_seq = ? and status = ?', params: [id, expectedSeq, expectedStatus] },
-    { must: 1, raw: `event_seq = event_seq + ${change.events}` },
+    {
+      must: 1,
+      raw: `event_seq = event_seq + ${change.events}${change.surplus ? ` + (${surplusCount})` : ''}`,
+    },
   );
 }
 
@@ -86,6 +92,9 @@ export const toParts = (changes: Changes): Part[] => [
   ...changes.before,
   ...changes.flows.map(flowPart),
   ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
+  ...[...changes.accounts.values()].flatMap((c) =>
+    c.surplus ? surplusRecords(c.surplus, c.expectedSeq + c.events) : [],
+  ),
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),

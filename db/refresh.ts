@@ -18,7 +18,12 @@ export type Grantee = {
 };
 
 /** A family as it rests; `open` is false once the session has ended, expired, or its account is not active. */
-export type Family = Grantee & { generation: number; rotatedAt: number; idleExpiresAt: number; open: boolean };
+export type Family = Grantee & {
+  generation: number;
+  rotatedAt: number;
+  idleExpiresAt: number;
+  open: boolean;
+};
 
 export type Rotation = {
   sessionId: string;

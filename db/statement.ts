@@ -5,7 +5,14 @@ import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
 import type { Runner } from './client.ts';
 
 /** One write. `?` marks a parameter. With `must`, the write has to touch exactly that many rows. */
-export type Part = { sql: string; params: unknown[]; must?: number };
+export type Part = {
+  sql: string;
+  params: unknown[];
+  must?: number;
+  /** Later parts read what this one returned under this name. */
+  name?: string;
+  returning?: string;
+};
 
 type Described = { name: string; columns: Map<string, { sql: string; column: Column }> };
 const described = new WeakMap<Table, Described>();
@@ -100,8 +107,10 @@ export async function execute(runner: Runner, parts: Part[]): Promise<void> {
   parts.forEach((p, i) => {
     const [text] = number(p.sql, params.length);
     params.push(...p.params);
-    ctes.push(`p${i} as (${text} ${/^(insert|update|delete)/.test(p.sql) ? 'returning 1' : ''})`);
-    if (p.must !== undefined) checks.push(`(select count(*) from p${i}) = ${p.must}`);
+    const name = p.name ?? `p${i}`;
+    const returning = /^(insert|update|delete)/.test(p.sql) ? `returning ${p.returning ?? '1'}` : '';
+    ctes.push(`${name} as (${text} ${returning})`);
+    if (p.must !== undefined) checks.push(`(select count(*) from ${name}) = ${p.must}`);
   });
   const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
   try {

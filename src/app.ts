@@ -9,10 +9,12 @@ import { createKycStore } from '../db/kyc.ts';
 
 import { createOutbox } from '../db/outbox.ts';
 import { createRecipients } from '../db/recipients.ts';
+import { createRefreshStore } from '../db/refresh.ts';
 import { createSessionStore } from '../db/sessions.ts';
 import { createSigningKeys } from '../db/signing-keys.ts';
 import { createUserStore } from '../db/users.ts';
 import { commitAccount } from './account-commit.ts';
+import { createActivity } from './activity.ts';
 import { createAdapters } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -41,12 +43,14 @@ import { createSmsText } from './ports/sms-text.ts';
 import { createProofs } from './proofs.ts';
 import { createProviders } from './providers.ts';
 import { connectRedis } from './redis.ts';
+import { createRefresh } from './refresh.ts';
 import { createRelay, type Relay } from './relay.ts';
 import { routes } from './routes/index.ts';
 import { durableWindows } from './rules.ts';
 import type { Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
 import { createSweep } from './sweep.ts';
+import { createSessionEnds } from './session-ends.ts';
 import { createKeyManager, createTokens, KEY_REFRESH_S } from './tokens/index.ts';
 import { createKeyStore } from './tokens/key-store.ts';
 
@@ -142,6 +146,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     rules: {
       sessionIdleMs: config.session.idleTtlS * 1000,
       sessionAbsoluteMs: config.session.absoluteTtlS * 1000,
+      sessionMax: config.session.maxPerUser,
       ...windows,
     },
   });
@@ -196,6 +201,19 @@ export async function buildApp(options: AppOptions): Promise<App> {
     }),
   });
 
+  // Sessions
+  const sessionEnds = createSessionEnds({ db, onCommit: () => relay.nudge() });
+  const activity = createActivity({ touch: sessions.touch, clock, log });
+  const refresh = createRefresh({
+    store: createRefreshStore(db),
+    ends: sessionEnds,
+    tokens,
+    limits,
+    keyring,
+    rules: { idleMs: config.session.idleTtlS * 1000, graceMs: config.session.refreshGraceS * 1000 },
+  });
+
+  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
   const services: Services = {
     config,
     clock,
@@ -207,6 +225,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     users,
     commitAccount: (edit, context) => commitAccount({ db, onCommit: () => relay.nudge() }, edit, context),
     sessions,
+    sessionEnds,
+    activity,
+    refresh,
     kyc,
     outbox,
     limits,
@@ -218,7 +239,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     proofs,
     providers,
     inbox: adapters.inbox,
-    adminToken: config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken),
+    adminToken,
+    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
 
@@ -240,12 +262,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
 
-  const refresh = setInterval(() => {
+  const keyRefresh = setInterval(() => {
     keys
       .refresh()
       .catch((error) => log.warn({ reason: (error as Error).message }, 'keys were not refreshed'));
   }, KEY_REFRESH_S * 1000);
-  refresh.unref();
+  keyRefresh.unref();
   if (options.startRelay !== false) relay.start();
 
   return {
@@ -253,8 +275,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     services,
     relay,
     async close() {
-      clearInterval(refresh);
+      clearInterval(keyRefresh);
       await server.close();
+      await activity.close();
       await relay.stop();
       adapters.mail.close?.();
       await hasher.close();

@@ -12,7 +12,7 @@ import type { Services } from './services.ts';
  */
 export async function authenticate(
   request: FastifyRequest,
-  s: Pick<Services, 'tokens' | 'sessions' | 'clock' | 'limits'>,
+  s: Pick<Services, 'tokens' | 'sessions' | 'activity' | 'clock' | 'limits'>,
   scope?: string,
 ): Promise<LiveSession> {
   const token = bearerOf(request);
@@ -23,6 +23,7 @@ export async function authenticate(
     s.limits.user({ accountId: claims.sub }),
   ]);
   if (!live || claims.sub !== `user:${live.account.id}`) throw new Problem('invalid_token');
+  s.activity.used(live.session);
   // The tier in the database decides, whatever an older token still says.
   const granted = scopeOf(live.account.tier);
   if (scope && !granted.includes('*') && !granted.includes(scope)) throw new Problem('insufficient_scope');

@@ -116,6 +116,7 @@ function assemble(settings: Settings, environment: Environment) {
       mfaTotp: v.FEATURE_MFA_TOTP,
       sharedAccounts: v.FEATURE_SHARED_ACCOUNTS,
     } satisfies Record<FeatureName, boolean> as Record<FeatureName, boolean>,
+    introspectionToken: v.INTROSPECTION_TOKEN,
     bootstrapAdmin: { token: v.ADMIN_TOKEN },
     console: { enabled: v.CONSOLE_ENABLED ?? env !== 'production' },
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },

@@ -1,9 +1,11 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
+import { v7 as uuidv7 } from 'uuid';
 import type { FlowRow } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import * as credentials from '../db/credentials.ts';
 import * as kyc from '../db/kyc.ts';
 import { flows } from '../db/schema.ts';
+import { endSurplus } from '../db/session-limit.ts';
 import * as sessions from '../db/sessions.ts';
 import { update } from '../db/statement.ts';
 import * as throttles from '../db/throttles.ts';
@@ -29,6 +31,8 @@ export type Enclosures = {
 export type EffectRules = {
   sessionIdleMs: number;
   sessionAbsoluteMs: number;
+  /** Live sessions of one account. */
+  sessionMax: number;
   /** Durable failure windows of one identifier, for the token's holder or for callers without it. */
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
@@ -120,6 +124,14 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     openSession: (p, c) => {
       const change = account(c, p.accountId);
       change.patch.lastLoginAt = now(c);
+      change.surplus = {
+        at: now(c),
+        auditId: uuidv7(),
+        accountId: p.accountId,
+        actor: c.envelope.actor,
+        requestId: c.envelope.requestId,
+      };
+      c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
       const idle = rules.sessionIdleMs;
       c.changes.rows.push(
         sessions.open({

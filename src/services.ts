@@ -7,6 +7,7 @@ import type { Outbox } from '../db/outbox.ts';
 import type { createSessionStore } from '../db/sessions.ts';
 import type { UserStore } from '../db/users.ts';
 import type { AccountEdit } from './account-commit.ts';
+import type { Activity } from './activity.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Engine, SendContext } from './engine.ts';
@@ -18,6 +19,8 @@ import type { KmsPort } from './ports/index.ts';
 import type { Proofs } from './proofs.ts';
 import type { Providers } from './providers.ts';
 import type { RedisStore } from './redis.ts';
+import type { Refresh } from './refresh.ts';
+import type { SessionEnds } from './session-ends.ts';
 import type { KeyManager, Tokens } from './tokens/index.ts';
 
 export type Services = {
@@ -32,6 +35,9 @@ export type Services = {
   /** Plain account edits with their audit and outbox rows. */
   commitAccount: (edit: AccountEdit, context: SendContext) => Promise<void>;
   sessions: ReturnType<typeof createSessionStore>;
+  sessionEnds: SessionEnds;
+  activity: Activity;
+  refresh: Refresh;
   kyc: ReturnType<typeof createKycStore>;
   outbox: Outbox;
   limits: Limits;
@@ -45,5 +51,7 @@ export type Services = {
   /** Null when a real adapter delivers. */
   inbox: Inbox | null;
   adminToken: string | null;
+  /** What services that introspect tokens authenticate with. */
+  introspectionTokens: readonly string[];
   webhookSecrets: readonly string[];
 };

@@ -19,7 +19,8 @@ const SYSTEMS: [RegExp, string][] = [
   [/\bLinux\b/, 'Linux'],
 ];
 
-const nameIn = (table: [RegExp, string][], text: string) => table.find(([pattern]) => pattern.test(text))?.[1];
+const nameIn = (table: [RegExp, string][], text: string) =>
+  table.find(([pattern]) => pattern.test(text))?.[1];
 
 /** `Chrome on Windows`, or the product a program names first (`curl`); null without a user agent. */
 export function deviceLabel(userAgent: string | null): string | null {

@@ -46,6 +46,7 @@ export function refuseUnsafe(config: Config, { values: v, source }: Settings): v
   if (config.kyc.adapter === 'local') refuse('KYC_ADAPTER', 'must name a real provider in production');
   for (const secret of config.kyc.webhookSecrets) strong('KYC_WEBHOOK_SECRET', secret);
   if (v.ADMIN_TOKEN !== null) strong('ADMIN_TOKEN', v.ADMIN_TOKEN);
+  if (v.INTROSPECTION_TOKEN !== null) strong('INTROSPECTION_TOKEN', v.INTROSPECTION_TOKEN);
   if (v.METRICS_TOKEN !== null) strong('METRICS_TOKEN', v.METRICS_TOKEN);
   if (v.PUBLIC_URL === null) refuse('PUBLIC_URL', 'is required in production');
   const { protocol, hostname } = new URL(config.publicUrl);

@@ -6,7 +6,7 @@ import { deviceLabel } from '../user-agent.ts';
 
 export const refreshBody = z
   .strictObject({
-    refresh_token: z.string().max(200).optional().describe('Only when it is not in the cookie'),
+    refresh_token: z.string().max(4096).optional().describe('Only when it is not in the cookie'),
   })
   .nullish()
   .meta({ id: 'Refresh' });

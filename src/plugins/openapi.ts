@@ -64,6 +64,12 @@ async function openapi(app: FastifyInstance, { version, baseUrl, tags = [] }: Op
       components: {
         securitySchemes: {
           bearerAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token' },
+          refreshCookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-refresh_token',
+            description: 'The HttpOnly refresh cookie; the prefix depends on the configuration',
+          },
           flowToken: {
             type: 'http',
             scheme: 'bearer',

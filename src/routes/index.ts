@@ -8,6 +8,7 @@ import { kycRoutes } from './kyc.ts';
 import { loginRoutes } from './login.ts';
 import { metaRoutes } from './meta.ts';
 import { recoveryRoutes } from './recovery.ts';
+import { sessionRoutes } from './sessions.ts';
 import { signupRoutes } from './signup.ts';
 import { userRoutes } from './users.ts';
 
@@ -18,6 +19,7 @@ export const routes =
     await api.register(metaRoutes(s, version));
     await api.register(loginRoutes(s));
     await api.register(signupRoutes(s));
+    await api.register(sessionRoutes(s));
     await api.register(kycRoutes(s));
     await api.register(userRoutes(s));
     await api.register(recoveryRoutes(s));

@@ -1,0 +1,89 @@
+/** Somebody with a session, in demo mode: signed up by a reserved number without a PIN, so that logins ask no step-up. */
+import postgres, { type Sql } from 'postgres';
+import { freshPhone, type TestApp } from './app.ts';
+
+export type SignedIn = {
+  phone: string;
+  userId: string;
+  sessionId: string;
+  access: string;
+  refresh: string;
+  headers: Record<string, string | string[] | undefined>;
+};
+
+export type LoginOptions = {
+  token_transport?: 'body' | 'cookie';
+  persist_session?: boolean;
+  device_id?: string;
+  headers?: Record<string, string>;
+};
+
+/** Limits out of the way, for tests of something else. */
+export const ROOMY: Record<string, string> = Object.fromEntries(
+  [
+    'CODE_SEND',
+    'CODE_SEND_DAILY',
+    'CODE_SEND_NETWORK',
+    'CODE_CHECK_NETWORK',
+    'SMS_RANGE',
+    'SMS_COUNTRY',
+    'SMS_ALL',
+    'SMS_DAILY',
+    'REFRESH',
+    'USER',
+    'NETWORK',
+  ].map((name) => [`LIMIT_${name}`, '1000000/1s']),
+);
+
+const PASSWORD = 'Correct-Horse-9-Battery';
+
+export async function signUp(
+  app: TestApp,
+  { headers = {}, ...choice }: LoginOptions = {},
+): Promise<SignedIn> {
+  const phone = freshPhone();
+  await app.call('POST', '/v1/auth/signup/phone', { body: { phone } });
+  const verified = await app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '000000' } });
+  const token = verified.body.temp_token;
+  await app.call('POST', '/v1/auth/signup/set-password', { token, body: { password: PASSWORD } });
+  const profile = { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10', ...choice };
+  return signedIn(
+    phone,
+    await app.call('POST', '/v1/auth/signup/profile', { token, body: profile, headers }),
+  );
+}
+
+/** Another session of the same person. */
+export async function logIn(
+  app: TestApp,
+  phone: string,
+  { headers = {}, ...choice }: LoginOptions = {},
+): Promise<SignedIn> {
+  app.clock.advance(4000);
+  await app.call('POST', '/v1/auth/send-otp', { body: { phone } });
+  const body = { phone, otp: '000000', ...choice };
+  return signedIn(phone, await app.call('POST', '/v1/auth/verify-otp', { body, headers }));
+}
+
+function signedIn(phone: string, answer: Awaited<ReturnType<TestApp['call']>>): SignedIn {
+  const { body, headers } = answer;
+  if (!body.access_token) throw new Error(`nobody is signed in: ${answer.status} ${answer.text}`);
+  return {
+    phone,
+    userId: body.user_id,
+    sessionId: body.session_id,
+    access: body.access_token,
+    refresh: body.refresh_token,
+    headers,
+  };
+}
+
+/** A look at the rows beside the application. */
+export async function onDatabase<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end();
+  }
+}

@@ -49,8 +49,8 @@ import { routes } from './routes/index.ts';
 import { durableWindows } from './rules.ts';
 import type { Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
-import { createSweep } from './sweep.ts';
 import { createSessionEnds } from './session-ends.ts';
+import { createSweep } from './sweep.ts';
 import { createKeyManager, createTokens, KEY_REFRESH_S } from './tokens/index.ts';
 import { createKeyStore } from './tokens/key-store.ts';
 

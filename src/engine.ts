@@ -212,7 +212,8 @@ export function createEngine(deps: {
     const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? account : null;
     const reject = (problem: Problem, reason: string) =>
       rejection(problem, reason, loaded, definition, view, event.type, context);
-    if (own && own.status !== 'active')
+    // An ended flow says so, also when its end took the account with it.
+    if (own && own.status !== 'active' && loaded.flow.status === 'active')
       throw reject(new Problem('account_blocked'), 'the account is not active');
     if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
       throw reject(refused(view, event.type, context.now), 'not possible in this state');

@@ -195,9 +195,11 @@ export const signupRoutes =
           policy: config.password.policy === 'nist' ? 'nist' : 'default',
           minLength: config.password.minLength,
           context: [known],
+          pointer: '/body/password',
         });
         if (weak.length) throw new Problem('weak_password', { errors: weak });
-        const weakPin = pin === undefined ? [] : checkPin(pin, { birthDate: null, phone: known });
+        const weakPin =
+          pin === undefined ? [] : checkPin(pin, { birthDate: null, phone: known, pointer: '/body/pin' });
         if (weakPin.length) throw new Problem('weak_pin', { errors: weakPin });
         const [passwordHash, pinHash] = await Promise.all([
           s.hasher.hash(password),

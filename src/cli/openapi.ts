@@ -1,6 +1,6 @@
 /**
- * Writes `docs/openapi.json` from the routes; with `--check` only compares. Connects to nothing and reads no
- * environment: the same source must give the same document everywhere.
+ * Writes `docs/openapi.json`, and from it the README's table, from the routes; with `--check` only compares. Connects
+ * to nothing and reads no environment: the same source must give the same document everywhere.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import strictJson from '../plugins/strict-json.ts';
 import { createInbox } from '../ports/inbox.ts';
 import { routes } from '../routes/index.ts';
 import type { Services } from '../services.ts';
+import { updateReadme } from './readme.ts';
 
 /** What registering routes looks at; no handler ever runs on it. */
 const undocumented = (): Services =>
@@ -52,5 +53,6 @@ if (import.meta.main) {
   } else if (stale) {
     writeFileSync(path, text);
     console.log('wrote docs/openapi.json');
+    if (updateReadme({ write: true })) console.log('wrote README.md');
   }
 }

@@ -96,16 +96,23 @@ function fill(text: string, name: string, content: string): string {
 export const refreshed = (readme: string, document: Document): string =>
   fill(fill(readme, 'endpoints', endpointTable(document)), 'reserved', reservedTable());
 
-if (import.meta.main) {
+/** Brings the file up to date with the document; true when it was not. */
+export function updateReadme({ write }: { write: boolean }): boolean {
   const root = new URL('../../', import.meta.url);
   const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
   const readme = read('README.md');
   const wanted = refreshed(readme, JSON.parse(read('docs/openapi.json')) as Document);
-  if (wanted !== readme && process.argv.includes('--check')) {
-    console.error('README.md does not match the routes; run `npm run readme`');
-    process.exitCode = 1;
-  } else if (wanted !== readme) {
-    writeFileSync(new URL('README.md', root), wanted);
-    console.log('wrote README.md');
+  if (wanted === readme) return false;
+  if (write) writeFileSync(new URL('README.md', root), wanted);
+  return true;
+}
+
+if (import.meta.main) {
+  const check = process.argv.includes('--check');
+  if (updateReadme({ write: !check })) {
+    console[check ? 'error' : 'log'](
+      check ? 'README.md does not match the routes; run `npm run readme`' : 'wrote README.md',
+    );
+    process.exitCode = check ? 1 : 0;
   }
 }

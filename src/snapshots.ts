@@ -69,6 +69,7 @@ export function restore(definition: Definition, version: number, stored: unknown
 function mustRest(revived: AnyMachineSnapshot, { value, status }: StoredSnapshot): void {
   if (!isDeepStrictEqual(revived.value, value)) throw new Error('the stored state is not a whole one');
   const { path, type, always } = leafOf(revived);
+  if (revived._nodes.length !== path.length + 1) throw new Error('the stored state is more than one');
   if (always?.some((t) => t.guard === undefined)) throw new Error(`nothing rests in ${path.join('.')}`);
   const ended = type === 'final' && path.length === 1;
   if (ended !== (status === 'done')) throw new Error(`status ${status} in ${path.join('.')}`);

@@ -31,7 +31,7 @@ const QUERIES: Record<string, string> = {
   'I9 the last step is the state, at the version, of the flow': `
     select f.id, f.state, f.version, s.to_state, s.seq from flows f left join lateral (
       select to_state, seq from flow_steps where flow_id = f.id and not refused order by seq desc limit 1) s on true
-    where s.seq is distinct from f.version or s.to_state is distinct from f.state`,
+    where f.status <> 'quarantined' and (s.seq is distinct from f.version or s.to_state is distinct from f.state)`,
   'I9 the snapshot value is the state': `
     select f.id, f.state, f.snapshot->'value' from flows f where f.status <> 'quarantined' and f.state <> case
       when jsonb_typeof(f.snapshot->'value') = 'string' then f.snapshot->>'value'

@@ -1,0 +1,134 @@
+/** Every client event in every resting state of a sign-up, over HTTP: what the machine does not accept changes nothing. */
+import postgres, { type Sql } from 'postgres';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '../../machines/index.ts';
+import { possibleEvents } from '../../src/engine.ts';
+import { restore } from '../../src/snapshots.ts';
+import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { PASSWORD, PROFILE } from '../support/person.ts';
+import { UNLIMITED } from '../support/replica.ts';
+import { added, dump } from '../support/tables.ts';
+
+let app: TestApp;
+let sql: Sql;
+beforeAll(async () => {
+  app = await createTestApp({ env: UNLIMITED });
+  sql = postgres(app.databaseUrl, { max: 2, onnotice: () => {} });
+});
+afterAll(async () => {
+  await sql.end();
+  await app.close();
+});
+
+type At = { phone: string; flowId: string; token: string; access?: string };
+type Step = (at: At) => Promise<unknown>;
+
+const verify: Step = async (at) => {
+  const { phone, token } = at;
+  const answer = await app.call('POST', '/v1/auth/signup/verify-otp', {
+    body: { phone, otp: '000000' },
+    token,
+  });
+  at.token = answer.body.flow_token ?? token;
+};
+const wrongCode: Step = ({ phone, token }) =>
+  app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '999999' }, token });
+const password: Step = ({ token }) =>
+  app.call('POST', '/v1/auth/signup/set-password', { body: { password: PASSWORD }, token });
+const profile: Step = async (at) => {
+  at.access = (
+    await app.call('POST', '/v1/auth/signup/profile', { body: PROFILE, token: at.token })
+  ).body.access_token;
+};
+const kyc =
+  (document_number: string): Step =>
+  async ({ access }) => {
+    await app.relay.drain();
+    await app.call('POST', '/v1/kyc', { body: { document_type: 'PAN', document_number }, token: access });
+  };
+const deliver: Step = () => app.relay.drain();
+const abandon: Step = ({ token }) => app.call('DELETE', '/v1/auth/signup', { token });
+const LIMITED = [verify, password, profile];
+
+const WAYS: [state: string, way: Step[], phone?: string][] = [
+  ['UNVERIFIED.code_sent', []],
+  ['UNVERIFIED.locked', [wrongCode], '+15555550102'],
+  ['UNVERIFIED.preuser_created', [verify]],
+  ['UNVERIFIED.credentials_set', [verify, password]],
+  ['UNVERIFIED.risk_review', LIMITED, '+15555550104'],
+  ['risk_blocked', LIMITED, '+15555550105'],
+  ['LIMITED.kyc_none', LIMITED],
+  ['LIMITED.kyc_submitted', [...LIMITED, kyc('ZZZPZ0004Z')]],
+  ['LIMITED.kyc_rejected', [...LIMITED, kyc('ZZZPZ0001Z'), deliver]],
+  ['LIMITED.kyc_refused', [...LIMITED, kyc('ZZZPZ0002Z'), deliver]],
+  ['LIMITED.kyc_review', [...LIMITED, kyc('ZZZPZ0003Z'), deliver]],
+  ['FULL', [...LIMITED, kyc('ABCDE1234F'), deliver]],
+  ['abandoned', [abandon]],
+];
+
+/** A well-formed request for each event a client may cause. */
+const REQUESTS: [event: string, ask: (at: At) => ReturnType<TestApp['call']>][] = [
+  [
+    'CODE_REQUESTED',
+    ({ phone, token }) => app.call('POST', '/v1/auth/signup/phone', { body: { phone }, token }),
+  ],
+  [
+    'CODE_CHECKED',
+    ({ phone, token }) =>
+      app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '000000' }, token }),
+  ],
+  [
+    'PASSWORD_SET',
+    ({ token }) => app.call('POST', '/v1/auth/signup/set-password', { body: { password: PASSWORD }, token }),
+  ],
+  ['PROFILE_SUBMITTED', ({ token }) => app.call('POST', '/v1/auth/signup/profile', { body: PROFILE, token })],
+  ['ABANDON', ({ token }) => app.call('DELETE', '/v1/auth/signup', { token })],
+  [
+    'KYC_SUBMITTED',
+    ({ access }) =>
+      app.call('POST', '/v1/kyc', {
+        body: { document_type: 'PAN', document_number: 'ABCDE9999F' },
+        token: access,
+      }),
+  ],
+];
+
+describe.each(WAYS)('in %s', (state, way, reserved) => {
+  const at: At = { phone: '', flowId: '', token: '' };
+  let possible: string[];
+  beforeAll(async () => {
+    app.clock.advance(2000);
+    at.phone = reserved ?? freshPhone();
+    const { body } = await app.call('POST', '/v1/auth/signup/phone', { body: { phone: at.phone } });
+    Object.assign(at, { flowId: body.flow_id, token: body.flow_token });
+    for (const step of way) await step(at);
+    await app.relay.drain();
+    const [flow] = await sql`select state, machine_version v, snapshot from flows where id = ${at.flowId}`;
+    expect(flow?.state).toBe(state);
+    const restored = restore(registry.signup, flow?.v, flow?.snapshot);
+    if (!restored.ok) throw restored.error;
+    possible = possibleEvents(restored.snapshot);
+  });
+
+  test.each(REQUESTS)('%s is taken, or refused without a trace but its refused step', async (event, ask) => {
+    if (possible.includes(event)) return;
+    app.clock.advance(2000);
+    const withoutAccess = event === 'KYC_SUBMITTED' && !at.access;
+    const before = await dump(sql);
+    const answer = await ask(at);
+    const after = await dump(sql);
+    if (withoutAccess) {
+      expect(answer.status).toBe(401);
+      expect(after).toEqual(before);
+      return;
+    }
+    expect(answer).toMatchObject({ status: 409, body: { code: 'event_refused', state } });
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    const next = answer.body.next.map((action: { event: string }) => action.event);
+    expect(next).not.toContain(event);
+    expect(added(before, after, 'flow_steps')).toMatchObject([
+      { flow_id: at.flowId, event, refused: true, from_state: state, to_state: state, actor: 'client' },
+    ]);
+    expect({ ...after, flow_steps: before.flow_steps }).toEqual(before);
+  });
+});

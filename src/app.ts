@@ -18,6 +18,8 @@ import { createActivity } from './activity.ts';
 import { createAdapters } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import { consolePlugin } from './console/index.ts';
+import { createLiveFeed } from './console/live.ts';
 import { nextActions } from './contracts/actions.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createEffectHandlers } from './effects.ts';
@@ -150,6 +152,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       ...windows,
     },
   });
+  const feed = config.console.enabled ? createLiveFeed(clock) : null;
   const engine = createEngine({
     db,
     flows,
@@ -158,6 +161,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     nextOf: nextActions,
     onCommit: (_views, changes) => {
       if (changes.outbox.length) relay.nudge();
+      feed?.committed(changes.steps);
     },
     onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
   });
@@ -261,6 +265,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
+  if (feed) await server.register(consolePlugin(services, feed));
 
   const keyRefresh = setInterval(() => {
     keys

@@ -118,7 +118,10 @@ function assemble(settings: Settings, environment: Environment) {
     } satisfies Record<FeatureName, boolean> as Record<FeatureName, boolean>,
     introspectionToken: v.INTROSPECTION_TOKEN,
     bootstrapAdmin: { token: v.ADMIN_TOKEN },
-    console: { enabled: v.CONSOLE_ENABLED ?? env !== 'production' },
+    console: {
+      enabled: v.CONSOLE_ENABLED ?? env !== 'production',
+      hosts: v.CONSOLE_HOSTS.map((host) => host.toLowerCase()),
+    },
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
     logFormat,

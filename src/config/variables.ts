@@ -243,6 +243,11 @@ const OPERATION = {
   FEATURE_MFA_TOTP: setting(p.flag, 'true', 'TOTP second factor; off answers 404'),
   FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
   CONSOLE_ENABLED: optional(p.flag, 'The developer console', { otherwise: 'true outside production' }),
+  CONSOLE_HOSTS: setting(
+    p.list(p.text),
+    '',
+    'Host names the console answers to, besides loopback and that of PUBLIC_URL',
+  ),
   DOCS_ENABLED: optional(p.flag, 'Swagger UI and ReDoc', { otherwise: 'true outside production' }),
   LOG_LEVEL: optional(
     p.oneOf('fatal', 'critical', 'error', 'warn', 'warning', 'info', 'debug', 'trace', 'silent'),

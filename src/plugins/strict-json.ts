@@ -15,6 +15,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     rawBody?: boolean;
+    /** A page's own form: the scope registers the parser for it, and checks where it comes from. */
+    formBody?: boolean;
   }
 }
 
@@ -22,6 +24,7 @@ declare module 'fastify' {
 export const WEBHOOK_BODY_LIMIT = 64 * 1024;
 
 const MEDIA_TYPE = /^application\/json(?: ?; ?charset=(?:utf-8|"utf-8"))?$/i;
+const FORM = /^application\/x-www-form-urlencoded(?: ?; ?charset=utf-8)?$/i;
 
 /** Throws malformed_body. Takes the bytes, so that a webhook can check its signature before anything reads them. */
 export function parseStrictJson(bytes: Buffer): unknown {
@@ -45,19 +48,17 @@ async function strictJson(app: FastifyInstance) {
   );
   // Fastify's own matching is more forgiving than ours: parameters, white space.
   app.addHook('preParsing', (request, _reply, payload, done) => {
-    done(
-      request.is404 || isReadable(request.headers) ? null : new Problem('unsupported_media_type'),
-      payload,
-    );
+    const readable = isReadable(request.headers, request.routeOptions.config.formBody ? FORM : MEDIA_TYPE);
+    done(request.is404 || readable ? null : new Problem('unsupported_media_type'), payload);
   });
 }
 
-function isReadable(headers: FastifyRequest['headers']): boolean {
+function isReadable(headers: FastifyRequest['headers'], type: RegExp): boolean {
   const length = headers['content-length'];
   const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return true;
   const encoding = headers['content-encoding'] ?? 'identity';
-  return MEDIA_TYPE.test(headers['content-type'] ?? '') && encoding.toLowerCase() === 'identity';
+  return type.test(headers['content-type'] ?? '') && encoding.toLowerCase() === 'identity';
 }
 
 export type RawJsonOptions = {

@@ -1,4 +1,5 @@
 /** What the pages of the console are given: stores, machines, the guard, and how a page is sent. */
+import { gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ConsoleStore, type Health, NO_HEALTH } from '../../db/console.ts';
 import { nextActions } from '../contracts/actions.ts';
@@ -41,7 +42,11 @@ export function createConsole(s: Services, store: ConsoleStore, models: Models, 
         signedIn,
         formToken: guard.formToken,
       };
-      return reply.code(status).type('text/html; charset=utf-8').send(layout(frame, page).text);
+      const text = layout(frame, page).text;
+      reply.code(status).type('text/html; charset=utf-8').header('vary', 'accept-encoding');
+      // A picture is text that shrinks to a sixth.
+      if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return reply.send(text);
+      return reply.header('content-encoding', 'gzip').send(gzipSync(text, { level: 6 }));
     },
   };
 }

@@ -78,7 +78,12 @@ export function createGuard(s: Services) {
     /** For the whole scope of the console. */
     install(scope: FastifyInstance): void {
       scope.addHook('onRequest', async (request, reply) => {
-        reply.headers({ 'content-security-policy': POLICY, 'cross-origin-opener-policy': 'same-origin' });
+        reply.headers({
+          'content-security-policy': POLICY,
+          'cross-origin-opener-policy': 'same-origin',
+          // With no-referrer browsers send `Origin: null` with our own forms.
+          'referrer-policy': 'same-origin',
+        });
         if (!hosts.has(hostOf(request))) throw new Problem('misdirected_request');
         refuseForeign(request);
         const open = /^\/console\/(login|assets\/)/.test(request.url);

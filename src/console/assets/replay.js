@@ -12,7 +12,7 @@ const find = (/** @type {string} */ id) => document.getElementById(id);
 const range = () => /** @type {HTMLInputElement | null} */ (find('scrub'));
 const steps = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('#timeline [data-step]')]);
 
-/** The states a list of edges leads through, read off the picture's own keys is not possible: the row says where it ended. */
+/** Lights the path up to the chosen step; the sources of its edges are the states it led through. */
 function paint() {
   const rows = steps();
   const picture = document.querySelector('.split .picture');
@@ -39,6 +39,7 @@ function paint() {
     row.classList.toggle('is-at', at !== null && i === at);
     row.classList.toggle('is-later', at !== null && i > at);
   });
+  centre();
 }
 
 /** @param {number} index */
@@ -72,10 +73,21 @@ function play() {
   }, PLAY_MS);
 }
 
+/** Brings the current state into view inside the picture's own frame; the page itself does not move. */
+function centre() {
+  const picture = document.querySelector('.split .picture');
+  const current = picture?.querySelector('.is-current > rect');
+  if (!picture || !current) return;
+  const [frame, box] = [picture.getBoundingClientRect(), current.getBoundingClientRect()];
+  picture.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
+  picture.scrollTop += box.top + box.height / 2 - frame.top - frame.height / 2;
+}
+
 function setUp() {
   const form = find('scrubber');
   const input = range();
   const rows = steps();
+  centre();
   if (!form || !input || rows.length === 0) return;
   form.hidden = rows.length < 2;
   input.max = String(rows.length);

@@ -131,7 +131,7 @@ export function flowPage(app: FastifyInstance, c: Console, demo: DemoFlows | nul
 ${facts(c, flow, now)}</section>
 <div class="split" data-live="flow" data-flow-id="${flow.id}">
 <section class="card sticky" aria-label="Diagram"><form class="scrubber" id="scrubber" hidden><button type="button" id="play" aria-label="Play the steps">▶</button><label><span class="sr">Step</span><input type="range" id="scrub" min="1" max="1" value="1" step="1"></label><output id="scrub-at" for="scrub"></output></form>
-<div class="picture">${model ? picture(model, marks) : html`<p class="notice">This build does not know the machine “${word(flow.machine)}”.</p>`}</div></section>
+<div class="picture${model && model.graph.nodes.length < 15 ? ' small' : ''}">${model ? picture(model, marks) : html`<p class="notice">This build does not know the machine “${word(flow.machine)}”.</p>`}</div></section>
 <div class="column">
 <section class="card"><header><h2>Timeline</h2><p class="muted">${cursor ? html`<a href="/console/flows/${id}">Newest</a> · ` : ''}${earlier ? html`<a href="/console/flows/${id}?before=${earlier.id}">Earlier steps</a>` : 'from the first step'} · UTC</p></header>${timeline(model, steps)}</section>
 <section class="card"><header><h2>Possible next</h2><p class="muted">What a client may do now</p></header>${await nextPanel(c, flow, base, now)}</section>

@@ -26,6 +26,24 @@ export const release = (contactId: string, accountId: string): Part =>
     accountId,
   ]);
 
+/** Other contacts of the account and type are no longer the first choice. */
+export const demoteOthers = (contactId: string, accountId: string): Part =>
+  part(
+    `update contacts set is_primary = false
+     where account_id = ? and id <> ? and type = (select type from contacts where id = ?)`,
+    [accountId, contactId, contactId],
+  );
+
+/** Takes a contact from its account, unless it is the last proven one. */
+export const removeOne = (contactId: string, accountId: string): Part =>
+  part(
+    `update contacts set account_id = null, verified_at = null, is_primary = true
+     where id = ? and account_id = ? and exists (
+       select 1 from contacts other where other.account_id = ? and other.id <> ? and other.verified_at is not null)`,
+    [contactId, accountId, accountId, contactId],
+    1,
+  );
+
 /** Frees a reserved demo contact and archives what it owned, so that the demo can be run again. */
 export const archive = (contactId: string, now: Date): Part[] => {
   const owner = '(select account_id from contacts where id = ?)';

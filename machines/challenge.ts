@@ -18,7 +18,9 @@ export const challengeContextSchema = z.strictObject({
   contactId: z.string(),
   /** The account that adds a contact; null while nobody is identified yet. */
   accountId: z.string().nullable(),
-  purpose: z.enum(['login', 'signup', 'email']),
+  purpose: z.enum(['login', 'signup', 'email', 'contact']),
+  /** The contact to tell when another one is added to its account. */
+  notify: z.string().nullable(),
   code: codeSchema,
   dueAt: z.int().nullable(),
 });
@@ -30,6 +32,7 @@ export type ChallengeEvent =
       now: number;
       contactId: string;
       accountId: string | null;
+      notify: string | null;
       purpose: Purpose;
       terms: CodeTerms;
       /** A spending cap was reached: accepted, but nothing is sent. */
@@ -53,6 +56,7 @@ const machine = setup({
     lockOver: ({ context, event }) => event.type === 'CODE_REQUESTED' && unlocked(context.code, event.now),
     codeAccepted: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
+    hasOldContact: ({ context }) => context.notify !== null,
     opensLogin: ({ event }) => event.type === 'CODE_CHECKED' && event.opens !== null,
     addsContact: ({ context }) => context.accountId !== null,
     /** A timer read before a resend moved the deadline is void. */
@@ -68,6 +72,7 @@ const ask = machine.assign(({ context, event: e }) =>
     ? {
         contactId: e.contactId,
         accountId: e.accountId,
+        notify: e.notify,
         purpose: e.purpose,
         code: issued(context.code, e.terms, e.now),
         dueAt: e.now + e.ttlMs,
@@ -99,11 +104,19 @@ const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
     }),
   }) as const;
 const clear = attempt('clearFailures');
+const ownContact = ({ context: c }: Args) => ({ accountId: c.accountId ?? '', contactId: c.contactId });
+const claim = { type: 'claimContact', params: ownContact } as const;
+const prefer = { type: 'preferContact', params: ownContact } as const;
+const tellOld = {
+  type: 'sendMail',
+  params: ({ context: c }: Args) => ({ template: 'contact_changed' as const, contactId: c.notify ?? '' }),
+} as const;
+const added = ({ context: c }: Args) => ({ type: 'contact.added', accountId: c.accountId });
 const count = attempt('countFailure');
 
 export const challengeMachine = machine.createMachine({
   id: 'challenge',
-  context: { contactId: '', accountId: null, purpose: 'login', code: NO_CODE, dueAt: null },
+  context: { contactId: '', accountId: null, notify: null, purpose: 'login', code: NO_CODE, dueAt: null },
   initial: 'idle',
   states: {
     idle: {
@@ -139,17 +152,20 @@ export const challengeMachine = machine.createMachine({
             ],
           },
           {
+            guard: and(['codeAccepted', 'addsContact', 'hasOldContact']),
+            target: 'verified',
+            actions: [clear, claim, prefer, tellOld, { type: 'publish', params: added }],
+          },
+          {
             guard: and(['codeAccepted', 'addsContact']),
             target: 'verified',
-            actions: [
-              clear,
-              {
-                type: 'claimContact',
-                params: ({ context: c }) => ({ accountId: c.accountId ?? '', contactId: c.contactId }),
-              },
-            ],
+            actions: [clear, claim, prefer, { type: 'publish', params: added }],
           },
-          { guard: 'codeAccepted', target: 'verified', actions: clear },
+          {
+            guard: 'codeAccepted',
+            target: 'verified',
+            actions: clear,
+          },
           { guard: 'lastCheck', target: 'locked', actions: [spend, count, failed] },
           { target: 'code_sent', actions: [spend, count, failed] },
         ],

@@ -15,7 +15,7 @@ export type MailTemplate =
   | 'new_device'
   | 'already_registered';
 
-export type Purpose = 'login' | 'signup' | 'email';
+export type Purpose = 'login' | 'signup' | 'email' | 'contact';
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
@@ -66,6 +66,8 @@ export type Effects = {
   };
   /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */
   sendMail: { template: MailTemplate; contactId: string | null };
+  /** The account's new contact is the one of its type to use from now on. */
+  preferContact: { accountId: string; contactId: string };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -113,6 +115,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   decideKyc: effect(),
   openSession: effect(),
   sendMail: effect(),
+  preferContact: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
   countPin: effect(),

@@ -16,6 +16,9 @@ import type { Proofs } from './proofs.ts';
 import { type Providers, systemEnvelope } from './providers.ts';
 import type { TopicHandler } from './relay.ts';
 
+/** What a code by SMS says it is for. */
+const SMS_PURPOSE = { login: 'login', signup: 'signup', email: 'email', contact: 'change' } as const;
+
 export type Deliveries = Record<string, TopicHandler>;
 
 /** Codes older than this are worthless: a late message would only confuse. */
@@ -63,7 +66,12 @@ export function createDeliveries(deps: {
         throw new DeliveryError('reserved number: delivery fails', false);
       }
       const code = proofs.code(flowId, purpose, counter);
-      await deps.sms.send({ id, to: contact.canonical, text: deps.smsText({ purpose, code }), code });
+      await deps.sms.send({
+        id,
+        to: contact.canonical,
+        text: deps.smsText({ purpose: SMS_PURPOSE[purpose], code }),
+        code,
+      });
     },
     'mail.send': deps.mail.send,
     'kyc.submit': async ({ id, payload }) => {

@@ -161,6 +161,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     sendMail: (p, c) => {
       if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
     },
+    preferContact: (p, c) => {
+      c.changes.rows.push(contacts.demoteOthers(p.contactId, p.accountId));
+    },
     endSessions: (p, c) => {
       account(c, p.accountId);
       c.changes.rows.push(sessions.endAll(p.accountId, p.reason, now(c), p.except));

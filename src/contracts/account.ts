@@ -84,6 +84,7 @@ export const addContactBody = z
     z.strictObject({ type: z.literal('phone'), value: phoneInput, current_password: password }),
   ])
   .meta({ id: 'AddContact' });
+export const removeContactBody = z.strictObject({ current_password: password }).meta({ id: 'RemoveContact' });
 export const verifyContactBody = z
   .strictObject({ flow_token: z.string().max(100), code: otpInput })
   .meta({ id: 'VerifyContact' });
@@ -92,6 +93,7 @@ export const contactsAnswer = z
   .object({
     contacts: z.array(
       z.object({
+        contact_id: z.string(),
         type: z.string(),
         value: z.string(),
         verified_at: z.string().nullable(),

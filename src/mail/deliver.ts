@@ -119,7 +119,7 @@ export function createMailDelivery(deps: {
       if (!source) throw new DeliveryError('the flow is gone', false);
       if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
         throw new DeliveryError('the code has expired', false);
-      const taken = purpose === 'email' && recipient.accountId !== null && source.flow.accountId !== null;
+      const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
       if (taken && recipient.accountId !== source.flow.accountId) {
         await post(item, recipient, { content: alreadyRegisteredMail(brand) });
         return;

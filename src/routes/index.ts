@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
+import { contactRoutes } from './contacts.ts';
 import { devRoutes } from './dev.ts';
 import { flowRoutes } from './flows.ts';
 import { kycRoutes } from './kyc.ts';
@@ -24,6 +25,7 @@ export const routes =
     await api.register(userRoutes(s));
     await api.register(recoveryRoutes(s));
     await api.register(accountRoutes(s));
+    await api.register(contactRoutes(s));
     await api.register(flowRoutes(s));
     if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
   };

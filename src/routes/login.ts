@@ -62,6 +62,7 @@ export const loginRoutes =
           now: caller.now,
           contactId: contact,
           accountId: null,
+          notify: null,
           purpose: 'login' as const,
           terms: proofs.terms(phone.e164),
           suppressed,

@@ -224,7 +224,7 @@ describe('the real login', () => {
 
   test('denies a blocked account at L2', () => {
     expect(go(start, { ...proved, subject: { ...subject, status: 'blocked' } })).toEqual([
-      ...['idle|PRIMARY_PROVED|0', 'L1_identity||0', 'L2_status||1'],
+      ...['idle|PRIMARY_PROVED|0', 'L1_identity||0', 'L2_status||2'],
     ]);
   });
 });

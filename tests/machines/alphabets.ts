@@ -256,6 +256,7 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     now: lockEnds,
     contactId: CONTACT,
     accountId: null as string | null,
+    notify: null as string | null,
     purpose: 'login' as const,
     terms: TERMS,
     suppressed: false,
@@ -267,8 +268,9 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
   return [
     good('', asked),
     good('suppressed', { ...asked, suppressed: true }),
-    good('to add', { ...asked, accountId: ACCOUNT, purpose: 'email' }),
-    good('to add, suppressed', { ...asked, accountId: ACCOUNT, purpose: 'email', suppressed: true }),
+    good('to add', { ...asked, accountId: ACCOUNT, purpose: 'contact' }),
+    good('to add and tell', { ...asked, accountId: ACCOUNT, purpose: 'contact', notify: OTHER }),
+    good('to add, suppressed', { ...asked, accountId: ACCOUNT, purpose: 'contact', suppressed: true }),
     good('of somebody else', { ...asked, contactId: OTHER, accountId: OTHER }),
     ...(c.code.lockedUntil === null
       ? []

@@ -16,6 +16,14 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
     [accountId, hashes.passwordHash, hashes.pinHash, now.toISOString()],
   );
 
+/** Replaces a hash by one of the same password, unless the password has changed meanwhile. */
+export const rehash = (accountId: string, old: string, fresh: string): Part =>
+  part('update credentials set password_hash = ? where account_id = ? and password_hash = ?', [
+    fresh,
+    accountId,
+    old,
+  ]);
+
 export const forget = (accountId: string): Part =>
   part('delete from credentials where account_id = ?', [accountId]);
 
@@ -23,6 +31,8 @@ export const forgetProfile = (accountId: string): Part =>
   part('delete from profiles where account_id = ?', [accountId]);
 
 export type ProfileFields = {
+  /** One name as given. */
+  displayName?: string | null;
   firstName: string | null;
   lastName: string | null;
   birthDate: string | null;
@@ -34,9 +44,10 @@ export type ProfileFields = {
 
 export const storeProfile = (accountId: string, profile: ProfileFields, now: Date): Part =>
   part(
-    `insert into profiles (account_id, first_name, last_name, birth_date, address, timezone, locale, completed_at)
-     values (?, ?, ?, ?::date, ?::jsonb, ?, ?, ?::timestamptz)
+    `insert into profiles (account_id, display_name, first_name, last_name, birth_date, address, timezone, locale, completed_at)
+     values (?, ?, ?, ?, ?::date, ?::jsonb, ?, ?, ?::timestamptz)
      on conflict (account_id) do update set
+       display_name = coalesce(excluded.display_name, profiles.display_name),
        first_name = coalesce(excluded.first_name, profiles.first_name),
        last_name = coalesce(excluded.last_name, profiles.last_name),
        birth_date = coalesce(excluded.birth_date, profiles.birth_date),
@@ -46,6 +57,7 @@ export const storeProfile = (accountId: string, profile: ProfileFields, now: Dat
        completed_at = coalesce(excluded.completed_at, profiles.completed_at)`,
     [
       accountId,
+      profile.displayName ?? null,
       profile.firstName,
       profile.lastName,
       profile.birthDate,

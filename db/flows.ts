@@ -7,6 +7,8 @@ import { execute, insert, part } from './statement.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
+type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
+
 const columns = {
   flow: {
     id: flows.id,
@@ -46,6 +48,16 @@ const columns = {
     passwordVersion: credentials.passwordVersion,
   },
   device: { deviceId: devices.deviceId },
+  /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
+  otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`(
+    select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (
+      select s.id from flows s where s.account_id = o.id and s.machine = 'signup' and s.status = 'active'
+      order by s.created_at desc limit 1))
+    from accounts o where o.id = contacts.account_id and o.id <> accounts.id)`,
+  /** The account's own proven address, for notices. */
+  mailContactId: sql<string | null>`(
+    select e.id from contacts e where e.account_id = accounts.id and e.type = 'email' and e.verified_at is not null
+    order by e.is_primary desc, e.created_at limit 1)`,
   /** The account's newest sign-up, where an unfinished one continues. */
   signupFlowId: sql<string | null>`(
     select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
@@ -157,6 +169,26 @@ export function createFlowStore(db: Database) {
       const { deviceId, now } = context;
       const query = byIdQuery(reader);
       return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];
+    },
+
+    /**
+     * The registration that waits for the code of this address; null unless there is exactly one. With several the
+     * address alone does not say whose code it is, and one person must not confirm what another one registered.
+     */
+    async registrationOf(contactId: string): Promise<string | null> {
+      const rows = await db.reads
+        .select({ id: flows.id })
+        .from(flows)
+        .where(
+          and(
+            eq(flows.contactId, contactId),
+            eq(flows.machine, 'signup'),
+            eq(flows.status, 'active'),
+            inArray(flows.state, ['UNVERIFIED.code_sent', 'UNVERIFIED.locked']),
+          ),
+        )
+        .limit(2);
+      return rows.length === 1 ? (rows[0]?.id ?? null) : null;
     },
 
     /** The sign-up under way of whoever owns the contact. */

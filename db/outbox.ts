@@ -1,6 +1,8 @@
 /** The relay's queue: claimed under a lease, in order per account, finished, retried, or dead. */
 import { sql } from 'drizzle-orm';
 import type { Database } from './client.ts';
+import { outbox } from './schema.ts';
+import { execute, insert } from './statement.ts';
 
 export type OutboxItem = {
   id: string;
@@ -48,6 +50,18 @@ export function createOutbox(db: Database) {
   let finished: [id: string, attempts: number][] = [];
   let flush: Promise<void> | null = null;
   return {
+    /** One row that belongs to no commit of a flow. */
+    async add(row: {
+      id: string;
+      topic: string;
+      payload: Record<string, unknown>;
+      now: Date;
+    }): Promise<void> {
+      const { now, ...rest } = row;
+      await execute(db.writes, [
+        insert(outbox, [{ ...rest, status: 'pending' as const, dueAt: now, createdAt: now }]),
+      ]);
+    },
     async claim(now: Date, limit: number): Promise<OutboxItem[]> {
       const rows = await run(CLAIM, [now.toISOString(), limit]);
       return rows.map((row) => ({

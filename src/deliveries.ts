@@ -6,6 +6,7 @@ import type { createKycStore } from '../db/kyc.ts';
 import { birthDateOf } from '../db/profiles.ts';
 import type { Purpose } from '../machines/effects.ts';
 import type { Clock } from './clock.ts';
+import type { Engine } from './engine.ts';
 import type { MailDelivery } from './mail/deliver.ts';
 import type { KmsPort, KycPort, RiskPort, SmsPort } from './ports/index.ts';
 import { DeliveryError } from './ports/index.ts';
@@ -15,6 +16,7 @@ import type { SmsText } from './ports/sms-text.ts';
 import type { Proofs } from './proofs.ts';
 import { type Providers, systemEnvelope } from './providers.ts';
 import type { TopicHandler } from './relay.ts';
+import { createResend } from './resend.ts';
 
 /** What a code by SMS says it is for. */
 const SMS_PURPOSE = { login: 'login', signup: 'signup', email: 'email', contact: 'change' } as const;
@@ -27,6 +29,7 @@ const CODE_MAX_AGE_MS = 60_000;
 export function createDeliveries(deps: {
   db: Database;
   flows: FlowStore;
+  engine: Engine;
   kyc: ReturnType<typeof createKycStore>;
   proofs: Proofs;
   providers: Providers;
@@ -74,6 +77,7 @@ export function createDeliveries(deps: {
       });
     },
     'mail.send': deps.mail.send,
+    'verification.resend': createResend(deps),
     'kyc.submit': async ({ id, payload }) => {
       const record = await kyc.byId((payload as { kycId: string }).kycId);
       if (!record) throw new DeliveryError('the KYC record is gone', false);

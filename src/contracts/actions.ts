@@ -21,6 +21,8 @@ export const flowFields = {
 };
 
 type Row = Action & {
+  /** Which way into sign-up offers it; null for all. */
+  entry: 'phone' | 'email' | null;
   /** Stands in for a request when asking the machine whether the event is possible at all. */
   sample: (now: number) => object;
 };
@@ -31,13 +33,17 @@ const action = (
   href: string,
   schema: string | null,
   sample: object = {},
+  entry: Row['entry'] = null,
 ): Row => ({
+  entry,
   event,
   method,
   href,
   schema,
   sample: (now) => ({ type: event, now, ...sample }),
 });
+
+const bare = ({ sample: _sample, entry: _entry, ...shown }: Row): Action => shown;
 
 const TERMS = { terms: { ttlMs: 1, attempts: 1, openAttempts: 1 }, suppressed: false };
 const WRONG = { verdict: { counter: -1, matches: false, holder: true, lockMs: 1 }, owner: null, opens: null };
@@ -55,8 +61,10 @@ const CATALOGUE: Record<string, Row[]> = {
     }),
   ],
   signup: [
-    action('CODE_REQUESTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', TERMS),
-    action('CODE_CHECKED', 'POST', '/v1/auth/signup/verify-otp', 'SignupVerifyOtp', WRONG),
+    action('CODE_REQUESTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', TERMS, 'phone'),
+    action('CODE_REQUESTED', 'POST', '/v1/auth/resend-verification', 'ResendVerification', TERMS, 'email'),
+    action('CODE_CHECKED', 'POST', '/v1/auth/signup/verify-otp', 'SignupVerifyOtp', WRONG, 'phone'),
+    action('CODE_CHECKED', 'POST', '/v1/auth/verify-email', 'VerifyEmail', WRONG, 'email'),
     action('PASSWORD_SET', 'POST', '/v1/auth/signup/set-password', 'SetPassword', { presented: 'token' }),
     action('PROFILE_SUBMITTED', 'POST', '/v1/auth/signup/profile', 'Profile', {
       risk: { decision: 'BLOCK', reasons: [], at: 0 },
@@ -67,11 +75,24 @@ const CATALOGUE: Record<string, Row[]> = {
   ],
 };
 
+const ANEW = [
+  action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', {}, 'phone'),
+  action('REGISTERED', 'POST', '/v1/auth/register', 'Register', {}, 'email'),
+];
+
+/** What the owner of an address that still waits for its code may do. */
+export const unverifiedActions: Action[] = (CATALOGUE.signup ?? [])
+  .filter((row) => row.entry === 'email')
+  .map((row) => bare(row));
+
 /** Where a finished flow leads. */
 const AFTER: Record<string, Row[]> = {
-  'signup:registered': [action('LOGIN', 'POST', '/v1/auth/send-otp', 'SendOtp')],
-  'signup:abandoned': [action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone')],
-  'signup:expired': [action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone')],
+  'signup:registered': [
+    action('LOGIN', 'POST', '/v1/auth/send-otp', 'SendOtp', {}, 'phone'),
+    action('LOGIN', 'POST', '/v1/auth/login', 'PasswordLogin', {}, 'email'),
+  ],
+  'signup:abandoned': ANEW,
+  'signup:expired': ANEW,
   'signup:FULL': [action('ME', 'GET', '/v1/users/me', null)],
   'challenge:expired': [action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp')],
   'login:L6_result.AUTHENTICATED': [action('ME', 'GET', '/v1/users/me', null)],
@@ -86,17 +107,21 @@ const possible = (snapshot: AnyMachineSnapshot, row: Row, now: number): boolean 
   // A locked flow takes a code only to count it.
   !(row.event === 'CODE_CHECKED' && snapshot.hasTag('locked')) && snapshot.can(row.sample(now) as never);
 
-const bare = ({ sample: _sample, ...shown }: Row): Action => shown;
+/** Which way in the flow came; flows other than a sign-up come in by none. */
+const offered = ({ context }: FlowView, rows: Row[] = []): Row[] => {
+  const entry = context.entry === undefined || context.entry === 'phone' ? 'phone' : 'email';
+  return rows.filter((row) => row.entry === null || row.entry === entry);
+};
 
 /** Client actions the flow accepts now. `now` only matters for locks that end. */
 export function nextActions(view: FlowView, now: number): Action[] {
-  const rows = (CATALOGUE[view.machine] ?? []).filter((row) => possible(view.snapshot, row, now));
-  return [...rows, ...(AFTER[`${view.machine}:${view.state}`] ?? [])].map(bare);
+  const rows = offered(view, CATALOGUE[view.machine]).filter((row) => possible(view.snapshot, row, now));
+  return [...rows, ...offered(view, AFTER[`${view.machine}:${view.state}`])].map(bare);
 }
 
 /** Client actions the flow refuses now, each with the reason. */
 export function refusedActions(view: FlowView, now: number): { event: string; reason: string }[] {
-  return (CATALOGUE[view.machine] ?? [])
+  return offered(view, CATALOGUE[view.machine])
     .filter((row) => !possible(view.snapshot, row, now))
     .map((row) => ({
       event: row.event,

@@ -100,6 +100,13 @@ const MISSING: Record<string, string[]> = {
   risk_review: ['risk'],
 };
 
+/** An e-mail sign-up begins with its password, and may leave the profile for later. */
+const missingOf = (view: FlowView, status: string): string[] => {
+  const missing = MISSING[status] ?? [];
+  const later = view.context.entry === 'phone' ? [] : ['password', 'profile'];
+  return missing.filter((step) => !later.includes(step));
+};
+
 /** Where the sign-up stands; `token` is what the caller may go on with. */
 export function signupContract(view: FlowView, now: number, token: string | null) {
   const status = leaf(view.state);
@@ -109,7 +116,7 @@ export function signupContract(view: FlowView, now: number, token: string | null
     state: view.state,
     account_tier: view.tier,
     next: nextActions(view, now),
-    missing: MISSING[status] ?? [],
+    missing: missingOf(view, status),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),
   };

@@ -45,8 +45,8 @@ export function createMailDelivery(deps: {
     flowId === null ? undefined : flows.byId(flowId, { deviceId: null, now: new Date(clock.now()) });
 
   async function post(item: OutboxItem, to: Address, { content, code }: Written & object): Promise<void> {
-    // A retry is the same mail: it has already been counted.
-    if (item.attempts <= 1) {
+    // A retry is the same mail, and a recovery took its place in the budget when it was asked for.
+    if (item.attempts <= 1 && item.payload.template !== 'reset') {
       const { suppressed } = await limits.mail({ recipient: to.canonical });
       if (suppressed) {
         deps.log.warn({ id: item.id }, 'mail not sent: the budget of its recipient is used up');

@@ -8,6 +8,8 @@ import { RESERVED_BLOCKED_PREFIXES, reservedOutcome } from './reserved.ts';
 export type RiskFacts = {
   /** Full years; null when the birth date is missing. */
   age: number | null;
+  /** The birth date is asked for later: its absence is no finding yet. */
+  birthDateLater?: boolean;
   /** Resends and wrong codes so far. */
   codeRetries: number;
   identifierBlocked: boolean;
@@ -46,7 +48,7 @@ export function evaluateRisk(
   const doubtful: RiskReason[] = [];
   if (facts.age !== null && facts.age < rules.minimumAge) blocking.push('underage');
   if (facts.identifierBlocked) blocking.push('identifier_blocked');
-  if (facts.age === null) doubtful.push('birth_date_missing');
+  if (facts.age === null && !facts.birthDateLater) doubtful.push('birth_date_missing');
   if (facts.codeRetries > rules.maxCodeRetries) doubtful.push('code_retries');
   if (facts.identifierFlagged) doubtful.push('identifier_flagged');
 

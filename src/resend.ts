@@ -1,0 +1,39 @@
+/** Another verification code, asked for by somebody who may or may not have a registration open; the relay finds out. */
+import type { FlowStore } from '../db/flows.ts';
+import type { Clock } from './clock.ts';
+import { type Engine, EventRefused } from './engine.ts';
+import { Problem } from './problems.ts';
+import type { Proofs } from './proofs.ts';
+import { systemEnvelope } from './providers.ts';
+import type { TopicHandler } from './relay.ts';
+
+export const createResend = (deps: {
+  flows: FlowStore;
+  engine: Engine;
+  proofs: Proofs;
+  clock: Clock;
+}): TopicHandler => {
+  const { engine, proofs, clock } = deps;
+  return async ({ payload }) => {
+    const { contactId, accountId } = payload as { contactId?: string; accountId?: string };
+    const now = clock.now();
+    try {
+      await engine.send(
+        'signup',
+        accountId === undefined
+          ? { contactId: contactId ?? '', machine: 'signup' }
+          : { accountId, machine: 'signup' },
+        (loaded) => {
+          proofs.aboutEmail(loaded);
+          return { event: { type: 'CODE_REQUESTED', now, terms: proofs.mailTerms(), suppressed: false } };
+        },
+        { now, envelope: systemEnvelope('system'), deviceId: null },
+      );
+    } catch (error) {
+      // Nobody waits for a code: there was nothing to send, and the caller was told nothing else.
+      const lost = error instanceof Problem && error.code === 'conflict';
+      if (!lost && (error instanceof EventRefused || error instanceof Problem)) return;
+      throw error;
+    }
+  };
+};

@@ -1,0 +1,271 @@
+/** Sign-up by e-mail: constant answers, codes that prove one address once, and who may not take it over. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestApp, type TestApp } from '../support/app.ts';
+import { emailPerson, freshEmail, MAIL_PASSWORD, mailbox, register } from '../support/mail.ts';
+import { query } from '../support/people.ts';
+
+const WIDE = {
+  LIMIT_REGISTER: '1000/1m',
+  LIMIT_REGISTER_NETWORK: '5000/1m',
+  LIMIT_RECOVERY: '100/1m',
+  LIMIT_RECOVERY_NETWORK: '1000/1m',
+  LIMIT_CODE_CHECK_NETWORK: '1000/1m',
+  LIMIT_PASSWORD_LOGIN_NETWORK: '1000/1m',
+  LIMIT_NETWORK: '10000/1m',
+  LIMIT_MAIL: '1000/1m',
+};
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await createTestApp({ env: WIDE });
+});
+afterAll(() => app.close());
+
+const verify = (body: Record<string, unknown>, token?: string) =>
+  app.call('POST', '/v1/auth/verify-email', { body, token });
+
+describe('register', () => {
+  test('opens a sign-up that waits for the code, and mails it', async () => {
+    const email = freshEmail();
+    const answer = await register(app, email);
+    expect(answer).toMatchObject({
+      status: 201,
+      body: {
+        email,
+        status: 'pending_verification',
+        verification_email_sent: true,
+        state: 'UNVERIFIED.code_sent',
+        flow_token: expect.any(String),
+      },
+    });
+    expect(answer.body.next.map((a: { href: string }) => a.href)).toEqual(
+      expect.arrayContaining(['/v1/auth/resend-verification', '/v1/auth/verify-email']),
+    );
+    expect(JSON.stringify(answer.body.next)).not.toContain('/signup/phone');
+    expect(await mailbox(app, email)).toMatchObject([
+      { code: '000000', subject: '000000 is your Vestibule code' },
+    ]);
+  });
+
+  test('the code makes a LIMITED account with tokens, and a welcome', async () => {
+    const { email, userId, verified } = await emailPerson(app);
+    expect(verified).toMatchObject({
+      auth_status: 'AUTHENTICATED',
+      account_tier: 'LIMITED',
+      state: 'LIMITED.kyc_none',
+      user_id: userId,
+      verified: true,
+    });
+    const me = await app.call('GET', '/v1/users/me', { token: verified.access_token });
+    expect(me.body).toMatchObject({ email, email_verified: true, phone: null, name: 'Ada Byron' });
+    expect((await mailbox(app, email)).map((m) => m.subject)).toEqual([
+      'Welcome to Vestibule',
+      '000000 is your Vestibule code',
+    ]);
+  });
+
+  test('a taken address gets the same answer, and its owner a notice instead of a code', async () => {
+    const { email } = await emailPerson(app);
+    const [taken, free] = [await register(app, email), await register(app, freshEmail())];
+    expect(taken.status).toBe(free.status);
+    expect(Object.keys(taken.body)).toEqual(Object.keys(free.body));
+    expect(taken.body.next).toEqual(free.body.next);
+    expect(taken.body.state).toBe(free.body.state);
+    expect(Object.keys(taken.headers).sort()).toEqual(Object.keys(free.headers).sort());
+    const [notice] = await mailbox(app, email);
+    expect(notice).toMatchObject({ subject: 'You already have a Vestibule account' });
+    expect(notice?.code).toBeUndefined();
+    expect(notice?.text).not.toContain('Ada');
+  });
+
+  test('an unverified address belongs to nobody: the first to enter the code has it', async () => {
+    const email = freshEmail();
+    const [first, second] = [await register(app, email), await register(app, email)];
+    expect(second.body.user_id).not.toBe(first.body.user_id);
+    const won = await verify({ user_id: second.body.user_id, code: '000000' });
+    expect(won.body).toMatchObject({ state: 'LIMITED.kyc_none', user_id: second.body.user_id });
+    const late = await verify({ user_id: first.body.user_id, code: '000000' });
+    expect(late.body).toMatchObject({ state: 'registered', next: [{ href: '/v1/auth/login' }] });
+    expect(late.body.access_token).toBeUndefined();
+    expect(late.body.flow_token).toBeUndefined();
+    const owners = await query(app, 'select account_id from contacts where canonical = $1', [email]);
+    expect(owners).toEqual([{ account_id: second.body.user_id }]);
+  });
+
+  test('the address alone confirms nothing while two people have registered it', async () => {
+    const email = freshEmail();
+    await register(app, email);
+    await register(app, email);
+    expect(await verify({ email, code: '000000' })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_code' },
+    });
+    const alone = freshEmail();
+    await register(app, alone);
+    expect(await verify({ email: alone.toUpperCase(), code: '000000' })).toMatchObject({ status: 200 });
+  });
+
+  test.each([
+    ['the address', { password: 'Person-person9@example.com-A1' }, 'Person-person9@example.com'],
+    ['the name', { password: 'xX-Byron-1815!' }, undefined],
+    ['the phone', { password: 'Secret-5550142-x', phone: '+1 212 555 0142' }, undefined],
+  ])('refuses a password that holds %s', async (_what, more, email) => {
+    const answer = await register(app, email ?? freshEmail(), more);
+    expect(answer).toMatchObject({ status: 422, body: { code: 'weak_password' } });
+  });
+
+  test('a phone is checked but never claimed', async () => {
+    const email = freshEmail();
+    expect(await register(app, email, { phone: 'not a phone' })).toMatchObject({ status: 400 });
+    expect(await register(app, email, { phone: '+12125550143' })).toMatchObject({ status: 201 });
+    expect(await query(app, "select 1 from contacts where canonical = '+12125550143'")).toEqual([]);
+  });
+
+  test.each([
+    ['an array', ['a@example.com', 'b@example.com']],
+    ['a list', 'a@example.com,b@example.com'],
+    ['a full-width at sign', 'a\uff20example.com'],
+    ['a quoted local part', '"a@example.org"@example.com'],
+    ['a comment', 'a(b)@example.com'],
+    ['two at signs', 'a@b@example.com'],
+    ['a line break', 'a@example.com\r\nBcc: b@example.com'],
+    ['a null byte', 'a\u0000@example.com'],
+    ['an object', { $ne: '' }],
+    ['an address literal', 'a@[127.0.0.1]'],
+  ])('refuses %s as an address', async (_what, email) => {
+    const answer = await register(app, email as string);
+    expect(answer.status).toBe(400);
+    expect(answer.text).not.toContain('example.org');
+  });
+
+  test('spellings of one address are one address, and look-alikes are others', async () => {
+    const { email, userId } = await emailPerson(app, 'jose@xn--mnchen-3ya.example');
+    for (const twin of ['JOSE@MÜNCHEN.example', 'Jose@münchen.EXAMPLE', 'jose@xn--MNCHEN-3ya.example']) {
+      const login = await app.call('POST', '/v1/auth/login', {
+        body: { email: twin, password: MAIL_PASSWORD },
+      });
+      expect(login.body.user_id).toBe(userId);
+    }
+    await register(app, 'jose@munchen.example');
+    const rows = await query(app, 'select count(*)::int as n from contacts where canonical = $1', [email]);
+    expect(rows).toEqual([{ n: 1 }]);
+  });
+
+  test('nothing typed or secret is in a snapshot, a step, the outbox or the audit', async () => {
+    const email = freshEmail();
+    await register(app, email, { name: 'Canary Nightingale' });
+    const [{ all }] = (await query<{ all: string }>(
+      app,
+      `select (select jsonb_agg(snapshot) from flows)::text || (select jsonb_agg(to_jsonb(s)) from flow_steps s)::text
+        || (select jsonb_agg(to_jsonb(o)) from outbox o)::text || (select jsonb_agg(to_jsonb(a)) from audit_events a)::text as all`,
+    )) as [{ all: string }];
+    for (const secret of [email, 'Nightingale', MAIL_PASSWORD, 'argon2']) expect(all).not.toContain(secret);
+  });
+});
+
+describe('verify-email', () => {
+  test('wrong, used and unknown look alike, and the sixth try without the token is refused', async () => {
+    const registered = await register(app, freshEmail());
+    const user_id = registered.body.user_id;
+    const wrong = await verify({ user_id, code: '111111' });
+    const unknown = await verify({ user_id: '0190f3c4-0000-7000-8000-00000000ffff', code: '111111' });
+    const stranger = await verify({ email: freshEmail(), code: '111111' });
+    for (const answer of [wrong, unknown, stranger]) {
+      expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_code', valid: false } });
+      expect(Object.keys(answer.body)).toEqual(Object.keys(wrong.body));
+    }
+    for (let i = 0; i < 5; i++) await verify({ user_id, code: '111111' });
+    expect((await verify({ user_id, code: '000000' })).status).toBe(429);
+    // Whoever holds the token is not locked out by that.
+    const held = await verify({ code: '000000', flow_token: registered.body.flow_token });
+    expect(held).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+    expect(await verify({ user_id, code: '000000' })).toMatchObject({ status: 400 });
+  });
+
+  test('a code expires', async () => {
+    const registered = await register(app, freshEmail());
+    app.clock.advance(app.services.config.code.emailTtlS * 1000 + 1);
+    expect(await verify({ user_id: registered.body.user_id, code: '000000' })).toMatchObject({ status: 400 });
+  });
+
+  test('a phone sign-up cannot be finished here', async () => {
+    const started = await app.call('POST', '/v1/auth/signup/phone', { body: { phone: '+15555557001' } });
+    const answer = await verify({ code: '000000', flow_token: started.body.flow_token });
+    expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_flow_token' } });
+  });
+
+  test('the profile is asked for before KYC, and may come later', async () => {
+    const { verified } = await emailPerson(app);
+    const kyc = { document_type: 'PAN', document_number: 'ABCDE1234F' };
+    const early = await app.call('POST', '/v1/kyc', { token: verified.access_token, body: kyc });
+    expect(early).toMatchObject({ status: 409 });
+    const profile = { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' };
+    const completed = await app.call('POST', '/v1/auth/signup/profile', {
+      token: verified.flow_token,
+      body: profile,
+    });
+    expect(completed).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+    expect(await app.call('POST', '/v1/kyc', { token: verified.access_token, body: kyc })).toMatchObject({
+      status: 202,
+    });
+  });
+
+  test('the refresh token goes into a cookie when asked to', async () => {
+    const registered = await register(app, freshEmail());
+    const answer = await verify({
+      user_id: registered.body.user_id,
+      code: '000000',
+      token_transport: 'cookie',
+    });
+    expect(answer.body.refresh_token).toBeNull();
+    expect(String(answer.headers['set-cookie'])).toContain('HttpOnly');
+  });
+});
+
+describe('resend-verification', () => {
+  const resend = (body: object) => app.call('POST', '/v1/auth/resend-verification', { body });
+
+  test('answers the same whether or not anybody waits for a code', async () => {
+    const { email } = await emailPerson(app);
+    const waiting = await register(app, freshEmail());
+    const answers = [
+      await resend({ email: freshEmail() }),
+      await resend({ email }),
+      await resend({ user_id: waiting.body.user_id }),
+      await resend({ user_id: '0190f3c4-0000-7000-8000-00000000fffe' }),
+    ];
+    for (const answer of answers) {
+      expect(answer.status).toBe(202);
+      expect(answer.text).toBe(answers[0]?.text);
+      expect(Object.keys(answer.headers)).toEqual(Object.keys(answers[0]?.headers ?? {}));
+    }
+    expect(await mailbox(app, waiting.body.email)).toHaveLength(2);
+    expect((await mailbox(app, email)).map((m) => m.subject)).toEqual([
+      'Welcome to Vestibule',
+      '000000 is your Vestibule code',
+    ]);
+  });
+
+  test.each([{}, { email: 'a@example.com', user_id: '0190f3c4-0000-7000-8000-00000000fffe' }])(
+    'needs exactly one of the two: %j',
+    async (body) => {
+      expect((await resend(body)).status).toBe(400);
+    },
+  );
+});
+
+test('answers take as long for taken addresses (medians are reported, not asserted)', async () => {
+  const { email } = await emailPerson(app);
+  const times = { taken: [] as number[], free: [] as number[] };
+  const timed = async (list: number[], address: string) => {
+    const started = performance.now();
+    await register(app, address);
+    list.push(performance.now() - started);
+  };
+  for (let i = 0; i < 200; i++) {
+    await timed(times.taken, email);
+    await timed(times.free, freshEmail());
+  }
+  const median = (list: number[]) => list.sort((a, b) => a - b)[list.length / 2]?.toFixed(2);
+  console.info(`register, 200 pairs: taken ${median(times.taken)} ms, free ${median(times.free)} ms`);
+}, 60_000);

@@ -8,6 +8,7 @@ import { createFlowStore } from '../db/flows.ts';
 import { createKycStore } from '../db/kyc.ts';
 
 import { createOutbox } from '../db/outbox.ts';
+import { createPasswordLogins } from '../db/password-logins.ts';
 import { createRecipients } from '../db/recipients.ts';
 import { createRefreshStore } from '../db/refresh.ts';
 import { createSessionStore } from '../db/sessions.ts';
@@ -124,6 +125,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     rules: {
       demo: config.demo,
       codeTtlMs: config.code.ttlS * 1000,
+      mailCodeTtlMs: config.code.emailTtlS * 1000,
       codeAttempts: config.code.attempts,
       openAttempts: config.code.attempts,
       lockMs: config.demo ? 60_000 : 3_600_000,
@@ -174,6 +176,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     handlers: createDeliveries({
       db,
       flows,
+      engine,
       kyc,
       proofs,
       providers,
@@ -241,6 +244,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     hasher,
     kms,
     proofs,
+    passwordLogins: createPasswordLogins(db),
+    windows,
     providers,
     inbox: adapters.inbox,
     adminToken,

@@ -1,5 +1,6 @@
 /** Builds what only evidence may build: code verdicts, login subjects, openings. No route or body can name these. */
 import type { LoadedFlow } from '../db/flows.ts';
+import type { PasswordLogin, Throttle } from '../db/password-logins.ts';
 import * as throttles from '../db/throttles.ts';
 import type { Code, CodeTerms, CodeVerdict } from '../machines/code.ts';
 import type { Purpose } from '../machines/effects.ts';
@@ -18,6 +19,7 @@ export const DEMO_CODE = '000000';
 export type ProofRules = {
   demo: boolean;
   codeTtlMs: number;
+  mailCodeTtlMs: number;
   codeAttempts: number;
   /** Checks per code for callers without the flow's token. */
   openAttempts: number;
@@ -26,9 +28,13 @@ export type ProofRules = {
   stepUpTtlMs: number;
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
+  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
   externalRisk: boolean;
 };
+
+const passwordLocked = ({ endsAt }: Throttle, now: number): Problem =>
+  new Problem('rate_limited', { retryAfter: Math.max(1, Math.ceil((endsAt - now) / 1000)) });
 
 export type Proofs = ReturnType<typeof createProofs>;
 
@@ -36,6 +42,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
   const demoOutcome = (phone: string | null): ReservedOutcome | null =>
     rules.demo && phone ? reservedOutcome(phone) : null;
 
+  const passwordLimit = rules.loginWindows('', null)[0]?.limit ?? 0;
   const retryAfter = (window: throttles.Window): number => Math.ceil(window.windowMs / 1000);
 
   return {
@@ -52,6 +59,13 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         openAttempts: outcome === 'code_locked' ? 1 : rules.openAttempts,
       };
     },
+
+    /** Terms of a new code by mail. */
+    mailTerms: (): CodeTerms => ({
+      ttlMs: rules.mailCodeTtlMs,
+      attempts: rules.codeAttempts,
+      openAttempts: rules.openAttempts,
+    }),
 
     /** Whether the presented token is the flow's own and still lives. A wrong one is an error, never "no token". */
     holder(loaded: LoadedFlow, token: string | null, now: number): boolean {
@@ -83,6 +97,11 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
     /** The identifier in the body must be the flow's own. */
     sameContact(loaded: LoadedFlow, contactId: string): void {
       if (loaded.flow.contactId !== contactId) throw new Problem('invalid_flow_token');
+    },
+
+    /** A code by mail proves an address, so the flow must be about one. */
+    aboutEmail(loaded: LoadedFlow): void {
+      if (loaded.contact?.type !== 'email') throw new Problem('invalid_flow_token');
     },
 
     /** Without a token only a reserved demo number may be written to by name; the machine then asks for its grant. */
@@ -119,12 +138,39 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         mandatory: [],
         knownDevice: device !== null,
         signupFlowId: loaded.signupFlowId,
+        ...(loaded.mailContactId === null ? {} : { mailContactId: loaded.mailContactId }),
       };
     },
 
+    /** The account a right password belongs to; its own identifier may still wait for its code. */
+    passwordSubject({ account, credential, ...read }: PasswordLogin): Subject | null {
+      if (!account) return null;
+      return {
+        accountId: account.id,
+        status: account.status,
+        tier: account.tier,
+        factors: credential?.pinHash ? ['pin'] : [],
+        mandatory: [],
+        knownDevice: read.knownDevice,
+        signupFlowId: read.signupFlowId,
+        contactProven: read.contactProven,
+        ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
+      };
+    },
+
+    /** Refuses before any comparison while the identifier waits after too many wrong passwords. */
+    passwordBudget({ throttle }: PasswordLogin, now: number): void {
+      if (throttle.count >= passwordLimit) throw passwordLocked(throttle, now);
+    },
+
+    /** What a wrong password is told: whether it was wrong only while the budget had room for the answer. */
+    wrongPassword: (counted: Throttle, now: number): Problem =>
+      counted.count > passwordLimit ? passwordLocked(counted, now) : new Problem('invalid_credentials'),
+
     /** Who owns the contact a sign-up has just proven. */
     owner(loaded: LoadedFlow): Owner | null {
-      const { account, contact } = loaded;
+      const { account, contact, otherOwner } = loaded;
+      if (otherOwner) return otherOwner;
       if (!account || contact?.accountId !== account.id) return null;
       return { accountId: account.id, tier: account.tier, signupFlowId: loaded.signupFlowId };
     },
@@ -135,13 +181,17 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
     },
 
     /** Local rules as facts; with an external provider the machine waits for its verdict instead. */
-    risk(facts: { age: number | null; codeRetries: number; phone: string | null }, now: number): Risk {
+    risk(
+      facts: { age: number | null; codeRetries: number; phone: string | null; birthDateLater?: boolean },
+      now: number,
+    ): Risk {
       if (rules.externalRisk) return { decision: 'PENDING', reasons: [], at: now };
       const { blocked, flagged } = identifierFacts(facts.phone, rules.risk);
       const { decision, reasons } = evaluateRisk(
         {
           age: facts.age,
           codeRetries: facts.codeRetries,
+          birthDateLater: facts.birthDateLater ?? false,
           identifierBlocked: blocked,
           identifierFlagged: flagged,
         },

@@ -1,6 +1,6 @@
 /** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
 import { v7 as uuidv7 } from 'uuid';
-import type { AccountChange, Changes } from '../db/commit.ts';
+import type { AccountChange, AuditRow, Changes } from '../db/commit.ts';
 
 /** Who asks, for the record. Never decides anything. */
 export type Envelope = {
@@ -64,20 +64,26 @@ export type AuditEntry = {
   sessionId?: string | null;
 };
 
+/** One row of the audit; `data` holds ids and verdicts, never an identifier in clear. */
+export const auditRow = (
+  entry: AuditEntry & { data?: Record<string, unknown> },
+  { envelope, at, flowId }: { envelope: Envelope; at: Date; flowId: string | null },
+): AuditRow => ({
+  id: uuidv7(),
+  at,
+  type: entry.type,
+  outcome: entry.outcome ?? 'success',
+  reason: entry.reason ?? null,
+  accountId: entry.accountId,
+  actor: envelope.actor,
+  flowId,
+  sessionId: entry.sessionId ?? null,
+  network: envelope.network,
+  userAgent: envelope.userAgent,
+  requestId: envelope.requestId,
+  data: entry.data ?? null,
+});
+
 export function recordAudit(r: RecordContext, entry: AuditEntry): void {
-  r.changes.audit.push({
-    id: uuidv7(),
-    at: r.changes.now,
-    type: entry.type,
-    outcome: entry.outcome ?? 'success',
-    reason: entry.reason ?? null,
-    accountId: entry.accountId,
-    actor: r.envelope.actor,
-    flowId: r.flowId,
-    sessionId: entry.sessionId ?? null,
-    network: r.envelope.network,
-    userAgent: r.envelope.userAgent,
-    requestId: r.envelope.requestId,
-    data: null,
-  });
+  r.changes.audit.push(auditRow(entry, { envelope: r.envelope, at: r.changes.now, flowId: r.flowId }));
 }

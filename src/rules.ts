@@ -2,6 +2,8 @@
 import type { Window } from '../db/throttles.ts';
 import type { Config } from './config.ts';
 
+export type DurableWindows = ReturnType<typeof durableWindows>;
+
 export const durableWindows = ({ limits }: Pick<Config, 'limits'>) => ({
   codeWindows: (contactId: string, holder: boolean): Window[] => {
     const who = holder ? 'code' : 'open';

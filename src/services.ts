@@ -4,6 +4,7 @@ import type { Database } from '../db/client.ts';
 import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
 import type { Outbox } from '../db/outbox.ts';
+import type { PasswordLoginStore } from '../db/password-logins.ts';
 import type { createSessionStore } from '../db/sessions.ts';
 import type { UserStore } from '../db/users.ts';
 import type { AccountEdit } from './account-commit.ts';
@@ -20,6 +21,7 @@ import type { Proofs } from './proofs.ts';
 import type { Providers } from './providers.ts';
 import type { RedisStore } from './redis.ts';
 import type { Refresh } from './refresh.ts';
+import type { DurableWindows } from './rules.ts';
 import type { SessionEnds } from './session-ends.ts';
 import type { KeyManager, Tokens } from './tokens/index.ts';
 
@@ -47,6 +49,9 @@ export type Services = {
   hasher: Hasher;
   kms: KmsPort;
   proofs: Proofs;
+  passwordLogins: PasswordLoginStore;
+  /** Which durable failure windows belong to whom. */
+  windows: DurableWindows;
   providers: Providers;
   /** Null when a real adapter delivers. */
   inbox: Inbox | null;

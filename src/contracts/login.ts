@@ -4,7 +4,7 @@ import type { LoginContext } from '../../machines/login.ts';
 import { phoneInput } from '../identifiers.ts';
 import { Problem } from '../problems.ts';
 import type { FlowView } from '../snapshots.ts';
-import { flowFields, nextActions } from './actions.ts';
+import { flowFields, nextActions, unverifiedActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 
 /** L6: what a login ends or rests with, merged into other answers too. */
@@ -107,6 +107,13 @@ export function loginContract(view: FlowView, now: number, revealed: Revealed, t
     const members = { auth_status: 'DENIED', account_tier: base.account_tier };
     if (c.denial === 'account_blocked')
       throw new Problem('account_blocked', { state: view.state, next: [], members });
+    if (c.denial === 'email_not_verified') {
+      throw new Problem('email_not_verified', {
+        state: view.state,
+        next: unverifiedActions,
+        members: { ...members, user_id: c.subject?.accountId },
+      });
+    }
     throw new Problem('access_denied', { state: view.state, next: [], members });
   }
   return {

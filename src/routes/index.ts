@@ -8,7 +8,9 @@ import { flowRoutes } from './flows.ts';
 import { kycRoutes } from './kyc.ts';
 import { loginRoutes } from './login.ts';
 import { metaRoutes } from './meta.ts';
+import { passwordLoginRoutes } from './password-login.ts';
 import { recoveryRoutes } from './recovery.ts';
+import { registrationRoutes } from './registration.ts';
 import { sessionRoutes } from './sessions.ts';
 import { signupRoutes } from './signup.ts';
 import { userRoutes } from './users.ts';
@@ -19,6 +21,8 @@ export const routes =
   async (api: FastifyInstance): Promise<void> => {
     await api.register(metaRoutes(s, version));
     await api.register(loginRoutes(s));
+    await api.register(passwordLoginRoutes(s));
+    await api.register(registrationRoutes(s));
     await api.register(signupRoutes(s));
     await api.register(sessionRoutes(s));
     await api.register(kycRoutes(s));

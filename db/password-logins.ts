@@ -1,0 +1,149 @@
+/** What a password login is decided on, in one read, and the count of failed ones. Known and unknown cost the same. */
+import { sql } from 'drizzle-orm';
+import type { Database } from './client.ts';
+import type { AuditRow } from './commit.ts';
+import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
+import { insert } from './statement.ts';
+import type { Window } from './throttles.ts';
+
+/** Failures in the running window, and when it ends (milliseconds); zero without one. */
+export type Throttle = { count: number; endsAt: number };
+export type PasswordLogin = Awaited<ReturnType<PasswordLoginStore['read']>>;
+export type PasswordLoginStore = ReturnType<typeof createPasswordLogins>;
+
+const throttle = (alias: string) => ({
+  count: sql<number>`coalesce(${sql.raw(alias)}.count, 0)::int`,
+  endsAt: sql<number>`coalesce(extract(epoch from ${sql.raw(alias)}.window_ends_at) * 1000, 0)::float8`,
+});
+
+/** The next wait doubles each time the window was full within a day, six times at most. */
+const MAX_DOUBLINGS = 6;
+const DAY_MS = 86_400_000;
+
+export function createPasswordLogins(db: Database) {
+  // One row whether or not anybody owns the contact. An address that still waits for its code finds its newest account.
+  const query = db.reads
+    .select({
+      contactProven: sql<boolean>`${contacts.accountId} is not null`,
+      account: {
+        id: accounts.id,
+        status: accounts.status,
+        tier: accounts.tier,
+        eventSeq: accounts.eventSeq,
+        roles: accounts.roles,
+      },
+      credential: {
+        accountId: credentials.accountId,
+        passwordHash: credentials.passwordHash,
+        pinHash: credentials.pinHash,
+      },
+      knownDevice: sql<boolean>`${devices.deviceId} is not null`,
+      name: sql<
+        string | null
+      >`coalesce(${profiles.displayName}, nullif(concat_ws(' ', ${profiles.firstName}, ${profiles.lastName}), ''))`,
+      email: sql<string | null>`mine.value`,
+      mailContactId: sql<string | null>`mine.id`,
+      signupFlowId: sql<string | null>`(
+        select s.id from flows s where s.account_id = ${accounts.id} and s.machine = 'signup' and s.status = 'active'
+        order by s.created_at desc limit 1)`,
+      ofAll: throttle('shared'),
+      ofDevice: throttle('own'),
+    })
+    .from(sql`(select ${sql.placeholder('contactId')}::uuid as id) asked`)
+    .leftJoin(contacts, sql`${contacts.id} = asked.id`)
+    .leftJoin(
+      accounts,
+      sql`${accounts.id} = coalesce(${contacts.accountId}, (
+        select f.account_id from flows f where f.contact_id = asked.id and f.machine = 'signup' and f.status = 'active'
+          and f.account_id is not null order by f.created_at desc limit 1))`,
+    )
+    .leftJoin(credentials, sql`${credentials.accountId} = ${accounts.id}`)
+    .leftJoin(profiles, sql`${profiles.accountId} = ${accounts.id}`)
+    .leftJoin(
+      devices,
+      sql`${devices.accountId} = ${accounts.id} and ${devices.deviceId} = ${sql.placeholder('deviceId')}`,
+    )
+    .leftJoin(
+      sql`lateral (select e.id, e.value from contacts e where e.account_id = ${accounts.id} and e.type = 'email'
+        and e.verified_at is not null order by e.is_primary desc, e.created_at limit 1) mine`,
+      sql`true`,
+    )
+    .leftJoin(
+      sql`${throttles} shared`,
+      sql`shared.key = ${sql.placeholder('sharedKey')} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+    )
+    .leftJoin(
+      sql`${throttles} own`,
+      sql`own.key = ${sql.placeholder('deviceKey')} and own.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+    )
+    .prepare('password_login');
+
+  return {
+    /** A device the account knows has failures of its own, so that nobody can lock its owner out from elsewhere. */
+    async read(asked: {
+      contactId: string;
+      deviceId: string | null;
+      windows: (deviceId: string | null) => Window[];
+      now: number;
+    }) {
+      const key = (deviceId: string | null) => asked.windows(deviceId)[0]?.key ?? '';
+      const [row] = await query.execute({
+        contactId: asked.contactId,
+        deviceId: asked.deviceId ?? '',
+        sharedKey: key(null),
+        deviceKey: asked.deviceId === null ? '' : key(asked.deviceId),
+        now: new Date(asked.now).toISOString(),
+      });
+      if (!row) throw new Error('a login reads one row');
+      const { ofAll, ofDevice, ...read } = row;
+      const account = row.account as typeof row.account | null;
+      return {
+        ...read,
+        account: account?.id ? account : null,
+        deviceId: read.knownDevice ? asked.deviceId : null,
+        throttle: (read.knownDevice ? ofDevice : ofAll) as Throttle,
+      };
+    },
+
+    /** One more failure, counted and recorded in one statement; answers with what the window holds now. */
+    async fail([window, full]: Window[], record: AuditRow, now: number): Promise<Throttle> {
+      const audit = insert(auditEvents, [record]);
+      const at = new Date(now).toISOString();
+      let n = 8;
+      const auditSql = audit.sql.replace(/\?/g, () => `$${++n}`);
+      const next = 'case when t.window_ends_at <= $3::timestamptz then 1 else t.count + 1 end';
+      const rows = await db.writes.unsafe(
+        `with waits as (
+           select least(count, ${MAX_DOUBLINGS}) as doublings from throttles where key = $2 and window_ends_at > $3::timestamptz),
+         counted as (
+           insert into throttles as t (key, count, window_ends_at) values ($1, 1, $4::timestamptz)
+           on conflict (key) do update set count = ${next},
+             window_ends_at = case
+               when ${next} = $5::int then
+                 $3::timestamptz + $6::float8 * interval '1 millisecond' * power(2, coalesce((select doublings from waits), 0))
+               when t.window_ends_at <= $3::timestamptz then excluded.window_ends_at
+               else t.window_ends_at end
+           returning count, window_ends_at),
+         filled as (
+           insert into throttles as t (key, count, window_ends_at)
+             select $2, 1, $7::timestamptz from counted where count = $8::int
+           on conflict (key) do update set count = ${next}, window_ends_at = excluded.window_ends_at),
+         recorded as (${auditSql})
+         select count, extract(epoch from window_ends_at) * 1000 as "endsAt" from counted`,
+        [
+          window?.key,
+          full?.key,
+          at,
+          new Date(now + (window?.windowMs ?? 0)).toISOString(),
+          window?.limit,
+          window?.windowMs,
+          new Date(now + DAY_MS).toISOString(),
+          window?.limit,
+          ...audit.params,
+        ] as never[],
+        { prepare: true },
+      );
+      return { count: Number(rows[0]?.count), endsAt: Number(rows[0]?.endsAt) };
+    },
+  };
+}

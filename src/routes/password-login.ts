@@ -1,0 +1,52 @@
+/** Login by e-mail or phone and password. Until the password is right, known, unknown and blocked look and cost alike. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import {
+  passwordLoginAnswer,
+  passwordLoginBody,
+  passwordLoginContract,
+} from '../contracts/password-login.ts';
+import { openToken, problemsFor } from '../flow-answers.ts';
+import { parseEmail } from '../identifiers.ts';
+import { logInByPassword } from '../password-login.ts';
+import { deliverRefresh } from '../refresh-cookie.ts';
+import { callerOf, phoneReader } from '../request-context.ts';
+import { revealLogin } from '../reveal.ts';
+import type { Services } from '../services.ts';
+
+export const passwordLoginRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { config, keyring } = s;
+    const phoneOf = phoneReader(config);
+
+    app.post(
+      '/v1/auth/login',
+      {
+        schema: {
+          summary: 'Log in with a password (L1 to L6)',
+          tags: ['Login'],
+          description:
+            'Sends `PRIMARY_PROVED` to the [login machine](/v1/flows/definitions/login/diagram). After too many wrong passwords an identifier waits, ever longer; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
+          security: [],
+          body: passwordLoginBody,
+          response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { body } = request;
+        const contactId =
+          body.email === undefined
+            ? keyring.lookupId('phone', phoneOf(body.phone ?? '').e164)
+            : keyring.lookupId('email', parseEmail(body.email).canonical);
+        const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
+        await s.limits.passwordLogin({ network: caller.network });
+        const { flow, login } = await logInByPassword(
+          s,
+          { contactId, password: body.password, persistent: body.persist_session },
+          caller,
+        );
+        const revealed = deliverRefresh(reply, config, body.token_transport, await revealLogin(s, flow));
+        return passwordLoginContract(flow, caller.now, { revealed, token: openToken(s, flow), login });
+      },
+    );
+  };

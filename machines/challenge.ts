@@ -18,7 +18,9 @@ export const challengeContextSchema = z.strictObject({
   contactId: z.string(),
   /** The account that adds a contact; null while nobody is identified yet. */
   accountId: z.string().nullable(),
-  purpose: z.enum(['login', 'signup', 'email', 'contact']),
+  purpose: z.enum(['login', 'signup', 'email', 'contact', 'proof']),
+  /** For whom the proof is, when others rely on it; codes of one audience are unknown to another. */
+  audience: z.string().nullable(),
   /** The contact to tell when another one is added to its account. */
   notify: z.string().nullable(),
   code: codeSchema,
@@ -33,6 +35,7 @@ export type ChallengeEvent =
       contactId: string;
       accountId: string | null;
       notify: string | null;
+      audience: string | null;
       purpose: Purpose;
       terms: CodeTerms;
       /** A spending cap was reached: accepted, but nothing is sent. */
@@ -73,6 +76,7 @@ const ask = machine.assign(({ context, event: e }) =>
         contactId: e.contactId,
         accountId: e.accountId,
         notify: e.notify,
+        audience: e.audience,
         purpose: e.purpose,
         code: issued(context.code, e.terms, e.now),
         dueAt: e.now + e.ttlMs,
@@ -116,7 +120,15 @@ const count = attempt('countFailure');
 
 export const challengeMachine = machine.createMachine({
   id: 'challenge',
-  context: { contactId: '', accountId: null, notify: null, purpose: 'login', code: NO_CODE, dueAt: null },
+  context: {
+    contactId: '',
+    accountId: null,
+    notify: null,
+    audience: null,
+    purpose: 'login',
+    code: NO_CODE,
+    dueAt: null,
+  },
   initial: 'idle',
   states: {
     idle: {

@@ -15,7 +15,7 @@ export type MailTemplate =
   | 'new_device'
   | 'already_registered';
 
-export type Purpose = 'login' | 'signup' | 'email' | 'contact';
+export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {

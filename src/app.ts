@@ -249,6 +249,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     providers,
     inbox: adapters.inbox,
     adminToken,
+    proofKey: secrets.secretKey,
     introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };

@@ -19,7 +19,13 @@ import type { TopicHandler } from './relay.ts';
 import { createResend } from './resend.ts';
 
 /** What a code by SMS says it is for. */
-const SMS_PURPOSE = { login: 'login', signup: 'signup', email: 'email', contact: 'change' } as const;
+const SMS_PURPOSE = {
+  login: 'login',
+  signup: 'signup',
+  email: 'email',
+  contact: 'change',
+  proof: 'login',
+} as const;
 
 export type Deliveries = Record<string, TopicHandler>;
 

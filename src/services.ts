@@ -56,6 +56,8 @@ export type Services = {
   /** Null when a real adapter delivers. */
   inbox: Inbox | null;
   adminToken: string | null;
+  /** Key of the HMAC identity proof. */
+  proofKey: string;
   /** What services that introspect tokens authenticate with. */
   introspectionTokens: readonly string[];
   webhookSecrets: readonly string[];

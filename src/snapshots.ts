@@ -77,6 +77,9 @@ function mustRest(revived: AnyMachineSnapshot, { value, status }: StoredSnapshot
 
 type Nodes = { path: string[]; type: string; always?: { guard?: unknown }[]; meta?: { tier?: string } }[];
 
+const purposeOf = ({ purpose, audience }: Record<string, unknown>): string | null =>
+  typeof purpose !== 'string' ? null : typeof audience === 'string' ? `${purpose}:${audience}` : purpose;
+
 /** The deepest active state; machines here have no parallel regions. */
 const leafOf = (snapshot: AnyMachineSnapshot) =>
   (snapshot._nodes as unknown as Nodes).reduce((a, b) => (b.path.length >= a.path.length ? b : a));
@@ -100,7 +103,7 @@ export function viewOf(
     context,
     accountId: (context.accountId as string | null | undefined) ?? subject?.accountId ?? null,
     contactId: (context.contactId as string | null | undefined) || null,
-    purpose: (context.purpose as string | undefined) ?? null,
+    purpose: purposeOf(context),
     dueAt: context.dueAt,
     stateEnteredAt: row.stateEnteredAt,
     tokenGeneration: row.tokenGeneration ?? null,

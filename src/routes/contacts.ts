@@ -95,6 +95,7 @@ export const contactRoutes =
               contactId,
               accountId: account.id,
               notify: told?.id ?? null,
+              audience: null,
               purpose: 'contact',
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
               suppressed,

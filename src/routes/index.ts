@@ -5,6 +5,7 @@ import { accountRoutes } from './account.ts';
 import { contactRoutes } from './contacts.ts';
 import { devRoutes } from './dev.ts';
 import { flowRoutes } from './flows.ts';
+import { identityProofRoutes } from './identity-proof.ts';
 import { kycRoutes } from './kyc.ts';
 import { loginRoutes } from './login.ts';
 import { metaRoutes } from './meta.ts';
@@ -30,6 +31,7 @@ export const routes =
     await api.register(recoveryRoutes(s));
     await api.register(accountRoutes(s));
     await api.register(contactRoutes(s));
+    await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));
     if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
   };

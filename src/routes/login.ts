@@ -63,6 +63,7 @@ export const loginRoutes =
           contactId: contact,
           accountId: null,
           notify: null,
+          audience: null,
           purpose: 'login' as const,
           terms: proofs.terms(phone.e164),
           suppressed,

@@ -257,6 +257,7 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     contactId: CONTACT,
     accountId: null as string | null,
     notify: null as string | null,
+    audience: null,
     purpose: 'login' as const,
     terms: TERMS,
     suppressed: false,

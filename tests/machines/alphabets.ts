@@ -227,6 +227,12 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
   return [
     ...SUBJECTS.map(([fact, subject]) => good(fact, { ...proved, subject })),
     good('high risk', { ...proved, subject: SUBJECT, highRisk: true }),
+    good('by password', { ...proved, method: 'password', subject: SUBJECT }),
+    good('by password, unproven', {
+      ...proved,
+      method: 'password',
+      subject: { ...SUBJECT, contactProven: false },
+    }),
     good('by sign-up', { ...proved, method: 'signup', subject: { ...SUBJECT, knownDevice: false } }),
     ...(['pin', 'totp'] as const).flatMap((factor) => [
       good(`right ${factor}`, { ...answer, factor }),

@@ -105,7 +105,13 @@ describe('login', () => {
 
   test('reaches AUTHENTICATED only through L1 to L5, each by its guard', () => {
     for (const stage of stages) expect(gated(login, target, into(stage)), stage).toBe(true);
-    for (const guard of ['accountKnown', 'accountActive', 'tierGranted', 'factorsSatisfied']) {
+    for (const guard of [
+      'accountKnown',
+      'accountActive',
+      'contactProven',
+      'tierGranted',
+      'factorsSatisfied',
+    ]) {
       expect(
         gated(login, target, (e) => needs(e, guard)),
         guard,
@@ -142,7 +148,8 @@ describe('login', () => {
       ).toEqual([]);
       if (graph.id !== 'login') expect(graph.nodes.flatMap((n) => n.entry)).not.toContain('openSession');
     }
-    expect(simplePathCount(login, login.initial, target)).toBe(1);
+    // One way for each way in; past L1 there is one only.
+    expect(simplePathCount(login, 'L1_identity', target)).toBe(1);
   });
 });
 
@@ -199,6 +206,8 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
   },
   login: {
     accountActive: true,
+    contactProven: true,
+    byPassword: true,
     tierGranted: true,
     factorsSatisfied: true,
     answerAccepted: true,
@@ -211,6 +220,7 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     codeAccepted: true,
     opensLogin: true,
     addsContact: true,
+    hasOldContact: true,
     lastCheck: false,
     timeUp: true,
   },

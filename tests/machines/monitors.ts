@@ -118,8 +118,9 @@ export const signupMonitor: Monitor<SignupGhost> = {
     );
     never('credentials are written twice', stored && ghost.credentials);
     ghost.credentials ||= stored;
-    const profiled = !!effect(step, 'storeProfile');
-    never('a profile of the unproven', profiled && !ghost.proved);
+    // A registration may bring a name; a profile is what somebody submits.
+    const profiled = event.type === 'PROFILE_SUBMITTED' && !!effect(step, 'storeProfile');
+    never('a profile of the unproven', event.type === 'PROFILE_SUBMITTED' && !ghost.proved);
     never('a profile is written twice', profiled && ghost.profile);
     ghost.profile ||= profiled;
 
@@ -210,10 +211,16 @@ export const loginMonitor: Monitor<LoginGhost> = {
       never('the last wrong answer does not deny', ghost.wrong >= 2 && to !== 'L6_result.DENIED');
       never('a wrong answer counts as right', !right && effect(step, 'countPin')?.reset === true);
     }
+    never(
+      'password failures are cleared by something else',
+      !!effect(step, 'clearLoginFailures') &&
+        !(event.type === 'PRIMARY_PROVED' && event.method === 'password'),
+    );
     const session = effect(step, 'openSession');
     if (session) {
       never('a session for nobody', is.subject === null);
       never('a session of an account that is not active', is.subject?.status !== 'active');
+      never('a session by an unproven contact', is.subject?.contactProven === false);
       never('a session below LIMITED', is.subject?.tier !== 'LIMITED' && is.subject?.tier !== 'FULL');
       never(
         'a session without its step-up',
@@ -244,6 +251,7 @@ export const challengeMonitor: Monitor<null> = {
     never('a login opens without proof', !!effect(step, 'openFlow') && !proved);
     never('a contact is taken without proof', !!effect(step, 'claimContact') && !proved);
     never('a contact is taken for nobody', effect(step, 'claimContact')?.accountId === '');
+    never('nobody is told of a new contact', effect(step, 'sendMail')?.contactId === '');
     never('failures are cleared without proof', !!effect(step, 'clearFailures') && !proved);
     const opened = stateOf(step.before) !== 'idle';
     never('a resend changes whom it is for', opened && was.contactId !== is.contactId);

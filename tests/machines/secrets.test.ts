@@ -9,9 +9,9 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.signupFlowId sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.contactProven subject.mailContactId subject.signupFlowId sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
-    'contactId accountId purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
+    'contactId accountId notify purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
 };
 
@@ -35,6 +35,8 @@ const PARAMS: Record<string, string> = {
   countPin: 'accountId reset',
   countFailure: 'contactId holder',
   clearFailures: 'contactId holder',
+  clearLoginFailures: 'contactId deviceId',
+  preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
   archiveContact: 'contactId',
   publish: 'type accountId outcome reason',

@@ -85,7 +85,7 @@ describe.skipIf(!hasCurl)('with curl (skipped where it is not installed)', () =>
       DATABASE_URL: database.url,
       ...(redis ? { REDIS_URL: redis } : {}),
     });
-  }, 40_000);
+  }, 90_000);
   afterAll(async () => {
     await server?.stop();
     await database?.drop();

@@ -38,7 +38,7 @@ test('tells everything from a phone to a FULL login, with a refusal and a limit,
   expect(left).toEqual([]);
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] ?? '';
   await expect(fetch(url)).rejects.toThrow();
-}, 90_000);
+}, 180_000);
 
 test('an answer that is not as told ends it with an error', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'vestibule-curl-'));
@@ -48,4 +48,4 @@ test('an answer that is not as told ends it with an error', async () => {
   expect(code, output).toBe(1);
   expect(output).toContain('Not as told: status 500, not 200; state is missing, not code_sent.');
   expect(left).toEqual([]);
-}, 60_000);
+}, 120_000);

@@ -29,7 +29,7 @@ export const bareEnvironment = (): Record<string, string> =>
 
 export type ServerProcess = { url: string; output(): string; stop(): Promise<void> };
 
-/** Resolves when it is ready. @throws Error with the output when it ends before that, or after 30 s. */
+/** Resolves when it is ready. @throws Error with the output when it ends before that, or after 60 s. */
 export async function startServerProcess(env: Record<string, string>): Promise<ServerProcess> {
   const port = await freePort();
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-server-'));
@@ -52,7 +52,7 @@ export async function startServerProcess(env: Record<string, string>): Promise<S
     }
     rmSync(dataDir, { recursive: true, force: true });
   };
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 60_000;
   while (
     !(await fetch(`${url}/health/ready`).then(
       (r) => r.ok,

@@ -1,0 +1,83 @@
+/** A start that cannot succeed: one line naming the variable, and a non-zero exit. In processes of their own. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { createDatabase } from './support/database.ts';
+import { bareEnvironment, startServerProcess } from './support/server-process.ts';
+
+const server = fileURLToPath(new URL('../src/server.ts', import.meta.url));
+
+async function failing(env: Record<string, string>): Promise<{ code: number | null; lines: string[] }> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-start-'));
+  const child = spawn(process.execPath, [server], {
+    env: { ...bareEnvironment(), DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  rmSync(dataDir, { recursive: true, force: true });
+  return { code, lines: output.split('\n').filter((line) => line !== '') };
+}
+
+test.each([
+  [{ PORT: 'abc' }, /^PORT: must be a whole number/],
+  [{ DATABASE_URL: 'postgres://user:hunter2@127.0.0.1:1/x' }, /^DATABASE_URL: .* ECONNREFUSED$/],
+  [{ DATA_DIR: '/dev/null/data' }, /^DATA_DIR: cannot be used: ENOTDIR/],
+  [{ NODE_ENV: 'production' }, /^DATABASE_URL: is required in production$/],
+])(
+  '%o is one line naming the variable',
+  async (env, line) => {
+    const { code, lines } = await failing(env as Record<string, string>);
+    expect(lines).toEqual([expect.stringMatching(line)]);
+    expect(lines.join()).not.toContain('hunter2');
+    expect(code).toBe(1);
+  },
+  40_000,
+);
+
+test('an address that cannot be used is named, and so are a foreign key and a database that does not let us in', async () => {
+  const database = await createDatabase();
+  const masterKey = randomBytes(32).toString('hex');
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const missing = new URL(database.url);
+  missing.pathname = '/no_such_database';
+  const results = [
+    await failing({ DATABASE_URL: database.url, PORT: String(port), MASTER_KEY: masterKey }),
+    await failing({ DATABASE_URL: database.url, HOST: '192.0.2.1', MASTER_KEY: masterKey }),
+    await failing({ DATABASE_URL: database.url }),
+    await failing({ DATABASE_URL: missing.href }),
+  ];
+  taken.close();
+  await database.drop();
+  expect(results).toEqual([
+    { code: 1, lines: [`PORT: ${port} is already in use on 127.0.0.1`] },
+    { code: 1, lines: ['HOST: is not an address of this machine'] },
+    { code: 1, lines: [expect.stringMatching(/^MASTER_KEY: is not the key this database/)] },
+    { code: 1, lines: [expect.stringMatching(/^DATABASE_URL: .* 3D000$/)] },
+  ]);
+}, 120_000);
+
+test('in production format the start is JSON lines only', async () => {
+  const database = await createDatabase();
+  const running = await startServerProcess({ DATABASE_URL: database.url, LOG_FORMAT: 'json' });
+  await fetch(`${running.url}/health/live?token=secret`);
+  await running.stop();
+  await database.drop();
+  const lines = running
+    .output()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines).toContainEqual(expect.objectContaining({ msg: 'ready', url: running.url }));
+  expect(lines).toContainEqual(expect.objectContaining({ route: '/health/live', status: 200 }));
+  expect(running.output()).not.toContain('secret');
+}, 90_000);

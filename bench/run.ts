@@ -52,7 +52,7 @@ try {
         known[side].push(measured);
         series.set(name, known);
         say(
-          `${round}/${rounds}  ${name.padEnd(28)} ${side.padEnd(9)} ${(measured.count / measured.seconds).toFixed(0).padStart(6)}/s  ${measured.cpuMs.toFixed(3)} ms CPU (${measured.parts.map((p) => p.toFixed(3)).join(' + ')})  p99 ${measured.p99.toFixed(1)} ms`,
+          `${round}/${rounds}  ${name.padEnd(28)} ${side.padEnd(9)} ${(measured.count / measured.seconds).toFixed(0).padStart(6)}/s  ${measured.cpuMs.toFixed(3)} ms CPU (${measured.parts.map((p) => p.toFixed(3)).join(' + ')})  p99 ${measured.p99.toFixed(1)} ms${measured.errors.length ? `  ${measured.errors.length} failed` : ''}`,
         );
       }
     }

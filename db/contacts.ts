@@ -1,5 +1,5 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { Database } from './client.ts';
 import { contacts } from './schema.ts';
 import { insert, type Part, part, update } from './statement.ts';
@@ -68,7 +68,17 @@ export const archive = (contactId: string, now: Date): Part[] => {
   ];
 };
 
+const byIdQuery = (db: Database) =>
+  db.reads
+    .select()
+    .from(contacts)
+    .where(eq(contacts.id, sql.placeholder('id')))
+    .prepare('contact_by_id');
+const prepared = new WeakMap<Database, ReturnType<typeof byIdQuery>>();
+
 export async function contactById(db: Database, id: string) {
-  const [row] = await db.reads.select().from(contacts).where(eq(contacts.id, id));
+  const byId = prepared.get(db) ?? byIdQuery(db);
+  prepared.set(db, byId);
+  const [row] = await byId.execute({ id });
   return row;
 }

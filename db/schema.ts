@@ -143,10 +143,7 @@ export const flowSteps = pgTable(
     /** Context after the step: ids, verdicts, counters and times only. */
     context: jsonb().$type<Record<string, unknown>>(),
   },
-  (t) => [
-    index().on(t.flowId, t.id),
-    index().on(t.machine, t.at),
-  ],
+  (t) => [index().on(t.flowId, t.id), index().on(t.machine, t.at)],
 );
 
 /** A signed-in device and its refresh family: the generation decides which refresh token is live. */

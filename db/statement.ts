@@ -14,7 +14,12 @@ export type Part = {
   returning?: string;
 };
 
-type Described = { name: string; columns: Map<string, { sql: string; column: Column }> };
+type Described = {
+  name: string;
+  columns: Map<string, { sql: string; column: Column }>;
+  /** Text of the inserts seen so far, by their shape. */
+  inserts: Map<string, string>;
+};
 const described = new WeakMap<Table, Described>();
 
 function describe(table: PgTable): Described {
@@ -23,10 +28,16 @@ function describe(table: PgTable): Described {
     const columns = new Map(
       Object.entries(getTableColumns(table)).map(([key, column]) => [key, { sql: toSnakeCase(key), column }]),
     );
-    known = { name: getTableConfig(table).name, columns };
+    known = { name: getTableConfig(table).name, columns, inserts: new Map() };
     described.set(table, known);
   }
   return known;
+}
+
+/** Shapes are few; a bound keeps a mistake from filling memory. */
+function keep(cache: Map<string, string>, key: string, text: string): void {
+  if (cache.size >= 500) cache.clear();
+  cache.set(key, text);
 }
 
 const driverValue = (column: Column, value: unknown): unknown =>
@@ -38,17 +49,23 @@ export function insert<T extends PgTable>(
   rows: InferInsertModel<T>[],
   options: { onConflict?: 'nothing'; must?: number } = {},
 ): Part {
-  const { name, columns } = describe(table);
+  const { name, columns, inserts } = describe(table);
   const keys = Object.keys(rows[0] ?? {});
   const params: unknown[] = [];
   for (const row of rows as Record<string, unknown>[]) {
     for (const key of keys) params.push(driverValue(columns.get(key)!.column, row[key]));
   }
-  const tuple = `(${keys.map(() => '?').join(', ')})`;
-  return {
-    sql: `insert into ${name} (${keys.map((k) => columns.get(k)!.sql).join(', ')}) values ${rows
+  const shape = `${keys} ${rows.length} ${options.onConflict}`;
+  let sql = inserts.get(shape);
+  if (sql === undefined) {
+    const tuple = `(${keys.map(() => '?').join(', ')})`;
+    sql = `insert into ${name} (${keys.map((k) => columns.get(k)!.sql).join(', ')}) values ${rows
       .map(() => tuple)
-      .join(', ')}${options.onConflict === 'nothing' ? ' on conflict do nothing' : ''}`,
+      .join(', ')}${options.onConflict === 'nothing' ? ' on conflict do nothing' : ''}`;
+    keep(inserts, shape, sql);
+  }
+  return {
+    sql,
     params,
     ...(options.must === undefined ? {} : { must: options.must }),
   };
@@ -90,10 +107,32 @@ const codeOf = (error: unknown): string | undefined => (error as { code?: string
 export const isStale = (error: unknown): boolean =>
   error instanceof Stale || codeOf(error) === '40001' || codeOf(error) === '40P01';
 
+/** Composed texts by their parts: the same few commits come again and again. */
+const texts = new Map<string, string>();
+
+function textOf(parts: Part[]): string {
+  let shape = '';
+  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.returning}\n`;
+  let text = texts.get(shape);
+  if (text === undefined) {
+    text = compose(parts);
+    keep(texts, shape, text);
+  }
+  return text;
+}
+
 /** Number of `?` marks is the number of parameters: no literal in a part may hold a question mark. */
-function number(sql: string, from: number): [text: string, next: number] {
-  let n = from;
-  return [sql.replace(/\?/g, () => `$${++n}`), n];
+function compose(parts: Part[]): string {
+  let n = 0;
+  const checks: string[] = [];
+  const ctes = parts.map((p, i) => {
+    const name = p.name ?? `p${i}`;
+    const returning = /^(insert|update|delete)/.test(p.sql) ? `returning ${p.returning ?? '1'}` : '';
+    if (p.must !== undefined) checks.push(`(select count(*) from ${name}) = ${p.must}`);
+    return `${name} as (${p.sql.replace(/\?/g, () => `$${++n}`)} ${returning})`;
+  });
+  const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
+  return `with ${ctes.join(', ')} select ${check}`;
 }
 
 /**
@@ -101,20 +140,9 @@ function number(sql: string, from: number): [text: string, next: number] {
  * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken.
  */
 export async function execute(runner: Runner, parts: Part[]): Promise<void> {
-  const params: unknown[] = [];
-  const checks: string[] = [];
-  const ctes: string[] = [];
-  parts.forEach((p, i) => {
-    const [text] = number(p.sql, params.length);
-    params.push(...p.params);
-    const name = p.name ?? `p${i}`;
-    const returning = /^(insert|update|delete)/.test(p.sql) ? `returning ${p.returning ?? '1'}` : '';
-    ctes.push(`${name} as (${text} ${returning})`);
-    if (p.must !== undefined) checks.push(`(select count(*) from ${name}) = ${p.must}`);
-  });
-  const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
+  const params = parts.flatMap((p) => p.params);
   try {
-    await runner.unsafe(`with ${ctes.join(', ')} select ${check}`, params as never[], { prepare: true });
+    await runner.unsafe(textOf(parts), params as never[], { prepare: true });
   } catch (error) {
     const code = codeOf(error);
     if (code && RETRYABLE.has(code)) throw new Stale({ cause: error });

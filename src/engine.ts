@@ -1,12 +1,13 @@
-/** Runs the machines: restore, ask, transition, commit. The only code that calls `transition`; it decides nothing itself. */
+/** Runs the machines: restore, ask, transition, commit. The only code that lets one take a step; it decides nothing itself. */
 
 import { v7 as uuidv7 } from 'uuid';
 import {
   type AnyMachineSnapshot,
+  type AnyStateMachine,
   type EventObject,
+  getMicrosteps,
   getNextTransitions,
   initialTransition,
-  transition,
 } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
 import { type Changes, commit, type FlowRow, noChanges, requireActive, type StepRow } from '../db/commit.ts';
@@ -94,11 +95,14 @@ export function createEngine(deps: {
     seqOf: (accountId: string) => number,
   ): FlowView[] {
     const { machine } = definition;
-    const [next, actions] = transition(machine, current.snapshot, event as never) as [
+    // The machine runs once: what it ends in, what it asks for and which edges it took all follow from the microsteps.
+    const microsteps = getMicrosteps(machine, current.snapshot, event as never) as [
       AnyMachineSnapshot,
       Effect[],
-    ];
-    const edges = edgesTaken(machine, current.snapshot, event);
+    ][];
+    const next = microsteps.at(-1)?.[0] ?? current.snapshot;
+    const actions = microsteps.flatMap(([, asked]) => asked);
+    const edges = edgesTaken(machine, current.snapshot, event, microsteps);
     const before = viewOf(definition, current.row, current.snapshot);
     const row: FlowRow = { ...current.row };
     const after = viewOf(definition, row, next);
@@ -157,7 +161,7 @@ export function createEngine(deps: {
     seqOf: (accountId: string) => number,
     tokenTtlMs = 0,
   ): FlowView[] {
-    const [snapshot] = initialTransition(definition.machine) as [AnyMachineSnapshot, unknown];
+    const snapshot = idleOf(definition.machine);
     const token = keyring.flowTokenFor(id, context.now);
     const row: FlowRow = {
       id,
@@ -371,6 +375,17 @@ export function createEngine(deps: {
 
 /** Logins of one account that race each other; each round one of them wins. */
 const MAX_TRIES = 8;
+
+/** Snapshots are immutable, so one idle snapshot per machine serves every flow. */
+const idle = new WeakMap<AnyStateMachine, AnyMachineSnapshot>();
+function idleOf(machine: AnyStateMachine): AnyMachineSnapshot {
+  let snapshot = idle.get(machine);
+  if (!snapshot) {
+    [snapshot] = initialTransition(machine) as [AnyMachineSnapshot, unknown];
+    idle.set(machine, snapshot);
+  }
+  return snapshot;
+}
 
 /** A flow opened by another one's step gets a token that outlives its shortest rest. */
 const OPENED_TOKEN_TTL_MS = 15 * 60_000;

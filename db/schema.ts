@@ -269,6 +269,7 @@ export const outbox = pgTable(
   (t) => [
     index('outbox_due').on(t.dueAt, t.accountSeq).where(sql`${t.status} = 'pending'`),
     index('outbox_heads').on(t.accountId, t.accountSeq).where(sql`${t.status} = 'pending'`),
+    index('outbox_dead').on(t.flowId).where(sql`${t.status} = 'dead'`),
     index().on(t.flowId),
   ],
 );
@@ -309,3 +310,34 @@ export const signingKeys = pgTable(
   // One key signs and one waits, however many replicas start at once.
   (t) => [uniqueIndex('signing_keys_one_each').on(t.status).where(sql`${t.status} in ('active', 'next')`)],
 );
+
+/**
+ * Counts for the funnel, kept by a job that follows `flow_steps`: per state, for the flows that started on a day (UTC).
+ * It may lag behind and can be computed again from the steps; no decision rests on it.
+ */
+export const flowStats = pgTable(
+  'flow_stats',
+  {
+    machine: text().notNull(),
+    machineVersion: integer().notNull(),
+    day: date({ mode: 'string' }).notNull(),
+    state: text().notNull(),
+    entered: integer().notNull(),
+    exited: integer().notNull(),
+    /** Flows that got at least as far as this state's milestone, each once. */
+    reached: integer().notNull(),
+    /** Flows that ended with this milestone as their last. */
+    ended: integer().notNull(),
+    /** Finished stays by length, in buckets that grow by the square root of two. */
+    stays: integer().array().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.machine, t.day, t.machineVersion, t.state] })],
+);
+
+/** How far such a job has read; its row lock keeps other replicas out. */
+export const flowStatsCursor = pgTable('flow_stats_cursor', {
+  name: text().primaryKey(),
+  /** The last step taken. */
+  stepId: uuid().notNull(),
+  caughtUpAt: at(),
+});

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { createAccountStore } from '../db/accounts.ts';
 import { connectDatabase } from '../db/client.ts';
+import { createFlowStatsStore } from '../db/flow-stats.ts';
 import { createFlowStore } from '../db/flows.ts';
 import { createKycStore } from '../db/kyc.ts';
 
@@ -21,6 +22,7 @@ import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { consolePlugin } from './console/index.ts';
 import { createLiveFeed } from './console/live.ts';
+import { createRollup } from './console/rollup.ts';
 import { nextActions } from './contracts/actions.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createEffectHandlers } from './effects.ts';
@@ -155,6 +157,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
   });
   const feed = config.console.enabled ? createLiveFeed(clock) : null;
+  const stats = createFlowStatsStore(db);
+  const rollup = config.console.enabled ? createRollup({ store: stats, clock, log }) : null;
   const engine = createEngine({
     db,
     flows,
@@ -168,11 +172,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
   });
   const providers = createProviders({ db, engine, kyc, proofs, clock });
+  const sweep = createSweep({ flows, users, engine, clock, log });
   const relay = createRelay({
     outbox,
     clock,
     log,
-    sweep: createSweep({ flows, users, engine, clock, log }),
+    sweep: async () => {
+      rollup?.kick();
+      await sweep();
+    },
     handlers: createDeliveries({
       db,
       flows,
@@ -271,7 +279,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
-  if (feed) await server.register(consolePlugin(services, feed));
+  if (feed) await server.register(consolePlugin(services, feed, stats));
 
   const keyRefresh = setInterval(() => {
     keys
@@ -290,6 +298,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       await server.close();
       await activity.close();
       await relay.stop();
+      await rollup?.stop();
       adapters.mail.close?.();
       await hasher.close();
       redis?.close();

@@ -54,6 +54,25 @@ CREATE TABLE "devices" (
 	CONSTRAINT "devices_account_id_device_id_pk" PRIMARY KEY("account_id","device_id")
 );
 --> statement-breakpoint
+CREATE TABLE "flow_stats" (
+	"machine" text NOT NULL,
+	"machine_version" integer NOT NULL,
+	"day" date NOT NULL,
+	"state" text NOT NULL,
+	"entered" integer NOT NULL,
+	"exited" integer NOT NULL,
+	"reached" integer NOT NULL,
+	"ended" integer NOT NULL,
+	"stays" integer[] NOT NULL,
+	CONSTRAINT "flow_stats_machine_day_machine_version_state_pk" PRIMARY KEY("machine","day","machine_version","state")
+);
+--> statement-breakpoint
+CREATE TABLE "flow_stats_cursor" (
+	"name" text PRIMARY KEY NOT NULL,
+	"step_id" uuid NOT NULL,
+	"caught_up_at" timestamp with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "flow_steps" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"flow_id" uuid NOT NULL,
@@ -218,6 +237,7 @@ CREATE UNIQUE INDEX "kyc_records_verified_number" ON "kyc_records" USING btree (
 CREATE UNIQUE INDEX "kyc_records_one_verified" ON "kyc_records" USING btree ("account_id") WHERE "kyc_records"."status" = 'VERIFIED';--> statement-breakpoint
 CREATE INDEX "outbox_due" ON "outbox" USING btree ("due_at","account_seq") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "outbox_heads" ON "outbox" USING btree ("account_id","account_seq") WHERE "outbox"."status" = 'pending';--> statement-breakpoint
+CREATE INDEX "outbox_dead" ON "outbox" USING btree ("flow_id") WHERE "outbox"."status" = 'dead';--> statement-breakpoint
 CREATE INDEX "outbox_flow_id_index" ON "outbox" USING btree ("flow_id");--> statement-breakpoint
 CREATE INDEX "sessions_account_id_index" ON "sessions" USING btree ("account_id") WHERE "sessions"."revoked_at" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "signing_keys_one_each" ON "signing_keys" USING btree ("status") WHERE "signing_keys"."status" in ('active', 'next');

@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ConsoleStore, type Health, NO_HEALTH } from '../../db/console.ts';
+import type { FlowStatsStore } from '../../db/flow-stats.ts';
 import { nextActions } from '../contracts/actions.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
@@ -12,6 +13,7 @@ import type { Models } from './model.ts';
 export type Console = {
   s: Services;
   store: ConsoleStore;
+  stats: FlowStatsStore;
   models: Models;
   guard: Guard;
   send(request: FastifyRequest, reply: FastifyReply, page: Page, status?: number): Promise<FastifyReply>;
@@ -24,13 +26,11 @@ async function healthOf(store: ConsoleStore, now: number): Promise<Health> {
   return store.health(new Date(now)).catch(() => NO_HEALTH);
 }
 
-export function createConsole(s: Services, store: ConsoleStore, models: Models, guard: Guard): Console {
+export function createConsole(parts: Omit<Console, 'send'>): Console {
+  const { s, store, guard } = parts;
   const redis = () => (s.config.redis.url === null ? 'none' : s.redis?.health().up ? 'ok' : 'away');
   return {
-    s,
-    store,
-    models,
-    guard,
+    ...parts,
     async send(request, reply, page, status = 200) {
       const signedIn = guard.needsLogin && guard.signedIn(request);
       const frame = {

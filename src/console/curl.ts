@@ -1,14 +1,14 @@
 /** The request behind an allowed action, as a line to paste into a shell. Placeholders stand for what only the person knows. */
 import type { Action } from '../contracts/actions.ts';
 
-/** Example bodies by schema name; `$NAME` is filled in by the shell. */
+/** Example bodies by schema name: reserved numbers and the demo code, to be replaced by the person's own. */
 const BODIES: Record<string, object> = {
-  SendOtp: { phone: '$PHONE' },
-  VerifyOtp: { phone: '$PHONE', otp: '$CODE' },
-  StepUp: { pin: '$PIN' },
-  SignupPhone: { phone: '$PHONE' },
-  SignupVerifyOtp: { phone: '$PHONE', otp: '$CODE' },
-  SetPassword: { password: '$PASSWORD' },
+  SendOtp: { phone: '+15555550100' },
+  VerifyOtp: { phone: '+15555550100', otp: '000000' },
+  StepUp: { pin: '482915' },
+  SignupPhone: { phone: '+15555550100' },
+  SignupVerifyOtp: { phone: '+15555550100', otp: '000000' },
+  SetPassword: { password: 'Correct-Horse-42' },
   Profile: { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' },
   SubmitKyc: { document_type: 'PAN', document_number: 'ABCDE1234F' },
 };
@@ -25,8 +25,6 @@ export function asCurl(action: Action, baseUrl: string): string {
   return [
     `curl -sS${action.method === 'GET' ? '' : ` -X ${action.method}`} ${doubleQuoted(baseUrl + action.href)}`,
     `-H ${doubleQuoted(`Authorization: Bearer ${tokenOf(action)}`)}`,
-    ...(body === null
-      ? []
-      : [`-H 'Content-Type: application/json' -d ${doubleQuoted(JSON.stringify(body))}`]),
+    ...(body === null ? [] : [`-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`]),
   ].join(' ');
 }

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { createConsoleStore } from '../../db/console.ts';
+import type { FlowStatsStore } from '../../db/flow-stats.ts';
 import { outageProblem } from '../outage.ts';
 import { problemFrom } from '../plugins/problem-from-error.ts';
 import type { Services } from '../services.ts';
@@ -17,17 +18,18 @@ import { loginRoutes } from './login.ts';
 import { loadModels } from './model.ts';
 import { flowPage } from './pages/flow.ts';
 import { flowsPage } from './pages/flows.ts';
+import { funnelPage } from './pages/funnel.ts';
 import { inboxPage } from './pages/inbox.ts';
 import { machinesPage } from './pages/machines.ts';
 
 const MAX_FORM_BYTES = 4096;
 
 export const consolePlugin =
-  (s: Services, feed: LiveFeed) =>
+  (s: Services, feed: LiveFeed, stats: FlowStatsStore) =>
   async (parent: FastifyInstance): Promise<void> => {
     const models = await loadModels();
     const guard = createGuard(s);
-    const c = createConsole(s, createConsoleStore(s.db), models, guard);
+    const c = createConsole({ s, store: createConsoleStore(s.db), stats, models, guard });
     await parent.register(async (app) => {
       // Pages and forms: none of it belongs into the description of the API.
       app.addHook('onRoute', (route) => {
@@ -53,6 +55,7 @@ export const consolePlugin =
       assets(app);
       machinesPage(app, c);
       flowsPage(app, c);
+      funnelPage(app, c);
       liveRoute(app, c, feed);
       loginRoutes(app, c);
       const demo = s.config.demo && guard.demoTools ? createDemoFlows(parent) : null;

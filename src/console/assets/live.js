@@ -26,12 +26,12 @@ function connect() {
   source = new EventSource('/console/events');
   source.addEventListener('hello', () => {
     show('on', 'live');
-    document.documentElement.dataset.live = 'on';
+    document.documentElement.dataset.stream = 'on';
     scheduleRefresh();
   });
   source.addEventListener('step', (message) => onStep(JSON.parse(message.data)));
   source.onerror = () => {
-    document.documentElement.dataset.live = 'off';
+    document.documentElement.dataset.stream = 'off';
     show('off', 'reconnecting');
     // A refused connection is not tried again by the browser itself.
     if (source?.readyState === EventSource.CLOSED && !paused) setTimeout(connect, 2000);

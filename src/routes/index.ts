@@ -1,5 +1,6 @@
 /** Every route of the API in one list: the application serves it, and the published document is made from it. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
 import { contactRoutes } from './contacts.ts';
@@ -16,10 +17,20 @@ import { sessionRoutes } from './sessions.ts';
 import { signupRoutes } from './signup.ts';
 import { userRoutes } from './users.ts';
 
+type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
+
+/** The documented security of a route is what it demands: without any credential its body is not even looked at. */
+const demandCredential = async ({ routeOptions, headers }: FastifyRequest): Promise<void> => {
+  const { security = [] } = (routeOptions.schema as Documented) ?? {};
+  const optional = security.length === 0 || security.some((scheme) => Object.keys(scheme).length === 0);
+  if (!optional && headers.authorization === undefined) throw new Problem('unauthenticated');
+};
+
 /** Registering asks nothing of a store: only handlers may. */
 export const routes =
   (s: Services, version: string) =>
   async (api: FastifyInstance): Promise<void> => {
+    api.addHook('onRequest', demandCredential);
     await api.register(metaRoutes(s, version));
     await api.register(loginRoutes(s));
     await api.register(passwordLoginRoutes(s));

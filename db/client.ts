@@ -42,6 +42,8 @@ export function connectDatabase(options: DatabaseOptions): Database {
     prepare: true,
     onnotice: () => {},
     connect_timeout: 3,
+    // The driver's own pauses grow to 20 s: a database that is back must not be waited for any longer.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
     // The types this service stores need no catalogue look-up at connect.
     fetch_types: false,
     connection: {

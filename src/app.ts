@@ -6,6 +6,7 @@ import { createAccountStore } from '../db/accounts.ts';
 import { connectDatabase } from '../db/client.ts';
 import { createFlowStatsStore } from '../db/flow-stats.ts';
 import { createFlowStore } from '../db/flows.ts';
+import { createIdempotencyStore } from '../db/idempotency.ts';
 import { createKycStore } from '../db/kyc.ts';
 
 import { createOutbox } from '../db/outbox.ts';
@@ -37,6 +38,7 @@ import { createMailDelivery } from './mail/deliver.ts';
 import { outageProblem } from './outage.ts';
 import cors from './plugins/cors.ts';
 import docs from './plugins/docs.ts';
+import idempotency from './plugins/idempotency.ts';
 import networkLimit from './plugins/limits.ts';
 import openapi from './plugins/openapi.ts';
 import problems from './plugins/problems.ts';
@@ -98,6 +100,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const sessions = createSessionStore(db);
   const kyc = createKycStore(db);
   const outbox = createOutbox(db);
+  const idempotencyStore = createIdempotencyStore(db);
 
   // Secrets and proofs
   const keyring = createKeyring(secrets.masterKey);
@@ -172,7 +175,14 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
   });
   const providers = createProviders({ db, engine, kyc, proofs, clock });
-  const sweep = createSweep({ flows, users, engine, clock, log });
+  const sweep = createSweep({
+    flows,
+    users,
+    engine,
+    clock,
+    log,
+    forget: (now) => idempotencyStore.deleteExpired(now),
+  });
   const relay = createRelay({
     outbox,
     clock,
@@ -276,6 +286,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clock,
     reports: limits.reports,
     ...(redis ? { redis } : {}),
+  });
+  await server.register(idempotency, {
+    store: idempotencyStore,
+    kms,
+    key: keyring.key('idempotency'),
+    clock,
   });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));

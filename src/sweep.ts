@@ -19,6 +19,8 @@ export function createSweep(deps: {
   engine: Engine;
   clock: Clock;
   log: RelayLog;
+  /** Drops stored answers whose day is over. */
+  forget: (now: Date) => Promise<void>;
 }) {
   const { flows, users, engine, clock, log } = deps;
   let erasureDueAt = 0;
@@ -46,6 +48,7 @@ export function createSweep(deps: {
   async function eraseDeleted(): Promise<void> {
     if (clock.now() < erasureDueAt) return;
     erasureDueAt = clock.now() + ERASURE_EVERY_MS;
+    await deps.forget(new Date(clock.now()));
     for (const id of await users.toErase(new Date(clock.now() - ERASURE_DELAY_MS))) await users.erase(id);
   }
 

@@ -1,0 +1,101 @@
+/**
+ * Idempotency-Key on every POST (draft-ietf-httpapi-idempotency-key-header): the same request runs once and is answered
+ * alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without the header.
+ */
+import { createHmac } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import type { IdempotencyStore } from '../../db/idempotency.ts';
+import type { Clock } from '../clock.ts';
+import { networkOf } from '../limits/network.ts';
+import type { KmsPort } from '../ports/index.ts';
+import { Problem } from '../problems.ts';
+
+export type IdempotencyOptions = {
+  store: IdempotencyStore;
+  kms: KmsPort;
+  /** For keys and fingerprints, which must not reveal what was sent. */
+  key: Buffer;
+  clock: Clock;
+};
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set while this request holds the reservation of its key. */
+    idempotencyKey: string | null;
+  }
+}
+
+const DAY_MS = 86_400_000;
+const KEY = /^[\x21-\x7e]{8,128}$/;
+/** Told again with a replayed answer; everything else is about the moment. */
+const KEPT_HEADERS = ['content-type', 'set-cookie'] as const;
+
+type Kept = { headers: Record<string, string | string[]>; body: string };
+
+async function idempotency(app: FastifyInstance, { store, kms, key, clock }: IdempotencyOptions) {
+  const digest = (value: unknown): string =>
+    createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
+  const context = (id: string): string => `idempotency|${id}`;
+  app.decorateRequest('idempotencyKey', null);
+
+  /** Who asks: the same key of somebody else is another key. */
+  const callerOf = (request: FastifyRequest): string => {
+    const { authorization, cookie } = request.headers;
+    const { flow_token: token } = (request.body ?? {}) as { flow_token?: unknown };
+    return authorization ?? (typeof token === 'string' ? token : (cookie ?? networkOf(request.ip)));
+  };
+
+  app.addHook('preHandler', async (request, reply) => {
+    const given = request.headers['idempotency-key'];
+    if (given === undefined || request.method !== 'POST' || request.routeOptions.config.rawBody) return;
+    if (typeof given !== 'string' || !KEY.test(given)) {
+      const message = 'must be 8 to 128 printable characters';
+      throw new Problem('validation_failed', {
+        errors: [{ pointer: '/headers/idempotency-key', code: 'invalid_format', message }],
+      });
+    }
+    const route = request.routeOptions.url;
+    const id = digest([route, callerOf(request), given]);
+    const fingerprint = digest([route, request.body ?? null]);
+    const known = await store.reserve(id, fingerprint, new Date(clock.now()), DAY_MS);
+    if (known === null) {
+      request.idempotencyKey = id;
+      return;
+    }
+    if (known.fingerprint !== fingerprint) throw new Problem('idempotency_mismatch');
+    if (known.status === null || known.answer === null)
+      throw new Problem('idempotency_in_progress', { retryAfter: 1 });
+    const kept = JSON.parse(await kms.decrypt(known.answer, context(id))) as Kept;
+    reply.code(known.status).headers(kept.headers).header('idempotent-replayed', 'true');
+    // Already serialised: the route's own serialiser would quote it.
+    reply.serializer((body: unknown) => String(body));
+    return reply.send(kept.body);
+  });
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const id = request.idempotencyKey;
+    if (id === null) return payload;
+    request.idempotencyKey = null;
+    try {
+      // What was never decided is not remembered: overload, limits, outages.
+      if (reply.statusCode >= 500 || reply.statusCode === 429) await store.release(id);
+      else {
+        const headers = Object.fromEntries(
+          KEPT_HEADERS.flatMap((name) => {
+            const value = reply.getHeader(name);
+            return value === undefined ? [] : [[name, value as string | string[]]];
+          }),
+        );
+        const kept: Kept = { headers, body: typeof payload === 'string' ? payload : '' };
+        await store.complete(id, reply.statusCode, await kms.encrypt(JSON.stringify(kept), context(id)));
+      }
+    } catch (error) {
+      // The work is done and its answer known: better told than lost.
+      request.log.error({ err: error }, 'an answer was not kept for its idempotency key');
+    }
+    return payload;
+  });
+}
+
+export default fp(idempotency, { name: 'idempotency', fastify: '5.x' });

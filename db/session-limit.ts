@@ -10,10 +10,10 @@ export const endSurplus = (accountId: string, max: number, now: Date): Part => {
     name: NAME,
     returning: 'id',
     sql: `update sessions set revoked_at = ?::timestamptz, revoke_reason = 'limit'
-      where revoked_at is null and id in (
+      where revoked_at is null and id = any(array(
         select id from sessions where account_id = ? and revoked_at is null
           and expires_at > ?::timestamptz and idle_expires_at > ?::timestamptz
-        order by created_at desc, id desc offset ?::int)`,
+        order by created_at desc, id desc offset ?::int))`,
     params: [at, accountId, at, at, max - 1],
   };
 };

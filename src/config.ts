@@ -53,6 +53,8 @@ function assemble(settings: Settings, environment: Environment) {
     frontendUrl,
     /** Addresses and CIDRs whose forwarding headers count. */
     trustProxy: v.TRUST_PROXY,
+    /** Lower case; null: nobody is asked. */
+    countryHeader: v.COUNTRY_HEADER?.toLowerCase() ?? null,
     dataDir: v.DATA_DIR,
     /** Added to the system clock. */
     clockOffsetMs: v.CLOCK_OFFSET_SECONDS * 1000,

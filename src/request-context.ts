@@ -14,7 +14,7 @@ const MAX_USER_AGENT = 256;
 /** One clock reading per request; `deviceId` is stored and compared as a keyed hash only. */
 export function callerOf(
   request: FastifyRequest,
-  { clock, keyring }: Pick<Services, 'clock' | 'keyring'>,
+  { clock, keyring, config }: Pick<Services, 'clock' | 'keyring' | 'config'>,
   options: { deviceId?: string | undefined; actor?: SendContext['envelope']['actor'] } = {},
 ): Caller {
   const network = networkOf(request.ip);
@@ -29,7 +29,7 @@ export function callerOf(
       requestId: request.id,
       network,
       userAgent,
-      country: null,
+      country: countryOf(request, config.countryHeader),
     },
   };
 }
@@ -37,6 +37,14 @@ export function callerOf(
 /** Node keeps the first of several Authorization headers; a proxy before us may have judged another one. */
 const repeated = (rawHeaders: string[] = []): boolean =>
   rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'authorization').length > 1;
+
+/** As a proxy of ours says, which shows in that it forwarded an address; what a caller says about itself is nothing. */
+function countryOf(request: FastifyRequest, header: string | null): string | null {
+  if (header === null || request.ip === request.socket.remoteAddress) return null;
+  const country = request.headers[header];
+  // XX and T1 stand for unknown and Tor where this header comes from.
+  return typeof country === 'string' && /^(?!XX)[A-Z]{2}$/.test(country) ? country : null;
+}
 
 /** The token after `Bearer `, or null without the header. @throws Problem unauthenticated for any other scheme. */
 export function bearerOf(request: FastifyRequest): string | null {

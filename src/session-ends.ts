@@ -2,7 +2,9 @@
 import type { Database } from '../db/client.ts';
 import { commit, noChanges } from '../db/commit.ts';
 import { end, lockLive } from '../db/sessions.ts';
+import { isStale } from '../db/statement.ts';
 import type { SendContext } from './engine.ts';
+import { Problem } from './problems.ts';
 import { type AuditEntry, enqueue, recordAudit } from './records.ts';
 
 export type SessionEnding = {
@@ -23,24 +25,35 @@ export const createSessionEnds = (deps: { db: Database; onCommit: () => void }) 
   async end(ending: SessionEnding, { now, envelope }: SendContext): Promise<string[]> {
     const { accountId, sessionId, which, reason, event } = ending;
     const at = new Date(now);
-    const ended = await deps.db.transaction(async (tx, reads) => {
-      const { eventSeq, ids } = await lockLive(reads, accountId, at);
-      if (!ids.includes(sessionId)) return [];
-      const ending = which === 'all' ? ids : [sessionId];
-      const changes = noChanges(at);
-      const record = (entry: Omit<AuditEntry, 'accountId'>, id: string) => {
-        const context = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
-        const { type, outcome = 'success', reason = null, sessionId } = entry;
-        recordAudit(context, { ...entry, accountId });
-        enqueue(context, 'event', accountId, { type, outcome, reason, session_id: sessionId });
-      };
-      if (event) record({ ...event, sessionId }, `session:${sessionId}:${event.type}`);
-      for (const id of ending)
-        record({ type: 'session.revoked', reason, sessionId: id }, `session:${id}:end`);
-      changes.rows.push(end(ending, reason, at));
-      await commit(tx, changes);
-      return ending;
-    });
+    const attempt = () =>
+      deps.db.transaction(async (tx, reads) => {
+        const { eventSeq, ids } = await lockLive(reads, accountId, at);
+        if (!ids.includes(sessionId)) return [];
+        const ending = which === 'all' ? ids : [sessionId];
+        const changes = noChanges(at);
+        const record = (entry: Omit<AuditEntry, 'accountId'>, id: string) => {
+          const context = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
+          const { type, outcome = 'success', reason = null, sessionId } = entry;
+          recordAudit(context, { ...entry, accountId });
+          enqueue(context, 'event', accountId, { type, outcome, reason, session_id: sessionId });
+        };
+        if (event) record({ ...event, sessionId }, `session:${sessionId}:${event.type}`);
+        for (const id of ending)
+          record({ type: 'session.revoked', reason, sessionId: id }, `session:${id}:end`);
+        changes.rows.push(end(ending, reason, at));
+        await commit(tx, changes);
+        return ending;
+      });
+    // A login may hold the rows the other way round; Postgres breaks one of the two off, and it is asked again.
+    const again = (error: unknown) => {
+      if (isStale(error)) return attempt();
+      throw error;
+    };
+    const ended = await attempt()
+      .catch(again)
+      .catch((error) => {
+        throw isStale(error) ? new Problem('overloaded', { retryAfter: 1 }, { cause: error }) : error;
+      });
     if (ended.length) deps.onCommit();
     return ended;
   },

@@ -27,6 +27,13 @@ const SERVICE = {
     '',
     'Proxies whose forwarding headers are believed: addresses, CIDRs',
   ),
+  COUNTRY_HEADER: optional(
+    p.text,
+    'Header in which such a proxy names the caller’s country, as `cf-ipcountry`',
+    {
+      otherwise: 'sessions show no country',
+    },
+  ),
   DATA_DIR: setting(
     p.text,
     '.data',

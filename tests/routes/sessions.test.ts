@@ -42,6 +42,28 @@ test('the list shows the caller’s own live sessions, coarsely, and no secret',
     expect(text).not.toContain(secret);
 });
 
+test('a session’s country is what a trusted proxy says, and nobody else', async () => {
+  const behind = await createTestApp({ env: { TRUST_PROXY: '10.0.0.1', COUNTRY_HEADER: 'CF-IPCountry' } });
+  const countryFor = async (remoteAddress: string, headers: Record<string, string>) => {
+    const { phone } = await signUp(behind);
+    behind.clock.advance(4000);
+    await behind.call('POST', '/v1/auth/send-otp', { body: { phone } });
+    const body = { phone, otp: '000000' };
+    const login = await behind.call('POST', '/v1/auth/verify-otp', { body, headers, remoteAddress });
+    const listed = await behind.call('GET', '/v1/auth/sessions', { token: login.body.access_token });
+    return listed.body.sessions.find((one: { current: boolean }) => one.current).country;
+  };
+  try {
+    const said = { 'cf-ipcountry': 'DE', 'x-forwarded-for': '203.0.113.7' };
+    expect(await countryFor('10.0.0.1', said)).toBe('DE');
+    expect(await countryFor('10.0.0.1', { ...said, 'cf-ipcountry': 'XX' })).toBeNull();
+    expect(await countryFor('10.0.0.1', { ...said, 'cf-ipcountry': 'Germany' })).toBeNull();
+    expect(await countryFor('198.51.100.1', said)).toBeNull();
+  } finally {
+    await behind.close();
+  }
+});
+
 test('logout ends this session at once, for its access token and its refresh token, and only this one', async () => {
   const here = await signUp(app);
   const there = await logIn(app, here.phone);

@@ -1,0 +1,262 @@
+/** Limits with the documented numbers, over HTTP, on a clock that the test moves; with Redis the same. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestApp, type TestApp } from '../support/app.ts';
+import {
+  ADULT,
+  codeOf,
+  expectProblem,
+  REAL,
+  realPhone,
+  verifyOtp,
+  verifySignup,
+  wrongFor,
+} from './people.ts';
+
+const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
+
+let app: TestApp;
+beforeAll(async () => {
+  // Only the capacity limit is lifted: it counts in real time.
+  app = await createTestApp({ env: { ...REAL, LIMIT_NETWORK: '100000/1m' } });
+});
+afterAll(() => app.close());
+// Every test begins with all windows empty, those of a day too.
+beforeEach(() => app.clock.advance(DAY));
+
+let host = 0;
+/** A network of its own, so that only what a test counts is counted. */
+const elsewhere = () => {
+  host += 1;
+  return `198.18.${host >> 8}.${host & 255}`;
+};
+const send = (phone: string, remoteAddress = elsewhere(), path = '/v1/auth/send-otp') =>
+  app.call('POST', path, { body: { phone }, remoteAddress });
+const start = (phone: string, remoteAddress = elsewhere()) =>
+  send(phone, remoteAddress, '/v1/auth/signup/phone');
+const check = (phone: string, otp: string, remoteAddress = elsewhere()) =>
+  app.call('POST', '/v1/auth/verify-otp', { body: { phone, otp }, remoteAddress });
+
+describe('codes sent to one number', () => {
+  test('wait 30 s for each other, per purpose; the refusal says how long, and sends nothing', async () => {
+    const phone = realPhone();
+    expect((await send(phone)).status).toBe(200);
+    const refused = await send(phone);
+    expectProblem(refused, 429, 'rate_limited');
+    expect(refused.headers['retry-after']).toBe('30');
+    expect(refused.headers.ratelimit).toMatch(/^"code-send";r=0;t=30$/);
+    expect(refused.headers['ratelimit-policy']).toBe('"code-send";q=30;w=3600');
+    expect((await start(phone)).status).toBe(200);
+    expectProblem(await start(phone), 429, 'rate_limited');
+    app.clock.advance(29_000);
+    expectProblem(await send(phone), 429, 'rate_limited');
+    app.clock.advance(1_000);
+    expect((await send(phone)).status).toBe(200);
+    await app.relay.drain();
+    expect(await app.services.inbox?.list({ to: phone })).toHaveLength(3);
+  });
+
+  test('are three in five minutes and ten a day, however the number is written and wherever from', async () => {
+    const phone = realPhone();
+    const spelled = `${phone.slice(0, 3)} (${phone.slice(3, 8)}) ${phone.slice(8)}`;
+    for (let i = 0; i < 3; i++) {
+      expect((await send(i % 2 ? spelled : phone)).status).toBe(200);
+      app.clock.advance(31_000);
+    }
+    expectProblem(await send(spelled), 429, 'rate_limited');
+    for (let i = 3; i < 10; i++) {
+      app.clock.advance(5 * MINUTE);
+      expect((await send(phone)).status).toBe(200);
+    }
+    app.clock.advance(HOUR);
+    const refused = await send(phone);
+    expectProblem(refused, 429, 'rate_limited');
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(22 * 3600);
+    app.clock.advance(DAY);
+    expect((await send(phone)).status).toBe(200);
+  });
+
+  test('refused ones cost nothing: a caller who waits is served on time', async () => {
+    const phone = realPhone();
+    await send(phone);
+    for (let i = 0; i < 20; i++) expect((await send(phone)).status).toBe(429);
+    app.clock.advance(30_000);
+    expect((await send(phone)).status).toBe(200);
+  });
+});
+
+describe('one network', () => {
+  test('asks for 30 codes an hour, login and sign-up together, and is told its budget', async () => {
+    const network = elsewhere();
+    for (let i = 0; i < 30; i++) {
+      app.clock.advance(2500);
+      const answer = await (i % 2 ? start : send)(realPhone(), network);
+      expect(answer.status).toBe(200);
+    }
+    const refused = await send(realPhone(), network);
+    expectProblem(refused, 429, 'rate_limited');
+    expect(refused.headers['ratelimit-policy']).toBe('"code-send";q=30;w=3600');
+    expect((await send(realPhone())).status).toBe(200);
+    app.clock.advance(HOUR);
+    expect((await send(realPhone(), network)).status).toBe(200);
+  });
+
+  test('is a whole IPv6 /64, and an IPv4 address is itself in IPv6 spelling too', async () => {
+    for (let i = 0; i < 30; i++) {
+      app.clock.advance(2500);
+      expect((await send(realPhone(), `2001:db8:0:7::${(i + 1).toString(16)}`)).status).toBe(200);
+    }
+    expectProblem(await send(realPhone(), '2001:DB8::7:aaaa:bbbb:cccc:dddd'), 429, 'rate_limited');
+    expect((await send(realPhone(), '2001:db8:0:8::1')).status).toBe(200);
+    const network = elsewhere();
+    for (let i = 0; i < 30; i++) {
+      app.clock.advance(2500);
+      await send(realPhone(), i % 2 ? network : `::ffff:${network}`);
+    }
+    expectProblem(await send(realPhone(), `::ffff:${network}`), 429, 'rate_limited');
+  });
+
+  test('checks 60 codes an hour, right and wrong ones', async () => {
+    const network = elsewhere();
+    for (let i = 0; i < 60; i++)
+      expectProblem(await check(realPhone(), '123456', network), 400, 'invalid_code');
+    const phone = realPhone();
+    await send(phone);
+    const code = await codeOf(app, phone);
+    const refused = await check(phone, code, network);
+    expectProblem(refused, 429, 'rate_limited');
+    expect(refused.headers['ratelimit-policy']).toBe('"code-check";q=60;w=3600');
+    expect((await check(phone, code)).status).toBe(200);
+  });
+});
+
+describe('spending caps accept and send nothing', () => {
+  const suppressed = async (flowId: string) => {
+    const [row] = await app.services.db.writes`
+      select (select count(*)::int from audit_events where flow_id = ${flowId} and type = 'code.suppressed') as audited,
+             (select count(*)::int from outbox where flow_id = ${flowId} and topic = 'code.send') as queued`;
+    return row;
+  };
+
+  test('beyond ten to one number range in ten minutes; the answer does not tell', async () => {
+    const phones = Array.from({ length: 12 }, (_, i) => `+919876501${String(230 + i)}`);
+    const answers = [];
+    for (const phone of phones) {
+      app.clock.advance(2500);
+      answers.push(await send(phone));
+    }
+    expect(answers.map((a) => a.status)).toEqual(phones.map(() => 200));
+    const [sent, held] = [answers[0]!, answers[10]!];
+    expect(Object.keys(held.body)).toEqual(Object.keys(sent.body));
+    expect(Object.keys(held.headers).sort()).toEqual(Object.keys(sent.headers).sort());
+    expect(await suppressed(sent.body.flow_id)).toEqual({ audited: 0, queued: 1 });
+    expect(await suppressed(held.body.flow_id)).toEqual({ audited: 1, queued: 0 });
+    await app.relay.drain();
+    expect(await app.services.inbox?.latest(phones[10]!)).toBeNull();
+    // What was never sent cannot be answered, and asking again later sends.
+    expectProblem(await verifyOtp(app, phones[10]!, '123456'), 400, 'invalid_code');
+    app.clock.advance(10 * MINUTE);
+    expect(await suppressed((await send(phones[10]!)).body.flow_id)).toEqual({ audited: 0, queued: 1 });
+  });
+
+  test('beyond a hundred to one country in an hour; other countries are served', async () => {
+    let last = '';
+    for (let i = 0; i < 101; i++) {
+      app.clock.advance(2500);
+      const answer = await send(`+5511${String(912_345_678 + i * 10_007)}`);
+      expect(answer.status).toBe(200);
+      last = answer.body.flow_id;
+    }
+    expect(await suppressed(last)).toEqual({ audited: 1, queued: 0 });
+    expect(await suppressed((await send(realPhone())).body.flow_id)).toEqual({ audited: 0, queued: 1 });
+  });
+});
+
+test('the budget of a number is counted in the database: a new process with empty counters refuses too', async () => {
+  const phone = realPhone();
+  for (let round = 0; round < 3; round++) {
+    const { flow_token: token } = (await send(phone)).body;
+    const code = await codeOf(app, phone);
+    for (let i = 0; i < 4 && round * 4 + i < 10; i++)
+      await app.call('POST', '/v1/auth/verify-otp', {
+        token,
+        body: { phone, otp: wrongFor(code) },
+        remoteAddress: elsewhere(),
+      });
+    app.clock.advance(2 * MINUTE);
+  }
+  const { flow_token: token } = (await send(phone)).body;
+  const code = await codeOf(app, phone);
+  const second = await createTestApp({
+    env: REAL,
+    databaseUrl: app.databaseUrl,
+    secrets: app.secrets,
+  });
+  second.clock.advance(app.clock.offset());
+  expectProblem(await verifyOtp(second, phone, code, token), 429, 'rate_limited');
+  await second.close();
+});
+
+describe('the demo', () => {
+  test('lets the documented commands run twice in a row, and is out of any limit within a minute', async () => {
+    const demo = await createTestApp();
+    const phone = '+15555555555';
+    for (let round = 0; round < 2; round++) {
+      for (const [path, more, status] of [
+        ['/v1/auth/send-otp', {}, 200],
+        ['/v1/auth/verify-otp', { otp: '000000' }, 200],
+        ['/v1/auth/signup/phone', {}, 200],
+        ['/v1/auth/signup/verify-otp', { otp: '000000' }, 200],
+        ['/v1/auth/signup/set-password', { password: 'StrongPassword@123' }, 200],
+      ] as const)
+        expect([path, (await demo.call('POST', path, { body: { phone, ...more } })).status]).toEqual([
+          path,
+          status,
+        ]);
+      demo.clock.advance(1000);
+    }
+    let refused: Awaited<ReturnType<TestApp['call']>> | undefined;
+    for (let i = 0; i < 100 && refused?.status !== 429; i++)
+      refused = await demo.call('POST', '/v1/auth/verify-otp', { body: { phone, otp: '111111' } });
+    expectProblem(refused!, 429, 'rate_limited');
+    expect(Number(refused?.headers['retry-after'])).toBeLessThanOrEqual(60);
+    demo.clock.advance(MINUTE);
+    await demo.call('POST', '/v1/auth/send-otp', { body: { phone } });
+    expect((await demo.call('POST', '/v1/auth/verify-otp', { body: { phone, otp: '000000' } })).status).toBe(
+      200,
+    );
+    await demo.close();
+  });
+
+  test('takes two hundred sign-ups of reserved numbers from one network when configured so, and sends each code', async () => {
+    const wide = Object.fromEntries(
+      [
+        'CODE_SEND_NETWORK',
+        'CODE_CHECK_NETWORK',
+        'SMS_RANGE',
+        'SMS_COUNTRY',
+        'SMS_ALL',
+        'SMS_DAILY',
+        'NETWORK',
+      ].map((name) => [`LIMIT_${name}`, '100000/1m']),
+    );
+    const demo = await createTestApp({ env: wide });
+    const one = async (i: number) => {
+      const phone = `+1555555${String(2000 + i)}`;
+      expect((await demo.call('POST', '/v1/auth/signup/phone', { body: { phone } })).status).toBe(200);
+      const { flow_token: token } = (await verifySignup(demo, phone, '000000')).body;
+      await demo.call('POST', '/v1/auth/signup/set-password', {
+        token,
+        body: { password: 'StrongPassword@123' },
+      });
+      return (await demo.call('POST', '/v1/auth/signup/profile', { token, body: ADULT })).body.account_tier;
+    };
+    const tiers: string[] = [];
+    for (let i = 0; i < 200; i += 20)
+      tiers.push(...(await Promise.all(Array.from({ length: 20 }, (_, j) => one(i + j)))));
+    expect(tiers).toEqual(Array.from({ length: 200 }, () => 'LIMITED'));
+    const [row] = await demo.services.db.writes`
+      select count(*)::int as n from audit_events where type = 'code.suppressed'`;
+    expect(row?.n).toBe(0);
+    await demo.close();
+  });
+});

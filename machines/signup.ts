@@ -511,6 +511,12 @@ export const signupMachine = machine.createMachine({
           on: {
             REVIEW_DECIDED: [
               {
+                // Nobody becomes FULL on a risk that was never evaluated.
+                guard: and(['reviewApproved', 'riskPending']),
+                target: 'kyc_risk_pending',
+                actions: { type: 'requestRisk', params: { stage: 'kyc' } },
+              },
+              {
                 guard: and(['reviewApproved', 'riskNotBlocked']),
                 target: '#signup.FULL',
                 actions: [decideKyc('VERIFIED'), publish('kyc.approved')],

@@ -152,6 +152,7 @@ export const signupMonitor: Monitor<SignupGhost> = {
       ghost.approved = false;
     }
     if (event.type === 'KYC_APPROVED') ghost.approved = true;
+    ghost.approved ||= reviewed && from === 'LIMITED.kyc_review';
     if (event.type === 'KYC_REJECTED' || event.type === 'KYC_REVOKED') {
       ghost.approved = false;
       ghost.refused ||= !event.retryable;
@@ -169,7 +170,7 @@ export const signupMonitor: Monitor<SignupGhost> = {
       never('FULL without an accepted KYC', !ghost.approved && !reviewed);
       never(
         'FULL against the risk',
-        is.risk?.decision !== 'ALLOW' && !(reviewed && is.risk?.decision !== 'BLOCK'),
+        is.risk?.decision !== 'ALLOW' && !(reviewed && is.risk?.decision === 'REVIEW'),
       );
       never('FULL with an undecided record', effect(step, 'decideKyc')?.status !== 'VERIFIED');
     }

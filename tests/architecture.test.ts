@@ -1,0 +1,167 @@
+/** The rules that keep the parts apart, read off the source: who may import, ask the clock, run a machine, write SQL. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { effects } from '../machines/effects.ts';
+import { toGraph } from '../machines/graph.ts';
+import { registry } from '../machines/index.ts';
+import { createEffectHandlers } from '../src/effects.ts';
+
+const root = new URL('../', import.meta.url);
+const filesIn = (folder: string): string[] =>
+  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `${folder}/${name}`)
+    .sort();
+const text = (file: string): string => readFileSync(new URL(file, root), 'utf8');
+/** Without comments, which may speak of anything. */
+const code = (file: string): string => text(file).replaceAll(/\/\*[\s\S]*?\*\/|(?<![:'"`])\/\/.*$/gm, '');
+
+const [machines, db, src] = [filesIn('machines'), filesIn('db'), filesIn('src')];
+const all = [...machines, ...db, ...src];
+const containing = (pattern: RegExp, files = all): string[] => files.filter((f) => pattern.test(code(f)));
+const importsOf = (file: string): string[] =>
+  [...code(file).matchAll(/(?<!['\w])(?:from|import)\s*\(?\s*'([^'\n]+)'/g)].map(
+    ([, specifier]) => specifier as string,
+  );
+/** Where a relative import leads, from the root. */
+const targetOf = (file: string, specifier: string): string =>
+  specifier.startsWith('.')
+    ? new URL(specifier, new URL(file, root)).pathname.slice(root.pathname.length)
+    : specifier;
+const reaching = (files: string[], forbidden: (target: string) => boolean): string[] =>
+  files.flatMap((file) =>
+    importsOf(file).flatMap((specifier) => {
+      const target = targetOf(file, specifier);
+      return forbidden(target) ? [`${file} → ${target}`] : [];
+    }),
+  );
+
+describe('layers', () => {
+  test('machines import xstate, zod and themselves', () => {
+    const allowed = (target: string) =>
+      target === 'xstate' || target === 'zod' || target.startsWith('machines/');
+    expect(reaching(machines, (target) => !allowed(target))).toEqual([]);
+  });
+
+  test('db does not know src', () => {
+    expect(reaching(db, (target) => target.startsWith('src/'))).toEqual([]);
+  });
+
+  test('nothing that runs imports tests', () => {
+    expect(reaching(all, (target) => target.startsWith('tests/'))).toEqual([]);
+  });
+
+  test('only the engine runs a machine', () => {
+    expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/engine.ts']);
+  });
+
+  test('only db writes SQL', () => {
+    const sql =
+      /\bsql(<[^`]*>)?`|['"`]\s*(select|insert into|update|delete from|with)\s[^'"`]*\b(from|set|values|where|as)\b/i;
+    expect(containing(sql, [...src, ...machines])).toEqual([]);
+    expect(reaching(src, (target) => target === 'postgres' || target.startsWith('drizzle-orm'))).toEqual([]);
+  });
+});
+
+describe('purity', () => {
+  test('one file asks the clock, one reads the environment', () => {
+    expect(containing(/\bDate\.now\(|\bnew Date\(\)/)).toEqual(['src/clock.ts']);
+    expect(containing(/\bprocess\.env\b/)).toEqual(['src/config.ts']);
+  });
+
+  test('machines have no clock, no chance, no I/O and nothing of XState that needs an actor', () => {
+    const impure = /\bDate\b|Math\.random|\bcrypto\b|\bprocess\b|\bfetch\b|\basync\b|\bawait\b|setTimeout/;
+    const actors =
+      /\b(invoke|after|spawn|spawnChild|sendTo|raise|fromPromise|createActor|enqueueActions)\b\s*[:(]/;
+    expect(containing(impure, machines)).toEqual([]);
+    expect(containing(actors, machines)).toEqual([]);
+    const histories = Object.values(registry).flatMap(({ machine }) =>
+      toGraph(machine).nodes.filter((n) => n.kind === 'history' || n.kind === 'parallel'),
+    );
+    expect(histories).toEqual([]);
+  });
+});
+
+describe('evidence', () => {
+  /** Events that carry a verdict, and the only files that may build one. */
+  const VERDICTS: Record<string, string[]> = {
+    PRIMARY_PROVED: ['src/proofs.ts'],
+    STEP_UP_ANSWERED: ['src/proofs.ts'],
+    KYC_APPROVED: ['src/providers.ts'],
+    KYC_REJECTED: ['src/providers.ts'],
+    KYC_REVIEW_REQUIRED: ['src/providers.ts'],
+    KYC_REVOKED: ['src/providers.ts'],
+    RISK_EVALUATED: ['src/providers.ts'],
+    REVIEW_DECIDED: ['src/providers.ts'],
+  };
+
+  test.each(Object.entries(VERDICTS))('%s is built in %s and nowhere else', (event, files) => {
+    // What only names the events, to draw or to simulate them, stores nothing.
+    const builders = containing(new RegExp(`type: '${event}'`), src).filter(
+      (f) => !f.startsWith('src/console/'),
+    );
+    expect(builders).toEqual(files);
+  });
+
+  test('a code is checked only with a verdict of the proofs', () => {
+    for (const file of containing(/type: 'CODE_CHECKED'/, src).filter((f) => !f.startsWith('src/console/'))) {
+      expect(code(file), file).toMatch(/proofs\.codeVerdict\(/);
+      expect(code(file), file).not.toMatch(/\bmatches: true\b/);
+    }
+  });
+});
+
+describe('effects', () => {
+  const handlers = Object.keys(createEffectHandlers({ keyring: {} as never, rules: {} as never }));
+
+  test('each has a handler, and each handler an effect; openFlow is the engine’s own', () => {
+    expect([...handlers, 'openFlow'].sort()).toEqual(Object.keys(effects).sort());
+  });
+
+  test('each is named by a machine, and machines name no other', () => {
+    const named = Object.values(registry).flatMap(({ machine }) => {
+      const { nodes, edges } = toGraph(machine);
+      const actions = [...nodes.flatMap((n) => [...n.entry, ...n.exit]), ...edges.flatMap((e) => e.actions)];
+      return actions.map((a) => a.replace(/\(.*/, '')).filter((a) => a !== 'assign');
+    });
+    expect([...new Set(named)].sort()).toEqual(Object.keys(effects).sort());
+  });
+});
+
+describe('size', () => {
+  const CEILING = 200;
+  /** Files that may be longer, and why. A number here is a ceiling of its own. */
+  const LONGER: Record<string, [lines: number, why: string]> = {
+    'machines/signup.ts': [600, 'one lifecycle in one file, so that text and picture match'],
+    'machines/login.ts': [360, 'one lifecycle in one file, so that text and picture match'],
+    'machines/challenge.ts': [220, 'one lifecycle in one file, so that text and picture match'],
+    'db/schema.ts': [420, 'every table in one place'],
+    'src/config/variables.ts': [340, 'a table: one entry per variable'],
+    'src/app.ts': [330, 'all wiring on one screen'],
+    'src/engine.ts': [430, 'open and send read together; to be split into decide and commit'],
+    'src/effects.ts': [260, 'a table: one handler per effect'],
+    'src/proofs.ts': [300, 'everything that may build a verdict, in one place'],
+    'src/routes/signup.ts': [360, 'S1 to S5 in order; each handler is short'],
+    'src/routes/login.ts': [240, 'the phone login in order; each handler is short'],
+    'src/routes/registration.ts': [240, 'the e-mail entry in order; each handler is short'],
+    'db/flows.ts': [240, 'the one prepared read of a decision'],
+    'db/console.ts': [300, 'reads for the developer console only'],
+  };
+
+  test(`no file is longer than ${CEILING} lines without a reason`, () => {
+    const lines = (file: string) => text(file).split('\n').length - 1;
+    const tooLong = all.flatMap((file) => {
+      const [ceiling] = LONGER[file] ?? [CEILING];
+      return lines(file) > ceiling ? [`${file}: ${lines(file)}, ceiling ${ceiling}`] : [];
+    });
+    expect(tooLong).toEqual([]);
+  });
+
+  test('no exception has outlived its reason', () => {
+    expect(Object.keys(LONGER).filter((file) => !all.includes(file))).toEqual([]);
+  });
+
+  test('every file begins by saying why it exists', () => {
+    expect(all.filter((file) => !/^(#!.*\n)?\/\*\*/.test(text(file)))).toEqual([]);
+  });
+});

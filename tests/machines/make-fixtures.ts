@@ -1,5 +1,5 @@
 /**
- * Writes the stored snapshots of the current versions: `node tests/machines/make-fixtures.ts`. A released version's file
+ * Writes the stored snapshots of the current versions: `node tests/machines/make-fixtures.ts `node tests/machines/make-fixtures.ts`. A released`node tests/machines/make-fixtures.ts`. A released npm run format`. A released version's file
  * is history and never written again; files of versions that are not current are left alone.
  */
 import { writeFileSync } from 'node:fs';

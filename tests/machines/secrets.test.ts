@@ -11,7 +11,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   login:
     'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.contactProven subject.mailContactId subject.signupFlowId sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope audience denial audience provedAt dueAt',
   challenge:
-    'contactId accountId notify purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
+    'contactId accountId notify audience purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
 };
 

@@ -29,6 +29,7 @@ export async function start(): Promise<Stop> {
   // Most of a start is loading modules; Postgres starts meanwhile.
   const modules = Promise.all([import('../db/migrate.ts'), import('./app.ts')]);
   let databaseUrl = config.database.url;
+  let embeddedDir: string | null = null;
   if (databaseUrl === null) {
     const embedded = await startEmbeddedPostgres({
       dataDir: join(config.dataDir, 'postgres'),
@@ -41,6 +42,7 @@ export async function start(): Promise<Stop> {
     });
     stops.push(() => embedded.stop());
     databaseUrl = embedded.url;
+    embeddedDir = embedded.dataDir;
   }
   const end: Stop = async () => {
     for (const stop of stops.reverse()) await stop();
@@ -63,7 +65,7 @@ export async function start(): Promise<Stop> {
     stops.push(() => app.close());
     await listen(app, config);
     for (const note of notes) app.server.log.info(note);
-    announce(app, config);
+    announce(app, config, embeddedDir);
     return end;
   } catch (error) {
     await end();
@@ -116,7 +118,7 @@ function secretsOf(config: Config): Secrets {
 }
 
 /** What a person needs next; a program gets one line. Only addresses that answer are named. */
-function announce(app: App, config: Config): void {
+function announce(app: App, config: Config, embeddedDir: string | null): void {
   const { port } = app.server.server.address() as AddressInfo;
   const host = ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -135,9 +137,8 @@ function announce(app: App, config: Config): void {
   if (config.docs.enabled) link('Docs', '/docs');
   link('Console', '/console');
   link('Inbox', '/dev/inbox');
-  const embedded = config.database.url === null;
   const counters = config.redis.url === null ? 'counters in this process: run one only' : 'counters in Redis';
-  line('Data', `${embedded ? `Postgres in ${config.dataDir}` : 'Postgres'}; ${counters}`);
+  line('Data', `Postgres${embeddedDir === null ? '' : ` in ${embeddedDir}`}; ${counters}`);
   if (config.demo) {
     const reviewer = config.bootstrapAdmin.token
       ? 'ADMIN_TOKEN'

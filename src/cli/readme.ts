@@ -14,7 +14,11 @@ import {
 type Operation = { tags?: string[]; summary?: string; security?: Record<string, unknown>[] };
 type Document = { paths: Record<string, Record<string, Operation>> };
 
-const CREDENTIALS: Record<string, string> = { bearerAuth: 'access token', flowToken: 'flow token' };
+const CREDENTIALS: Record<string, string> = {
+  bearerAuth: 'access token',
+  flowToken: 'flow token',
+  refreshCookie: 'refresh cookie',
+};
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 

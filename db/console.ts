@@ -99,7 +99,9 @@ const COUNTS = `select p.machine, p.state, (select count(*) from (
     select 1 from flows f where f.machine = p.machine and f.state = p.state and f.status <> 'archived' limit ${COUNT_CAP}) c) as n
   from jsonb_to_recordset($1::text::jsonb) as p(machine text, state text)`;
 
-const FLOW = `select ${ITEM}, f.contact_id, f.purpose, f.token_expires_at from flows f where f.id = $1::uuid`;
+const FLOW = `select ${ITEM}, f.purpose,
+    exists (select 1 from outbox o where o.flow_id = f.id and o.status = 'dead') as dead
+  from flows f where f.id = $1::uuid`;
 
 const STEP = `s.id, s.flow_id, s.seq, s.machine, s.machine_version, s.at, s.event, to_jsonb(s.edges) as edges, s.from_state,
   s.to_state, s.refused, s.reason, s.actor, s.request_id`;

@@ -105,6 +105,12 @@ function refuseForeign({ method, headers }: FastifyRequest): void {
   const reads = method === 'GET' || method === 'HEAD';
   if (!ours && !(reads && opensPage)) throw new Problem('foreign_origin');
   if (reads || headers.origin === undefined) return;
-  if (headers.origin === 'null' || new URL(headers.origin).host !== headers.host)
-    throw new Problem('foreign_origin');
+  if (!sameOrigin(headers.origin, headers.host ?? '')) throw new Problem('foreign_origin');
+}
+
+/** Ports that go without saying are written by some and left out by others. */
+function sameOrigin(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { protocol, host: given } = new URL(origin);
+  return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === given;
 }

@@ -61,10 +61,7 @@ function onStep(step) {
     flash(live, step);
     scheduleRefresh();
   }
-  if (kind === 'flow' && live?.dataset.flowId === step.flow) {
-    dispatchEvent(new CustomEvent('vestibule:step', { detail: step }));
-    refreshFlow();
-  }
+  if (kind === 'flow' && live?.dataset.flowId === step.flow) refreshFlow();
   if (kind === 'list' || kind === 'inbox') scheduleRefresh();
 }
 
@@ -148,10 +145,18 @@ async function swap(selectors) {
   const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
   if (!answer.ok) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const focused = document.activeElement?.id ?? '';
+  const opened = [...document.querySelectorAll('[data-step]:has(details[open])')].map((e) =>
+    e.getAttribute('data-id'),
+  );
   for (const selector of selectors) {
     const [old, next] = [document.querySelector(selector), fresh.querySelector(selector)];
     if (old && next) old.replaceChildren(...next.childNodes);
   }
+  for (const row of document.querySelectorAll('[data-step]')) {
+    if (opened.includes(row.getAttribute('data-id'))) row.querySelector('details')?.setAttribute('open', '');
+  }
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
   dispatchEvent(new Event('vestibule:swapped'));
   return fresh;
 }

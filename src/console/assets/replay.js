@@ -92,10 +92,12 @@ function setUp() {
   form.hidden = rows.length < 2;
   input.max = String(rows.length);
   // The server has drawn the whole path, also of steps on earlier pages: leave it alone until somebody moves.
-  at = null;
-  input.value = String(rows.length);
-  const output = find('scrub-at');
-  if (output) output.textContent = `${rows.length} / ${rows.length} · ${rows.at(-1)?.dataset.to ?? ''}`;
+  if (at !== null) go(at);
+  if (at === null) {
+    input.value = String(rows.length);
+    const output = find('scrub-at');
+    if (output) output.textContent = `${rows.length} / ${rows.length} · ${rows.at(-1)?.dataset.to ?? ''}`;
+  }
   form.addEventListener('submit', (event) => event.preventDefault());
   input.addEventListener('input', () => {
     stop();

@@ -8,6 +8,8 @@ import type { FlowView } from './snapshots.ts';
 export async function revealLogin(
   s: Pick<Services, 'tokens' | 'keyring'>,
   login: FlowView,
+  /** As read for the decision; somebody who has just signed up has none. */
+  roles: readonly string[] = [],
 ): Promise<Revealed> {
   if (!login.tags.has('granted')) return null;
   const c = login.context as unknown as LoginContext;
@@ -17,7 +19,7 @@ export async function revealLogin(
     sessionId: c.sessionId,
     tier: c.subject.tier,
     scope: c.scope,
-    roles: [],
+    roles,
     acr: assurance(c),
     amr: methodsUsed(c),
     authTime: c.provedAt,

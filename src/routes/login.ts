@@ -123,7 +123,7 @@ export const loginRoutes =
         await limits.codeCheck({ network: caller.network });
         const contact = contactId(phone.e164);
         const [loginId, sessionId] = [mint(), mint()];
-        const { opened } = await codeOutcome(
+        const { opened, loaded } = await codeOutcome(
           engine.send(
             'challenge',
             token === null ? { contactId: contact, machine: 'challenge', purpose: 'login' } : byToken(token),
@@ -159,7 +159,8 @@ export const loginRoutes =
         );
         const login = opened[0];
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });
-        const revealed = deliverRefresh(reply, config, body.token_transport, await revealLogin(s, login));
+        const tokens = await revealLogin(s, login, loaded?.account?.roles);
+        const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
         const answer = loginContract(login, caller.now, revealed, openToken(s, login));
         return { valid: true, ...answer };
       },
@@ -199,7 +200,7 @@ export const loginRoutes =
             state: flow.state,
             next: nextActions(flow, caller.now),
           });
-        const revealed = await revealLogin(s, flow);
+        const revealed = await revealLogin(s, flow, loaded.account?.roles);
         const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
         return loginContract(flow, caller.now, given, null);
       },

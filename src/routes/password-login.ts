@@ -45,7 +45,8 @@ export const passwordLoginRoutes =
           { contactId, password: body.password, persistent: body.persist_session },
           caller,
         );
-        const revealed = deliverRefresh(reply, config, body.token_transport, await revealLogin(s, flow));
+        const tokens = await revealLogin(s, flow, login.account?.roles);
+        const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
         return passwordLoginContract(flow, caller.now, { revealed, token: openToken(s, flow), login });
       },
     );

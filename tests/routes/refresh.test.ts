@@ -164,6 +164,8 @@ test('tier, audience, scope and roles are those of now, whatever the login was g
     tier: 'FULL',
     roles: ['trader', 'viewer'],
   });
+  const login = await logIn(app, person.phone);
+  expect(decodeJwt(login.access)).toMatchObject({ tier: 'FULL', roles: ['trader', 'viewer'] });
   await rows("update accounts set tier = 'LIMITED', roles = '{}' where id = $1", person.userId);
   const down = await refresh(up.body.refresh_token);
   expect(decodeJwt(down.body.access_token)).toMatchObject({ aud: 'vestibule:limited', roles: [] });

@@ -1,6 +1,7 @@
 /** Brings up stores, both sides and the load, and measures one operation on one side at a time. */
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { cpuMsOf, rssMbOf } from './cpu.ts';
@@ -8,7 +9,7 @@ import type { Command, Outcome, Reply } from './load.ts';
 import { OPTIONAL, type Target } from './operations.ts';
 import { seed } from './people.ts';
 import { type Side, startBaseline, startService } from './sides.ts';
-import { createDatabase, openPostgres, openRedis } from './stores.ts';
+import { createDatabase, openPostgres, openRedis, until } from './stores.ts';
 
 export type SideName = Target['name'];
 /** `parts`: server, Postgres, Redis. */
@@ -129,6 +130,17 @@ export async function openArena(options: { alg: string; accounts: number; active
     });
     const cpuOf = (name: SideName) => [sides[name].pid, pg.pid, redis?.pid].map((pid) => cpuMsOf([pid]));
 
+    const backlog = postgres(databases.service, { max: 1 });
+    stops.push(() => backlog.end());
+    /** Until the service has delivered its outbox. */
+    const settled = async (name: SideName) => {
+      await delay(100);
+      if (name === 'baseline') return;
+      const empty = async () =>
+        Number((await backlog`select count(*) as n from outbox where status = 'pending'`)[0]?.n) === 0;
+      await until(empty, 'the outbox', () => false, 60_000);
+    };
+
     return {
       stores: [pg.label, redis?.label ?? 'no Redis: counters in process'],
       exactStatements: counter.exact,
@@ -143,7 +155,7 @@ export async function openArena(options: { alg: string; accounts: number; active
         let [cpu, statements] = [[0, 0, 0], 0];
         const command = { operation, target: target(name), inFlight, seconds, prepare };
         const outcome = await load.run(command, async () => {
-          await new Promise((resolve) => setTimeout(resolve, 150));
+          await settled(name);
           statements = await counter.count(`bench_${name}`);
           cpu = cpuOf(name);
         });
@@ -152,6 +164,8 @@ export async function openArena(options: { alg: string; accounts: number; active
           throw new Error(
             `${name}, ${operation}: ${outcome.errors.length} of ${outcome.count} failed: ${outcome.errors[0]}`,
           );
+        // What the service owes for these requests is paid before its bill is read.
+        await settled(name);
         const parts = cpuOf(name).map((ms, i) => (ms - (cpu[i] ?? 0)) / outcome.count);
         const cpuMs = parts.reduce((a, b) => a + b);
         const made = (await counter.count(`bench_${name}`)) - statements;

@@ -18,6 +18,7 @@ const CREDENTIALS: Record<string, string> = {
   bearerAuth: 'access token',
   flowToken: 'flow token',
   refreshCookie: 'refresh cookie',
+  serviceToken: 'service token',
 };
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

@@ -70,6 +70,11 @@ async function openapi(app: FastifyInstance, { version, baseUrl, tags = [] }: Op
             name: '__Host-refresh_token',
             description: 'The HttpOnly refresh cookie; the prefix depends on the configuration',
           },
+          serviceToken: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'The configured INTROSPECTION_TOKEN (or ADMIN_TOKEN)',
+          },
           flowToken: {
             type: 'http',
             scheme: 'bearer',

@@ -146,6 +146,7 @@ export const sessionRoutes =
             'For services. The bearer token is the configured INTROSPECTION_TOKEN. An access or a refresh token that ' +
               'is not in force, for whatever reason, is only `active: false`.',
           ),
+          security: [{ serviceToken: [] }],
           body: introspectBody,
           response: { 200: introspectAnswer, ...problemsFor(400, 401, 429, 503) },
         },

@@ -243,6 +243,7 @@ export const signupMachine = machine.createMachine({
               params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: true }),
             },
             { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
+            { type: 'storeProfile', params: ({ event: e }) => ({ accountId: e.accountId }) },
             audit('user.imported'),
           ],
         },

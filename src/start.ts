@@ -8,6 +8,7 @@ import type { App } from './app.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { loadOrCreateSecrets, type Secrets } from './secrets-file.ts';
+import type { Services } from './services.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -19,8 +20,10 @@ const say = (line: string): void => {
 
 export type Stop = () => Promise<void>;
 
-/** @throws ConfigError or Error, with a line for the operator. Resolves when requests are answered. */
-export async function start(): Promise<Stop> {
+type Opened = { config: Config; app: App; end: Stop; notes: string[] };
+
+/** Stores, migrations and the assembled app, without listening. @throws ConfigError or Error, with a line for the operator. */
+async function open(options: { startRelay: boolean }): Promise<Opened> {
   const config = loadConfig();
   // Before there is a logger, JSON has to wait.
   const notes: string[] = [];
@@ -52,17 +55,28 @@ export async function start(): Promise<Stop> {
     await migrate(databaseUrl).catch((error) => {
       throw config.database.url !== null && UNREACHABLE.test(error.code) ? unreachable(error) : error;
     });
-    const secrets = secretsOf(config);
     const app = await buildApp({
       config,
       databaseUrl,
-      secrets,
+      secrets: secretsOf(config),
       clock: systemClock(config.clockOffsetMs),
       version: config.version ?? version,
+      ...options,
     }).catch((error) => {
       throw error.name === 'DecryptionError' ? new ConfigError('MASTER_KEY', FOREIGN_KEY) : error;
     });
     stops.push(() => app.close());
+    return { config, app, end, notes };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** @throws ConfigError or Error, with a line for the operator. Resolves when requests are answered. */
+export async function start(): Promise<Stop> {
+  const { config, app, end, notes } = await open({ startRelay: true });
+  try {
     await listen(app, config);
     for (const note of notes) app.server.log.info(note);
     announce(app, config, embeddedDir);
@@ -71,6 +85,12 @@ export async function start(): Promise<Stop> {
     await end();
     throw error;
   }
+}
+
+/** For commands: everything but HTTP and the relay. */
+export async function openServices(): Promise<{ services: Services; close: Stop }> {
+  const { app, end } = await open({ startRelay: false });
+  return { services: app.services, close: end };
 }
 
 const FOREIGN_KEY =

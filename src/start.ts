@@ -20,7 +20,7 @@ const say = (line: string): void => {
 
 export type Stop = () => Promise<void>;
 
-type Opened = { config: Config; app: App; end: Stop; notes: string[] };
+type Opened = { config: Config; app: App; end: Stop; notes: string[]; embeddedDir: string | null };
 
 /** Stores, migrations and the assembled app, without listening. @throws ConfigError or Error, with a line for the operator. */
 async function open(options: { startRelay: boolean }): Promise<Opened> {
@@ -66,7 +66,7 @@ async function open(options: { startRelay: boolean }): Promise<Opened> {
       throw error.name === 'DecryptionError' ? new ConfigError('MASTER_KEY', FOREIGN_KEY) : error;
     });
     stops.push(() => app.close());
-    return { config, app, end, notes };
+    return { config, app, end, notes, embeddedDir };
   } catch (error) {
     await end();
     throw error;
@@ -75,7 +75,7 @@ async function open(options: { startRelay: boolean }): Promise<Opened> {
 
 /** @throws ConfigError or Error, with a line for the operator. Resolves when requests are answered. */
 export async function start(): Promise<Stop> {
-  const { config, app, end, notes } = await open({ startRelay: true });
+  const { config, app, end, notes, embeddedDir } = await open({ startRelay: true });
   try {
     await listen(app, config);
     for (const note of notes) app.server.log.info(note);

@@ -142,6 +142,8 @@ export const idAt = (ms: number): string =>
 
 export function liveRoute(app: FastifyInstance, { store }: Console, feed: LiveFeed): void {
   feed.attach(store);
+  // A stream never ends by itself: without this a server would wait for its readers for ever.
+  app.addHook('preClose', async () => feed.close());
   app.get('/console/events', (request, reply) => {
     if (feed.full()) throw new Problem('overloaded', { retryAfter: 10 });
     reply.hijack();

@@ -6,6 +6,7 @@ import {
   type BrowserContextOptions,
   chromium,
   type Page,
+  type Request,
 } from 'playwright-core';
 
 const CANDIDATES = [
@@ -37,9 +38,12 @@ export async function openPage(
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('request', (request) => {
+  const foreign = (request: Request) => {
     const url = new URL(request.url());
-    if (url.protocol !== 'data:' && url.host !== host) complaints.push(`request to ${url.host}`);
-  });
+    const stopped = request.failure()?.errorText === 'csp';
+    if (url.protocol !== 'data:' && url.host !== host && !stopped) complaints.push(`request to ${url.host}`);
+  };
+  page.on('requestfinished', foreign);
+  page.on('requestfailed', foreign);
   return { page, context, complaints };
 }

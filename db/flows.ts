@@ -49,11 +49,11 @@ const columns = {
   },
   device: { deviceId: devices.deviceId },
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
-  otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`(
-    select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (
+  otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`
+    case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (
       select s.id from flows s where s.account_id = o.id and s.machine = 'signup' and s.status = 'active'
       order by s.created_at desc limit 1))
-    from accounts o where o.id = contacts.account_id and o.id <> accounts.id)`,
+    from accounts o where o.id = contacts.account_id) end`,
   /** The account's own proven address, for notices. */
   mailContactId: sql<string | null>`(
     select e.id from contacts e where e.account_id = accounts.id and e.type = 'email' and e.verified_at is not null
@@ -145,11 +145,18 @@ const CLAIM_DUE = `
 
 export type FlowStore = ReturnType<typeof createFlowStore>;
 
+/** Holds the account's row until the transaction ends. */
+const lockAccount = async (reader: Reader, id: string): Promise<void> => {
+  await reader.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, id)).for('no key update');
+};
+
 export function createFlowStore(db: Database) {
   const load = find(db.reads);
   return {
     load,
     byId: (id: string, context: { deviceId: string | null; now: Date }) => load({ id }, context),
+
+    lockAccount,
 
     /** Loads under the flow's and the account's row lock, so that the decision cannot be overtaken. */
     async lock(reader: Reader, id: string, context: { deviceId: string | null; now: Date }) {
@@ -159,13 +166,7 @@ export function createFlowStore(db: Database) {
         .leftJoin(contacts, eq(contacts.id, flows.contactId))
         .where(eq(flows.id, id))
         .for('no key update', { of: flows });
-      if (row?.accountId) {
-        await reader
-          .select({ id: accounts.id })
-          .from(accounts)
-          .where(eq(accounts.id, row.accountId))
-          .for('no key update');
-      }
+      if (row?.accountId) await lockAccount(reader, row.accountId);
       const { deviceId, now } = context;
       const query = byIdQuery(reader);
       return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];

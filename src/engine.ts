@@ -287,7 +287,8 @@ export function createEngine(deps: {
     machineId: M,
     opening: Opening<M>,
     context: SendContext,
-  ): Promise<Result> {
+    runner: Runner,
+  ): Promise<Attempt> {
     const changes = noChanges(new Date(context.now));
     const { contact } = opening.enclosures ?? {};
     if (contact) changes.before.push(contacts.intern(contact, changes.now));
@@ -305,26 +306,44 @@ export function createEngine(deps: {
       seqOf,
       opening.tokenTtlMs,
     );
-    await commit(db.writes, changes);
-    const result = { flow: views[0] as FlowView, opened: views.slice(1), loaded: null };
-    return concluded(Promise.resolve({ result, views, changes }));
+    await commit(runner, changes);
+    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, views, changes };
   }
 
   return {
     /** Starts a flow with its first event. */
     open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
-      persistently(LOCKED_TRIES, () => begin(machineId, opening, context)),
+      persistently(LOCKED_TRIES, () => concluded(begin(machineId, opening, context, db.writes))),
 
     /**
-     * Starts a flow on what `decide` reads of an account; it runs again on fresher rows when the account has moved on.
+     * Starts a flow on what `decide` reads of an account; when that has moved on, it runs again while the account's row
+     * is locked, so that logins of one account queue up instead of failing each other.
      * @throws Problem conflict when it keeps moving
      */
-    openOn<M extends MachineId>(
+    async openOn<M extends MachineId>(
       machineId: M,
       decide: () => Promise<Opening<M>>,
       context: SendContext,
     ): Promise<Result> {
-      return persistently(MAX_TRIES, async () => begin(machineId, await decide(), context));
+      let account: string | undefined;
+      const open = async (runner: Runner): Promise<Attempt> => {
+        const opening = await decide();
+        account = opening.account?.id;
+        return begin(machineId, opening, context, runner);
+      };
+      try {
+        return await concluded(open(db.writes));
+      } catch (error) {
+        if (!isStale(error)) throw error;
+      }
+      return persistently(LOCKED_TRIES, () =>
+        concluded(
+          db.transaction(async (tx, reads) => {
+            if (account !== undefined) await flows.lockAccount(reads, account);
+            return open(tx);
+          }),
+        ),
+      );
     },
 
     /**
@@ -372,9 +391,6 @@ export function createEngine(deps: {
     },
   };
 }
-
-/** Logins of one account that race each other; each round one of them wins. */
-const MAX_TRIES = 8;
 
 /** Snapshots are immutable, so one idle snapshot per machine serves every flow. */
 const idle = new WeakMap<AnyStateMachine, AnyMachineSnapshot>();

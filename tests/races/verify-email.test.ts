@@ -103,9 +103,7 @@ test('the right password 20 times at once opens a session each time', async () =
     body: { flow_token, code: codeOf(flow_id, 'email') },
   });
   const answers = await atOnce(20, '/v1/auth/login', () => ({ email, password: MAIL_PASSWORD }));
-  const granted = answers.filter((a) => a.status === 200).length;
+  expect(answers.map((a) => a.status)).toEqual(Array(20).fill(200));
   const [row] = await sql`select count(*)::int as n from sessions where account_id = ${user_id}`;
-  expect(row?.n).toBe(granted + 1);
-  expect(answers.map((a) => a.status).filter((status) => status !== 200 && status !== 409)).toEqual([]);
-  console.info(`20 logins of one account at once: ${granted} granted`);
+  expect(row?.n).toBe(21);
 });

@@ -75,7 +75,8 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
 
   app.addHook('onSend', async (request, reply, payload) => {
     const id = request.idempotencyKey;
-    if (id === null) return payload;
+    // Requests of scopes older than this plugin, and of broken URLs, lack the member altogether.
+    if (!id) return payload;
     request.idempotencyKey = null;
     try {
       // What was never decided is not remembered: overload, limits, outages.

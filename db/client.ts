@@ -2,6 +2,7 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres, { type Sql, type TransactionSql } from 'postgres';
 import { pendingMigrations } from './migrate.ts';
+import { isLostConnection } from './outage.ts';
 import * as schema from './schema.ts';
 
 export type Schema = typeof schema;
@@ -36,6 +37,48 @@ export type DatabaseOptions = {
   statementTimeoutMs?: number;
 };
 
+/**
+ * When a connection breaks with a write pending, the driver (3.4.9) forgets to write small messages to the next one,
+ * until 1024 bytes have gathered: for a dozen seconds nothing connects. A greeting of that size is written at once.
+ */
+const STARTUP_BYTES = 1024;
+
+/** Counts connections of the pool that have closed. */
+type Closes = { count: number };
+
+/**
+ * A transaction whose connection is lost is left to the server, which rolls it back: the driver (3.4.9) would write a
+ * rollback to the socket that is gone, and that ends the process. So nothing is ever written after a close, and the
+ * driver's `begin` is not told; it ends by the close itself.
+ */
+function inTransaction<T>(
+  pool: Sql,
+  closes: Closes,
+  work: (tx: TransactionSql, reads: Reader) => Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const attempt = async (tx: TransactionSql): Promise<T> => {
+      const { count } = closes;
+      const send = tx.unsafe;
+      const unsafe: typeof send = (...args) => {
+        if (closes.count !== count)
+          throw Object.assign(new Error('a connection closed'), { code: 'CONNECTION_CLOSED' });
+        return send(...args);
+      };
+      // drizzle looks for its serializers on the client, and a transaction does not carry the pool's options.
+      const client = Object.assign(tx, { options: pool.options, unsafe }) as unknown as Sql;
+      try {
+        return await work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
+      } catch (error) {
+        if (!isLostConnection(error) && closes.count === count) throw error;
+        reject(error);
+        return new Promise(() => {});
+      }
+    };
+    pool.begin(attempt).then(resolve as never, reject);
+  });
+}
+
 /** Lazily connects; throws nothing until the first statement. */
 export function connectDatabase(options: DatabaseOptions): Database {
   const base = {
@@ -48,7 +91,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
     fetch_types: false,
     connection: {
       application_name: 'vestibule',
-      statement_timeout: options.statementTimeoutMs ?? 3000,
+      statement_timeout: String(options.statementTimeoutMs ?? 3000).padEnd(
+        STARTUP_BYTES,
+      ) as unknown as number,
       lock_timeout: 2000,
       idle_in_transaction_session_timeout: 5000,
     },
@@ -58,7 +103,15 @@ export function connectDatabase(options: DatabaseOptions): Database {
   // nearly empty must not scan it later (a claim then took 70 ms instead of 2).
   const byKey = { ...base.connection, plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
   const writeSql = postgres(options.url, { ...base, connection: byKey, max: options.writeLanes ?? 2 });
-  const pool = postgres(options.url, { ...base, max: options.poolSize });
+  const closes: Closes = { count: 0 };
+  const pool = postgres(options.url, {
+    ...base,
+    max: options.poolSize,
+    max_lifetime: null,
+    onclose: () => {
+      closes.count += 1;
+    },
+  });
   const reads = drizzle(readSql, { schema, casing: 'snake_case' });
   // drizzle sets its date and JSON serializers on the client it is given; the commit lane relies on the same ones.
   drizzle(writeSql, { schema, casing: 'snake_case' });
@@ -67,12 +120,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
   return {
     reads,
     writes: writeSql,
-    transaction: (work) =>
-      pool.begin((tx) => {
-        // drizzle looks for its serializers on the client, and a transaction does not carry the pool's options.
-        const client = Object.assign(tx, { options: pool.options }) as unknown as Sql;
-        return work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
-      }) as Promise<never>,
+    transaction: (work) => inTransaction(pool, closes, work),
     ping: async () => {
       await readSql`select 1`;
     },

@@ -14,7 +14,7 @@ test('nothing acknowledged is lost to kill -9, and everybody arrives', { timeout
       people: 20,
       concurrency: 4,
       everyMs: 150,
-      maxDisturbances: 6,
+      maxDisturbances: 3,
       disturb: (service) => service.crash(),
     });
     expect(verdict).toMatchObject({ arrived: 20, ...FLAWLESS });

@@ -23,7 +23,7 @@ type Cluster = {
 };
 
 /** A durable Postgres of its own behind a fixed address. */
-async function ownCluster(log: (line: string) => void): Promise<Cluster> {
+export async function ownCluster(log: (line: string) => void): Promise<Cluster> {
   const dataDir = await mkdtemp(join(tmpdir(), 'vestibule-faults-'));
   let postgresNow: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir, log });
   const portOf = () => Number(new URL(postgresNow.url).port);

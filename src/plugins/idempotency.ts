@@ -39,11 +39,13 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
   const context = (id: string): string => `idempotency|${id}`;
   app.decorateRequest('idempotencyKey', null);
 
-  /** Who asks: the same key of somebody else is another key. */
+  /** Who asks, by whatever credential the request carries: the same key of somebody else is another key. */
   const callerOf = (request: FastifyRequest): string => {
     const { authorization, cookie } = request.headers;
-    const { flow_token: token } = (request.body ?? {}) as { flow_token?: unknown };
-    return authorization ?? (typeof token === 'string' ? token : (cookie ?? networkOf(request.ip)));
+    const body = (request.body ?? {}) as Record<string, unknown>;
+    const carried = ['flow_token', 'refresh_token', 'token'].map((name) => body[name]);
+    const inBody = carried.find((value) => typeof value === 'string') as string | undefined;
+    return authorization ?? inBody ?? cookie ?? networkOf(request.ip);
   };
 
   app.addHook('preHandler', async (request, reply) => {

@@ -37,7 +37,8 @@ async function measure(operation: Operation, connections: Connection[], seconds:
           () => times.push(performance.now() - from),
           (error: Error) => errors.push(error.message),
         );
-        if (errors.length > 100) return;
+        // Everything fails: there is nothing to measure.
+        if (errors.length > 100 && times.length === 0) return;
       }
     }),
   );

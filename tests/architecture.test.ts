@@ -141,7 +141,6 @@ describe('size', () => {
     'src/engine.ts': [430, 'open and send read together; to be split into decide and commit'],
     'src/effects.ts': [260, 'a table: one handler per effect'],
     'src/proofs.ts': [300, 'everything that may build a verdict, in one place'],
-    'src/routes/signup.ts': [360, 'S1 to S5 in order; each handler is short'],
     'src/routes/login.ts': [240, 'the phone login in order; each handler is short'],
     'src/routes/registration.ts': [240, 'the e-mail entry in order; each handler is short'],
     'db/flows.ts': [240, 'the one prepared read of a decision'],

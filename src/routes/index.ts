@@ -15,6 +15,9 @@ import { recoveryRoutes } from './recovery.ts';
 import { registrationRoutes } from './registration.ts';
 import { sessionRoutes } from './sessions.ts';
 import { signupRoutes } from './signup.ts';
+import { signupCredentialRoutes } from './signup-credentials.ts';
+import { signupPhoneRoutes } from './signup-phone.ts';
+import { signupProfileRoutes } from './signup-profile.ts';
 import { userRoutes } from './users.ts';
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
@@ -35,6 +38,9 @@ export const routes =
     await api.register(loginRoutes(s));
     await api.register(passwordLoginRoutes(s));
     await api.register(registrationRoutes(s));
+    await api.register(signupPhoneRoutes(s));
+    await api.register(signupCredentialRoutes(s));
+    await api.register(signupProfileRoutes(s));
     await api.register(signupRoutes(s));
     await api.register(sessionRoutes(s));
     await api.register(kycRoutes(s));

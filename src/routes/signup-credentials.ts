@@ -1,0 +1,63 @@
+/** S2: the password, and a PIN if wanted. Hashed before anything is decided. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { setPasswordBody, signupAnswer, signupContract } from '../contracts/signup.ts';
+import { openToken, ownFlow, problemsFor } from '../flow-answers.ts';
+import { acceptPassword } from '../new-password.ts';
+import { checkPin } from '../passwords.ts';
+import { Problem } from '../problems.ts';
+import { callerOf, flowTokenOf } from '../request-context.ts';
+import type { Services } from '../services.ts';
+import { signupKit } from '../signup-kit.ts';
+
+export const signupCredentialRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { engine, proofs } = s;
+    const { phoneOf, contactId, tokenTtlMs, doc, locate } = signupKit(s);
+
+    app.post(
+      '/v1/auth/signup/set-password',
+      {
+        schema: {
+          ...doc('Set the password, and a PIN if wanted (S2)', 'PASSWORD_SET'),
+          body: setPasswordBody,
+          response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 422, 429, 503) },
+        },
+      },
+      async (request) => {
+        const { password, pin } = request.body;
+        const phone = request.body.phone === undefined ? undefined : phoneOf(request.body.phone).e164;
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        const locator = locate(token, phone);
+        if (token === null) proofs.mayName(phone);
+        const { loaded } = await ownFlow(engine.read('signup', locator, caller));
+        proofs.holder(loaded, token, caller.now);
+        if (phone !== undefined) proofs.sameContact(loaded, contactId(phone));
+        const known = loaded.contact?.canonical ?? '';
+        const weakPin =
+          pin === undefined ? [] : checkPin(pin, { birthDate: null, phone: known, pointer: '/body/pin' });
+        if (weakPin.length) throw new Problem('weak_pin', { errors: weakPin });
+        const [passwordHash, pinHash] = await Promise.all([
+          acceptPassword(s, password, { context: [known] }),
+          pin === undefined ? null : s.hasher.hash(pin),
+        ]);
+        const { flow } = await engine.send(
+          'signup',
+          { id: loaded.flow.id },
+          (fresh) => ({
+            event: {
+              type: 'PASSWORD_SET',
+              now: caller.now,
+              presented: proofs.holder(fresh, token, caller.now) ? 'token' : 'grant',
+              pinSet: pin !== undefined,
+              tokenTtlMs,
+            },
+            enclosures: { credentials: { passwordHash, pinHash } },
+          }),
+          caller,
+        );
+        return signupContract(flow, caller.now, openToken(s, flow));
+      },
+    );
+  };

@@ -4,18 +4,25 @@ import { connect, type Socket } from 'node:net';
 export type Answer = { status: number; headers: string; body: string };
 
 export class Connection {
-  private readonly socket: Socket;
-  private readonly host: string;
+  private socket: Socket;
+  private readonly url: URL;
   private buffered: Buffer = Buffer.alloc(0);
   private waiting: { resolve(a: Answer): void; reject(e: Error): void } | null = null;
 
   constructor(url: URL) {
-    this.host = url.host;
-    this.socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
-    this.socket.on('data', (chunk) => this.take(chunk));
-    const fail = (error?: Error) => this.waiting?.reject(error ?? new Error('connection closed'));
-    this.socket.on('error', fail);
-    this.socket.on('close', () => fail());
+    this.url = url;
+    this.socket = this.open();
+  }
+
+  private open(): Socket {
+    const socket = connect({ host: this.url.hostname, port: Number(this.url.port), noDelay: true });
+    const fail = (error: Error) => {
+      if (this.socket === socket) this.waiting?.reject(error);
+    };
+    socket.on('data', (chunk) => this.take(chunk));
+    socket.on('error', fail);
+    socket.on('close', () => fail(new Error('connection closed')));
+    return socket;
   }
 
   /** One request at a time per connection. */
@@ -28,7 +35,7 @@ export class Connection {
         : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n`;
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
-      this.socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.host}\r\n${auth}${type}\r\n${text}`);
+      this.socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${auth}${type}\r\n${text}`);
     });
   }
 
@@ -47,6 +54,11 @@ export class Connection {
     this.buffered = this.buffered.subarray(end + 4 + length);
     const { waiting } = this;
     this.waiting = null;
+    // A server may bound the requests of one connection; it says so on the last one.
+    if (/\r\nconnection: close/i.test(headers)) {
+      this.socket.destroy();
+      this.socket = this.open();
+    }
     waiting?.resolve({ status: Number(headers.slice(9, 12)), headers, body });
   }
 }

@@ -52,6 +52,7 @@ import { createProviders } from './providers.ts';
 import { connectRedis } from './redis.ts';
 import { createRefresh } from './refresh.ts';
 import { createRelay, type Relay } from './relay.ts';
+import { rememberText } from './remembered-hash.ts';
 import { routes } from './routes/index.ts';
 import { durableWindows } from './rules.ts';
 import type { Secrets } from './secrets-file.ts';
@@ -104,6 +105,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   // Secrets and proofs
   const keyring = createKeyring(secrets.masterKey);
+  const limitKey = (text: string) => keyring.lookupHash('limit', text);
   const kms = createLocalKms({ keys: [{ id: 'local:1', key: keyring.key('kek') }], activeId: 'local:1' });
   const keys = await createKeyManager({
     store: createKeyStore(createSigningKeys(db)),
@@ -144,7 +146,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const limits = createLimits({
     store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
     numbers: config.limits,
-    hashKey: (text) => keyring.lookupHash('limit', text),
+    hashKey: limitKey,
     clock,
     log,
   });
@@ -282,7 +284,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await server.register(strictJson);
   await server.register(networkLimit, {
     window: config.limits.network,
-    hashKey: (text) => keyring.lookupHash('limit', text),
+    // Addresses come again and again; phone numbers and e-mail addresses are not kept in memory.
+    hashKey: rememberText(limitKey),
     clock,
     reports: limits.reports,
     ...(redis ? { redis } : {}),

@@ -21,6 +21,7 @@ import { flowsPage } from './pages/flows.ts';
 import { funnelPage } from './pages/funnel.ts';
 import { inboxPage } from './pages/inbox.ts';
 import { machinesPage } from './pages/machines.ts';
+import { mailPage } from './pages/mail.ts';
 
 const MAX_FORM_BYTES = 4096;
 
@@ -56,6 +57,7 @@ export const consolePlugin =
       machinesPage(app, c);
       flowsPage(app, c);
       funnelPage(app, c);
+      mailPage(app, c);
       liveRoute(app, c, feed);
       loginRoutes(app, c);
       const demo = s.config.demo && guard.demoTools ? createDemoFlows(parent) : null;

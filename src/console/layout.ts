@@ -48,6 +48,7 @@ export function layout(frame: Frame, page: Page): Html {
     ['/console/flows', 'Flows'],
     ['/console/funnel', 'Funnel'],
     ...(frame.demoTools ? ([['/console/inbox', 'Inbox']] as [string, string][]) : []),
+    ['/console/mail', 'Mail'],
   ];
   return html`<!doctype html>
 <html lang="en">

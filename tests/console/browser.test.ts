@@ -40,6 +40,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
       '/console/flows',
       '/console/funnel',
       `/console/flows/${flow}`,
+      '/console/mail',
       '/console/inbox',
     ]) {
       await page.goto(url);
@@ -263,7 +264,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
       const { flow } = await signUp(app, 'full');
       for (const colorScheme of ['light', 'dark'] as const) {
         const { page, context } = await openPage(browser, base, {
-          ...{ colorScheme, viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 },
+          ...{ colorScheme, viewport: { width: 1440, height: 1200 }, deviceScaleFactor: 1 },
         });
         await page.goto(`/console/flows/${flow}`);
         await page.waitForSelector(live);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 const get = (url: string, headers: Record<string, string> = {}) => app.call('GET', url, { headers });
-const PAGES = ['/console', '/console/flows', '/console/funnel', '/console/inbox'];
+const PAGES = ['/console', '/console/flows', '/console/funnel', '/console/mail', '/console/inbox'];
 
 test('values become text, whatever they hold', () => {
   const hostile = `"><script>alert('x')</script>&\u0000`;

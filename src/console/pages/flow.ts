@@ -94,12 +94,12 @@ function facts(c: Console, flow: FlowItem & { purpose: string | null }, now: num
       ? 'none'
       : `${stamp(flow.nextDueAt)} UTC (${flow.nextDueAt.getTime() > now ? `in ${duration(flow.nextDueAt.getTime() - now)}` : `${duration(now - flow.nextDueAt.getTime())} late`})`;
   return html`<dl class="facts">
-<dt>State</dt><dd>${stateChip(c.models, flow.machine, flow.state)} ${labelOf(model, flow.state) === flow.state ? '' : labelOf(model, flow.state)} for ${duration(now - flow.stateEnteredAt.getTime())}</dd>
-<dt>Machine</dt><dd><a href="${flowsOf(flow.machine, flow.state)}">${flow.machine}</a> v${flow.machineVersion}${flow.purpose ? html` · ${word(flow.purpose)}` : ''} · ${flow.status}${tier ? html` · tier ${tier}` : ''}</dd>
-<dt>Started</dt><dd>${stamp(flow.createdAt)} UTC, ${flow.version} ${flow.version === 1 ? 'step' : 'steps'}</dd>
-<dt>Account</dt><dd>${flow.accountId === null ? 'none yet' : html`<a class="mono" href="/console/flows?q=${flow.accountId}">${flow.accountId}</a>`}</dd>
-<dt>Timer</dt><dd>${due}</dd>
-${reasons.length ? html`<dt>Stuck</dt><dd>${reasons.map((r) => html`<span class="flag">${r}</span> `)}</dd>` : ''}
+<div><dt>State</dt><dd>${stateChip(c.models, flow.machine, flow.state)} ${labelOf(model, flow.state) === flow.state ? '' : labelOf(model, flow.state)} for ${duration(now - flow.stateEnteredAt.getTime())}</dd></div>
+<div><dt>Machine</dt><dd><a href="${flowsOf(flow.machine, flow.state)}">${flow.machine}</a> v${flow.machineVersion}${flow.purpose ? html` · ${word(flow.purpose)}` : ''} · ${flow.status}${tier ? html` · tier ${tier}` : ''}</dd></div>
+<div><dt>Started</dt><dd>${stamp(flow.createdAt)} UTC, ${flow.version} ${flow.version === 1 ? 'step' : 'steps'}</dd></div>
+<div><dt>Account</dt><dd>${flow.accountId === null ? 'none yet' : html`<a class="mono" href="/console/flows?q=${flow.accountId}">${flow.accountId}</a>`}</dd></div>
+<div><dt>Timer</dt><dd>${due}</dd></div>
+${reasons.length ? html`<div><dt>Stuck</dt><dd>${reasons.map((r) => html`<span class="flag">${r}</span> `)}</dd></div>` : ''}
 </dl>`;
 }
 

@@ -70,6 +70,12 @@ function filterOf(query: Query, models: Models, now: number): FlowFilter {
   };
 }
 
+/** Everything that is stuck, whichever machine it is of. */
+export const stuckFilter = (models: Models, now: number, limit: number): FlowFilter => ({
+  ...filterOf({ machine: '', state: '', tier: '', age: '', stuck: true, q: '', before: '' }, models, now),
+  limit,
+});
+
 /** Why a flow is stuck; empty when it is not. */
 export function stuckReasons(item: FlowItem, models: Models, now: number): string[] {
   const node = models.get(item.machine as never)?.states.get(item.state);

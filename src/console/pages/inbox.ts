@@ -5,12 +5,9 @@ import type { Inbox, InboxEntry } from '../../ports/inbox.ts';
 import { type Console, Problem } from '../context.ts';
 import { stamp } from '../format.ts';
 import { type Html, html } from '../html.ts';
+import { MAIL_POLICY } from './mail.ts';
 
 const SHOWN = 25;
-
-/** The message's own document: no script, no request, in an origin of its own even when opened directly. */
-const MAIL_POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'";
 
 /** Ids are those of the outbox, `flow:version:index`. */
 const flowOf = (id: string): string | null => {

@@ -6,6 +6,10 @@ import { picture } from '../diagram.ts';
 import { count } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { leavesOf, type Model, type Models, tierOf } from '../model.ts';
+import { stuckFilter } from './flows.ts';
+
+/** Counting stops here: whoever has more looks at the list. */
+const MANY_STUCK = 99;
 
 type Counts = Map<string, { n: number; capped: boolean }>;
 
@@ -45,7 +49,7 @@ export const badges = (model: Model, counts: Counts): Record<string, string> =>
       .map(([id, c]) => [id, c.n === 0 ? '' : shown(c)]),
   );
 
-function tiles(models: Models, counts: Counts): Html {
+function tiles(models: Models, counts: Counts, stuck: number): Html {
   const total = (model: Model | undefined, wanted: (state: string) => boolean) => {
     const own = (model?.resting ?? []).filter((n) => wanted(n.id));
     const all = own.map((n) => counts.get(`${model?.id}:${n.id}`) ?? { n: 0, capped: false });
@@ -65,7 +69,7 @@ ${tile(
   total(models.get('login'), () => true),
   'decided or waiting for a step-up',
 )}
-${tile('/console/flows?stuck=1', 'Stuck', '→', 'over budget, late timer or dead message')}
+${tile('/console/flows?stuck=1', 'Stuck', stuck > MANY_STUCK ? `${MANY_STUCK}+` : count(stuck), 'over budget, late timer or dead message')}
 </section>`;
 }
 
@@ -85,9 +89,13 @@ export function machinesPage(app: FastifyInstance, c: Console): void {
   app.get('/console', async (request, reply) => {
     const id = machineOf(request.query);
     const model = c.models.get(id)!;
-    const counts = await countsOf(c);
+    const now = c.s.clock.now();
+    const [counts, stuck] = await Promise.all([
+      countsOf(c),
+      c.store.list(stuckFilter(c.models, now, MANY_STUCK + 1), new Date(now)),
+    ]);
     const badge = badges(model, counts);
-    const body = html`${tiles(c.models, counts)}
+    const body = html`${tiles(c.models, counts, stuck.length)}
 <section class="card wide">
 <header><h1>${tabs(c.models, id, '/console')}</h1><p class="muted">version ${model.version} · ${model.resting.length} resting states · ${model.graph.edges.length} transitions · click a state for its flows</p>
 ${c.s.config.demo ? html`<form method="post" action="/console/demo"><input type="hidden" name="form" value="${c.guard.formToken}"><button class="primary">Start a demo flow</button></form>` : ''}</header>

@@ -31,11 +31,13 @@ export const NO_HEALTH: Health = {
   timersLateMs: 0,
 };
 
+/** Every order asks for its partial index, also in the plan Postgres keeps for any parameters. */
 const HEALTH = `select
-  (select count(*) from (select 1 from outbox where status = 'pending' and due_at <= $1::timestamptz limit ${CAP}) p) as pending,
+  (select count(*) from (select 1 from outbox where status = 'pending' and due_at <= $1::timestamptz order by due_at limit ${CAP}) p) as pending,
   (select due_at from outbox where status = 'pending' order by due_at limit 1) as oldest,
   (select count(*) from (select 1 from outbox where status = 'dead' limit ${CAP}) d) as dead,
-  (select count(*) from (select 1 from flows where status = 'active' and next_due_at <= $1::timestamptz limit ${CAP}) t) as timers,
+  (select count(*) from (select 1 from flows where status = 'active' and next_due_at <= $1::timestamptz
+    order by next_due_at limit ${CAP}) t) as timers,
   (select next_due_at from flows where status = 'active' and next_due_at is not null order by next_due_at limit 1) as timer`;
 
 export type FlowFilter = {
@@ -95,8 +97,10 @@ const BY_ID = `with found as (
   select f.*, exists (select 1 from outbox o where o.flow_id = f.id and o.status = 'dead') as dead
   from found f order by f.state_entered_at desc, f.id desc limit $3::int`;
 
+/** The order asks for the index: without it the planner reads the whole table for a state nobody is in. */
 const COUNTS = `select p.machine, p.state, (select count(*) from (
-    select 1 from flows f where f.machine = p.machine and f.state = p.state and f.status <> 'archived' limit ${COUNT_CAP}) c) as n
+    select 1 from flows f where f.machine = p.machine and f.state = p.state and f.status <> 'archived'
+    order by f.state_entered_at limit ${COUNT_CAP}) c) as n
   from jsonb_to_recordset($1::text::jsonb) as p(machine text, state text)`;
 
 const FLOW = `select ${ITEM}, f.purpose,

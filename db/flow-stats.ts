@@ -68,7 +68,7 @@ const MOVE = `update flow_stats_cursor set step_id = $1::uuid, caught_up_at = co
   where name = 'flow_stats'`;
 
 const READ = `select machine, machine_version, to_char(day, 'YYYY-MM-DD') as day, state, entered, exited, reached, ended,
-    to_jsonb(stays) as stays
+    array_to_string(stays, ',') as stays
   from flow_stats where machine = $1 and day >= $2::date and ($3::int is null or machine_version = $3::int)`;
 
 const TOTALS = `select machine, state, sum(entered - exited)::int as n from flow_stats group by machine, state`;
@@ -125,7 +125,7 @@ export function createFlowStatsStore(db: Database) {
         exited: r.exited as number,
         reached: r.reached as number,
         ended: r.ended as number,
-        stays: r.stays as number[],
+        stays: (r.stays as string).split(',').map(Number),
       }));
     },
 

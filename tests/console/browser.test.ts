@@ -2,11 +2,14 @@
 import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { chromiumPath, launch, NO_CHROMIUM, openPage } from '../support/chromium.ts';
 import { createDatabase } from '../support/database.ts';
 import { PASSWORD, STREET, signUp } from './person.ts';
+
+// A browser shares its two cores with the other tests.
+vi.setConfig({ testTimeout: 60_000 });
 
 const listen = async (app: TestApp, port = 0): Promise<string> => {
   await app.server.listen({ port, host: '127.0.0.1' });
@@ -261,7 +264,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
       mkdirSync(folder, { recursive: true });
       for (let i = 0; i < 9; i++)
         await signUp(app, (['code', 'full', 'limited', 'full', 'verified'] as const)[i % 5]!);
-      const { flow } = await signUp(app, 'full');
+      const { flow } = await signUp(app, 'limited');
       for (const colorScheme of ['light', 'dark'] as const) {
         const { page, context } = await openPage(browser, base, {
           ...{ colorScheme, viewport: { width: 1440, height: 1200 }, deviceScaleFactor: 1 },

@@ -51,8 +51,10 @@ describe('layers', () => {
     expect(reaching(all, (target) => target.startsWith('tests/'))).toEqual([]);
   });
 
-  test('only the engine runs a machine', () => {
+  test('only the engine runs a machine, besides the preview, which stores nothing', () => {
     expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/engine.ts']);
+    expect(containing(/(?<![.\w])getMicrosteps\(/, src)).toEqual(['src/engine.ts', 'src/preview.ts']);
+    expect(reaching(['src/preview.ts', 'src/simulate.ts'], (target) => target.startsWith('db/'))).toEqual([]);
   });
 
   test('only db writes SQL', () => {

@@ -4,6 +4,7 @@ import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
 import { contactRoutes } from './contacts.ts';
+import { definitionRoutes } from './definitions.ts';
 import { devRoutes } from './dev.ts';
 import { flowRoutes } from './flows.ts';
 import { identityProofRoutes } from './identity-proof.ts';
@@ -50,5 +51,6 @@ export const routes =
     await api.register(contactRoutes(s));
     await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));
+    await api.register(definitionRoutes(s));
     if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
   };

@@ -61,6 +61,10 @@ describe('the route table', () => {
     'GET /api/v1/health',
     'POST /api/v1/auth/send-code',
     'POST /api/v1/auth/verify-code',
+    'GET /v1/flows/definitions',
+    'GET /v1/flows/definitions/:machine',
+    'GET /v1/flows/definitions/:machine/diagram',
+    'POST /v1/flows/definitions/:machine/simulate',
     'GET /dev/inbox',
     'GET /dev/inbox/latest',
   ]);

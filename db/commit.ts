@@ -14,7 +14,7 @@ export type AccountRow = InferInsertModel<typeof accounts>;
 /** What happens to one account in a commit: all patches of it merge here, since a statement may touch a row once. */
 export type AccountChange = {
   insert: Omit<AccountRow, 'eventSeq' | 'updatedAt'> | null;
-  patch: Partial<Pick<AccountRow, 'tier' | 'status' | 'lastLoginAt' | 'deletedAt' | 'roles'>>;
+  patch: Partial<Pick<AccountRow, 'tier' | 'status' | 'lastLoginAt' | 'deletedAt' | 'roles' | 'username'>>;
   /** `event_seq` as read; the commit is stale when the account has moved since. */
   expectedSeq: number;
   /** Status as read, when the decision was taken on it. */

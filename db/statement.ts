@@ -100,6 +100,18 @@ export class Stale extends Error {
   }
 }
 
+/** A name somebody else has: deciding again would not help, unlike with keys that are only minted or locked anew. */
+export class Taken extends Error {
+  readonly constraint: string;
+  constructor(constraint: string, options?: ErrorOptions) {
+    super(`taken: ${constraint}`, options);
+    this.name = 'Taken';
+    this.constraint = constraint;
+  }
+}
+
+/** Unique keys that people choose. */
+const CHOSEN = new Set(['accounts_username']);
 const RETRYABLE = new Set(['40001', '40P01', '23505']);
 const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code;
 
@@ -137,7 +149,8 @@ function compose(parts: Part[]): string {
 
 /**
  * Runs all parts in one statement, which Postgres commits whole or not at all.
- * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken.
+ * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken; Taken when the key
+ * is a name that somebody chose.
  */
 export async function execute(runner: Runner, parts: Part[]): Promise<void> {
   const params = parts.flatMap((p) => p.params);
@@ -145,6 +158,8 @@ export async function execute(runner: Runner, parts: Part[]): Promise<void> {
     await runner.unsafe(textOf(parts), params as never[], { prepare: true });
   } catch (error) {
     const code = codeOf(error);
+    const { constraint_name: constraint = '' } = error as { constraint_name?: string };
+    if (code === '23505' && CHOSEN.has(constraint)) throw new Taken(constraint, { cause: error });
     if (code && RETRYABLE.has(code)) throw new Stale({ cause: error });
     throw error;
   }

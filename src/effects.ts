@@ -24,6 +24,8 @@ export type Enclosures = {
   credentials?: credentials.CredentialHashes;
   profile?: credentials.ProfileFields;
   kyc?: kyc.SealedDocument;
+  /** The public name of a new account. */
+  username?: string;
   /** Id of the provider's message that carried the event; a message counts once. */
   receiptId?: string;
 };
@@ -68,7 +70,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     createAccount: (p, c) => {
       c.changes.accounts.set(p.accountId, {
         insert: { id: p.accountId, status: 'active', tier: 'UNVERIFIED', createdAt: now(c) },
-        patch: {},
+        patch: c.enclosures.username === undefined ? {} : { username: c.enclosures.username },
         expectedSeq: 0,
         events: 0,
       });
@@ -195,7 +197,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(...throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
     },
     releasePreUser: (p, c) => {
-      account(c, p.accountId).patch.status = 'archived';
+      Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
       c.changes.rows.push(contacts.release(p.contactId, p.accountId));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },

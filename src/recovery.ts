@@ -1,7 +1,14 @@
-/** Opens a recovery for an address, known or not, with the same work either way. Shared by every route that may ask. */
+/**
+ * Forgotten passwords as every route that offers it does it: a link is asked for, known address or not, with the same
+ * work either way, and is good for one new password.
+ */
+import { parseFlowToken } from './flow-token.ts';
 import type { Email } from './identifiers.ts';
+import { acceptPassword } from './new-password.ts';
+import { Problem } from './problems.ts';
 import { type Caller, mint } from './request-context.ts';
 import type { Services } from './services.ts';
+import type { FlowView } from './snapshots.ts';
 
 /** @throws Problem rate_limited */
 export async function askForReset(s: Services, email: Email, caller: Caller): Promise<void> {
@@ -34,4 +41,51 @@ export async function askForReset(s: Services, email: Email, caller: Caller): Pr
     },
     caller,
   );
+}
+
+/** Expired, used, foreign and malformed tokens look alike. */
+const badToken = (): Problem => new Problem('invalid_code');
+
+/** Sets the password and ends every session. @throws Problem invalid_code, weak_password, rate_limited, overloaded */
+export async function resetPassword(
+  s: Services,
+  { token, password }: { token: string; password: string },
+  caller: Caller,
+): Promise<FlowView> {
+  const parsed = parseFlowToken(token);
+  await s.limits.passwordReset({ identifier: parsed?.flowId ?? 'malformed', network: caller.network });
+  if (!parsed) throw badToken();
+  const proven = async <T>(work: () => Promise<T>): Promise<T> =>
+    work().catch((error) => {
+      throw error instanceof Problem && s.proofs.isTokenRefusal(error) ? badToken() : error;
+    });
+  const { loaded } = await proven(async () => {
+    const read = await s.engine.read('recovery', { id: parsed.flowId }, caller);
+    s.proofs.holder(read.loaded, token, caller.now);
+    return read;
+  });
+  const passwordHash = await acceptPassword(s, password, {
+    context: [loaded.contact?.canonical ?? ''],
+    previous: loaded.credential?.passwordHash ?? null,
+    pointer: '/body/new_password',
+  });
+  const { flow } = await proven(() =>
+    s.engine.send(
+      'recovery',
+      { id: parsed.flowId },
+      (fresh) => {
+        s.proofs.holder(fresh, token, caller.now);
+        return {
+          event: {
+            type: 'PASSWORD_RESET',
+            now: caller.now,
+            passwordVersion: fresh.credential?.passwordVersion ?? 0,
+          },
+          enclosures: { credentials: { passwordHash, pinHash: null } },
+        };
+      },
+      caller,
+    ),
+  );
+  return flow;
 }

@@ -8,16 +8,10 @@ import {
   resetRequested,
 } from '../contracts/recovery.ts';
 import { problemsFor } from '../flow-answers.ts';
-import { parseFlowToken } from '../flow-token.ts';
 import { parseEmail } from '../identifiers.ts';
-import { acceptPassword } from '../new-password.ts';
-import { Problem } from '../problems.ts';
-import { askForReset } from '../recovery.ts';
+import { askForReset, resetPassword } from '../recovery.ts';
 import { callerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
-
-/** Expired, used, foreign and malformed tokens look alike. */
-const badToken = (): Problem => new Problem('invalid_code');
 
 export const recoveryRoutes =
   (s: Services): FastifyPluginAsyncZod =>
@@ -55,42 +49,7 @@ export const recoveryRoutes =
       },
       async (request) => {
         const { token, new_password: password } = request.body;
-        const caller = callerOf(request, s);
-        const parsed = parseFlowToken(token);
-        await s.limits.passwordReset({ identifier: parsed?.flowId ?? 'malformed', network: caller.network });
-        if (!parsed) throw badToken();
-        const proven = async <T>(work: () => Promise<T>): Promise<T> =>
-          work().catch((error) => {
-            throw error instanceof Problem && s.proofs.isTokenRefusal(error) ? badToken() : error;
-          });
-        const { loaded } = await proven(async () => {
-          const read = await s.engine.read('recovery', { id: parsed.flowId }, caller);
-          s.proofs.holder(read.loaded, token, caller.now);
-          return read;
-        });
-        const passwordHash = await acceptPassword(s, password, {
-          context: [loaded.contact?.canonical ?? ''],
-          previous: loaded.credential?.passwordHash ?? null,
-          pointer: '/body/new_password',
-        });
-        const { flow } = await proven(() =>
-          s.engine.send(
-            'recovery',
-            { id: parsed.flowId },
-            (fresh) => {
-              s.proofs.holder(fresh, token, caller.now);
-              return {
-                event: {
-                  type: 'PASSWORD_RESET',
-                  now: caller.now,
-                  passwordVersion: fresh.credential?.passwordVersion ?? 0,
-                },
-                enclosures: { credentials: { passwordHash, pinHash: null } },
-              };
-            },
-            caller,
-          ),
-        );
+        const flow = await resetPassword(s, { token, password }, callerOf(request, s));
         return {
           user_id: flow.accountId ?? '',
           message: 'The password is set and every session has ended.',

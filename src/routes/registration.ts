@@ -12,23 +12,22 @@ import {
   verifyEmailBody,
 } from '../contracts/registration.ts';
 import { signupAnswer, signupContract } from '../contracts/signup.ts';
-import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
+import { openToken, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { parseEmail } from '../identifiers.ts';
-import { acceptPassword } from '../new-password.ts';
 import { Problem } from '../problems.ts';
 import { deliverRefresh } from '../refresh-cookie.ts';
-import { type Caller, callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
+import { askForAnotherCode, enterEmailCode, registerByEmail } from '../registration.ts';
+import { type Caller, callerOf, flowTokenOf, phoneReader } from '../request-context.ts';
 import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
 
 export const registrationRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
-    const { config, engine, keyring, limits, proofs } = s;
+    const { config, engine, keyring, limits } = s;
     const phoneOf = phoneReader(config);
     const contactId = (canonical: string) => keyring.lookupId('email', canonical);
-    const tokenTtlMs = config.flow.tokenTtlS * 1000;
     const doc = (summary: string, event: string, more: string) => ({
       summary,
       tags: ['Sign-up'],
@@ -53,41 +52,16 @@ export const registrationRoutes =
       async (request, reply) => {
         const { body } = request;
         const email = parseEmail(body.email);
-        const phone = body.phone === undefined ? '' : phoneOf(body.phone).e164;
         const caller = callerOf(request, s);
-        await limits.register({ identifier: email.canonical, network: caller.network });
-        const passwordHash = await acceptPassword(s, body.password, {
-          context: [email.canonical, body.name, phone],
-        });
-        const contact = contactId(email.canonical);
-        const { flow } = await engine.open(
-          'signup',
+        const flow = await registerByEmail(
+          s,
           {
-            flowId: mint(),
-            tokenTtlMs,
-            event: {
-              type: 'REGISTERED',
-              now: caller.now,
-              terms: proofs.mailTerms(),
-              suppressed: false,
-              contactId: contact,
-              accountId: mint(),
-              ttlMs: config.flow.signupTtlDays * 86_400_000,
-            },
-            enclosures: {
-              contact: { id: contact, type: 'email', canonical: email.canonical, value: email.original },
-              credentials: { passwordHash, pinHash: null },
-              profile: {
-                displayName: body.name,
-                firstName: null,
-                lastName: null,
-                birthDate: null,
-                address: null,
-                timezone: body.timezone,
-                locale: body.locale,
-                complete: false,
-              },
-            },
+            email,
+            password: body.password,
+            name: body.name,
+            phone: body.phone === undefined ? '' : phoneOf(body.phone).e164,
+            timezone: body.timezone,
+            locale: body.locale,
           },
           caller,
         );
@@ -139,45 +113,10 @@ export const registrationRoutes =
         const token = flowTokenOf(request, body.flow_token);
         await limits.codeCheck({ network: caller.network });
         const locator = await locate(token, body.user_id, body.email);
-        const [loginId, sessionId] = [mint(), mint()];
-        const { flow, opened } = await codeOutcome(
-          engine.send(
-            'signup',
-            locator,
-            (loaded, view) => {
-              const holder = proofs.holder(loaded, token, caller.now);
-              proofs.aboutEmail(loaded);
-              proofs.codeBudget(loaded, holder);
-              const codeRetries = Number(view.context.codeRetries);
-              return {
-                event: {
-                  type: 'CODE_CHECKED',
-                  now: caller.now,
-                  verdict: proofs.codeVerdict(view, 'email', body.code, holder),
-                  owner: proofs.owner(loaded),
-                  accountId: view.accountId ?? '',
-                  grant: false,
-                  tokenTtlMs,
-                  risk: proofs.risk(
-                    { age: null, birthDateLater: true, codeRetries, phone: null },
-                    caller.now,
-                  ),
-                  login: {
-                    flowId: loginId,
-                    event: proofs.signupLogin(loaded, {
-                      now: caller.now,
-                      sessionId,
-                      deviceId: caller.deviceId,
-                      persistent: body.persist_session,
-                    }),
-                  },
-                },
-              };
-            },
-            caller,
-          ),
-          caller.now,
-          token !== null,
+        const { flow, opened } = await enterEmailCode(
+          s,
+          { code: body.code, locator, token, session: { persistent: body.persist_session } },
+          caller,
         );
         const login = opened[0];
         const revealed = login ? await revealLogin(s, login) : null;
@@ -205,19 +144,9 @@ export const registrationRoutes =
         },
       },
       async (request, reply) => {
-        const { user_id: userId } = request.body;
-        const caller = callerOf(request, s);
-        const email = request.body.email === undefined ? null : parseEmail(request.body.email);
-        await limits.recoveryRequest({
-          identifier: email?.canonical ?? userId ?? '',
-          network: caller.network,
-        });
-        await s.outbox.add({
-          id: mint(),
-          topic: 'verification.resend',
-          payload: email ? { contactId: contactId(email.canonical) } : { accountId: userId },
-          now: new Date(caller.now),
-        });
+        const { email, user_id: userId = '' } = request.body;
+        const who = email === undefined ? { userId } : { email: parseEmail(email) };
+        await askForAnotherCode(s, who, callerOf(request, s));
         reply.code(202);
         return RESENT;
       },

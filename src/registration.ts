@@ -1,0 +1,155 @@
+/**
+ * Sign-up by e-mail as every route that offers it does it: register, enter the code, ask for another one. Nothing here
+ * tells a caller about other accounts.
+ */
+import type { Locator } from '../db/flows.ts';
+import { Taken } from '../db/statement.ts';
+import type { Result } from './engine.ts';
+import { codeOutcome } from './flow-answers.ts';
+import type { Email } from './identifiers.ts';
+import { acceptPassword } from './new-password.ts';
+import { Problem } from './problems.ts';
+import { type Caller, mint } from './request-context.ts';
+import type { Services } from './services.ts';
+import type { FlowView } from './snapshots.ts';
+
+export type Registration = {
+  email: Email;
+  password: string;
+  name: string | null;
+  username?: string;
+  /** Kept out of the password, never stored. */
+  phone?: string;
+  timezone: string;
+  locale: string;
+};
+
+/** Opens the sign-up and mails its code. @throws Problem weak_password, rate_limited, conflict for a username in use */
+export async function registerByEmail(
+  s: Services,
+  { email, password, name, username, phone = '', timezone, locale }: Registration,
+  caller: Caller,
+): Promise<FlowView> {
+  const { config, keyring, proofs } = s;
+  await s.limits.register({ identifier: email.canonical, network: caller.network });
+  const passwordHash = await acceptPassword(s, password, {
+    context: [email.canonical, name ?? '', username ?? '', phone],
+  });
+  const contactId = keyring.lookupId('email', email.canonical);
+  const { flow } = await uniquely(
+    s.engine.open(
+      'signup',
+      {
+        flowId: mint(),
+        tokenTtlMs: config.flow.tokenTtlS * 1000,
+        event: {
+          type: 'REGISTERED',
+          now: caller.now,
+          terms: proofs.mailTerms(),
+          suppressed: false,
+          contactId,
+          accountId: mint(),
+          ttlMs: config.flow.signupTtlDays * 86_400_000,
+        },
+        enclosures: {
+          contact: { id: contactId, type: 'email', canonical: email.canonical, value: email.original },
+          credentials: { passwordHash, pinHash: null },
+          profile: {
+            displayName: name,
+            firstName: null,
+            lastName: null,
+            birthDate: null,
+            address: null,
+            timezone,
+            locale,
+            complete: false,
+          },
+          ...(username === undefined ? {} : { username }),
+        },
+      },
+      caller,
+    ),
+  );
+  return flow;
+}
+
+/** A username is a public name: that somebody has it may be said. @throws Problem conflict */
+export const uniquely = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error) => {
+    if (!(error instanceof Taken)) throw error;
+    throw new Problem(
+      'conflict',
+      {
+        detail: 'This username is in use.',
+        errors: [{ pointer: '/body/username', code: 'taken', message: 'is in use' }],
+      },
+      { cause: error },
+    );
+  });
+
+export type CodeEntry = {
+  code: string;
+  locator: Locator;
+  /** The flow's own token, or null for somebody who only names it. */
+  token: string | null;
+  /** The session to open once LIMITED is reached; null opens none. */
+  session: { persistent: boolean } | null;
+};
+
+/** Enters the code of the mail. @throws Problem invalid_code, rate_limited, and what the engine throws */
+export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Caller): Promise<Result> {
+  const { proofs } = s;
+  const { token, session } = entry;
+  const [loginId, sessionId] = [mint(), mint()];
+  const sending = s.engine.send(
+    'signup',
+    entry.locator,
+    (loaded, view) => {
+      const holder = proofs.holder(loaded, token, caller.now);
+      proofs.aboutEmail(loaded);
+      proofs.codeBudget(loaded, holder);
+      const codeRetries = Number(view.context.codeRetries);
+      const login = session && {
+        flowId: loginId,
+        event: proofs.signupLogin(loaded, {
+          now: caller.now,
+          sessionId,
+          deviceId: caller.deviceId,
+          persistent: session.persistent,
+        }),
+      };
+      return {
+        event: {
+          type: 'CODE_CHECKED',
+          now: caller.now,
+          verdict: proofs.codeVerdict(view, 'email', entry.code, holder),
+          owner: proofs.owner(loaded),
+          accountId: view.accountId ?? '',
+          grant: false,
+          tokenTtlMs: s.config.flow.tokenTtlS * 1000,
+          risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
+          login,
+        },
+      };
+    },
+    caller,
+  );
+  return codeOutcome(sending, caller.now, token !== null);
+}
+
+/** Puts the wish for another code on its way; what comes of it shows in the mailbox only. @throws Problem rate_limited */
+export async function askForAnotherCode(
+  s: Services,
+  who: { email: Email } | { userId: string },
+  caller: Caller,
+): Promise<void> {
+  const identifier = 'email' in who ? who.email.canonical : who.userId;
+  await s.limits.recoveryRequest({ identifier, network: caller.network });
+  await s.outbox.add({
+    id: mint(),
+    topic: 'verification.resend',
+    payload:
+      'email' in who ? { contactId: s.keyring.lookupId('email', identifier) } : { accountId: identifier },
+    now: new Date(caller.now),
+  });
+}

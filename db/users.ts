@@ -79,6 +79,28 @@ export function createUserStore(db: Database) {
       return row?.preferences ?? {};
     },
 
+    /** The account as its owner knows it, with the address it is written to. */
+    async person(accountId: string) {
+      const [row] = await db.reads
+        .select({
+          id: accounts.id,
+          status: accounts.status,
+          username: accounts.username,
+          roles: accounts.roles,
+          createdAt: accounts.createdAt,
+          updatedAt: accounts.updatedAt,
+          name: sql<
+            string | null
+          >`coalesce(${profiles.displayName}, nullif(concat_ws(' ', ${profiles.firstName}, ${profiles.lastName}), ''))`,
+          email: sql<string | null>`(select c.value from ${contacts} c where c.account_id = ${accounts.id}
+            and c.type = 'email' order by c.is_primary desc, c.created_at limit 1)`,
+        })
+        .from(accounts)
+        .leftJoin(profiles, eq(profiles.accountId, accounts.id))
+        .where(eq(accounts.id, accountId));
+      return row;
+    },
+
     /** What anybody signed in may see of an active account; undefined for every other one. */
     async publicProfile(accountId: string) {
       const [row] = await db.reads

@@ -6,9 +6,18 @@ import { hkdfSync } from 'node:crypto';
 import { flowTokenFor } from './flow-token.ts';
 import { hmacSha256 } from './hmac.ts';
 
-export type KeyPurpose = 'code' | 'lookup' | 'refresh' | 'flow' | 'kek' | 'idempotency' | 'cursor';
+export type KeyPurpose = 'code' | 'lookup' | 'refresh' | 'flow' | 'kek' | 'idempotency' | 'cursor' | 'cookie';
 
-const PURPOSES: readonly KeyPurpose[] = ['code', 'lookup', 'refresh', 'flow', 'kek', 'idempotency', 'cursor'];
+const PURPOSES: readonly KeyPurpose[] = [
+  'code',
+  'lookup',
+  'refresh',
+  'flow',
+  'kek',
+  'idempotency',
+  'cursor',
+  'cookie',
+];
 
 export interface Keyring {
   /** The 32-byte key of one purpose. */

@@ -22,6 +22,7 @@ import { funnelPage } from './pages/funnel.ts';
 import { inboxPage } from './pages/inbox.ts';
 import { machinesPage } from './pages/machines.ts';
 import { mailPage } from './pages/mail.ts';
+import { whatIfPage } from './pages/what-if.ts';
 
 const MAX_FORM_BYTES = 4096;
 
@@ -63,6 +64,7 @@ export const consolePlugin =
       const demo = s.config.demo && guard.demoTools ? createDemoFlows(parent) : null;
       if (demo) demoRoutes(app, c, demo);
       flowPage(app, c, demo);
+      whatIfPage(app, c);
       if (s.inbox && guard.demoTools) inboxPage(app, c, s.inbox);
     });
   };

@@ -134,7 +134,7 @@ ${facts(c, flow, now)}</section>
 <div class="picture${model && model.graph.nodes.length < 15 ? ' small' : ''}">${model ? picture(model, marks) : html`<p class="notice">This build does not know the machine “${word(flow.machine)}”.</p>`}</div></section>
 <div class="column">
 <section class="card"><header><h2>Timeline</h2><p class="muted">${cursor ? html`<a href="/console/flows/${id}">Newest</a> · ` : ''}${earlier ? html`<a href="/console/flows/${id}?before=${earlier.id}">Earlier steps</a>` : 'from the first step'} · UTC</p></header>${timeline(model, steps)}</section>
-<section class="card"><header><h2>Possible next</h2><p class="muted">What a client may do now</p></header>${await nextPanel(c, flow, base, now)}</section>
+<section class="card"><header><h2>Possible next</h2><p class="muted">What a client may do now · <a href="/console/flows/${id}/what-if">What if</a></p></header>${await nextPanel(c, flow, base, now)}</section>
 <section class="card"><header><h2>Outbox</h2><p class="muted">What this flow sent out</p></header>${outboxTable(outbox, now)}</section>
 </div></div>`;
     return c.send(request, reply, {

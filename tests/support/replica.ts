@@ -68,7 +68,7 @@ export type Replica = {
   call(
     method: string,
     path: string,
-    options?: { body?: unknown; token?: string | undefined },
+    options?: { body?: unknown; token?: string | undefined; headers?: Record<string, string> },
   ): Promise<Answer>;
   /** Ends it the hard way unless another signal is named, and waits until it is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -120,10 +120,11 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     url,
     pid: child.pid ?? 0,
     output: () => output,
-    async call(method, path, { body, token } = {}) {
+    async call(method, path, { body, token, headers = {} } = {}) {
       const answer = await fetch(url + path, {
         method,
         headers: {
+          ...headers,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },

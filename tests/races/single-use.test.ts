@@ -1,0 +1,98 @@
+/** Two processes, real sockets: a reset link and an idempotency key are used once, however many try at once. */
+import postgres, { type Sql } from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createKeyring } from '../../src/keyring.ts';
+import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
+import { codes } from '../support/person.ts';
+import {
+  type Answer,
+  type Family,
+  family,
+  type Replica,
+  startReplica,
+  UNLIMITED,
+} from '../support/replica.ts';
+
+let database: TestDatabase;
+let shared: Family;
+let replicas: [Replica, Replica];
+let sql: Sql;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  shared = family();
+  sql = postgres(database.url, { max: 2, onnotice: () => {} });
+  const env = {
+    ...UNLIMITED,
+    LIMIT_PASSWORD_RESET: '1000000/1s',
+    LIMIT_PASSWORD_RESET_NETWORK: '1000000/1s',
+    PUBLIC_URL: 'http://id.example.com',
+  };
+  const options = {
+    databaseUrl: database.url,
+    redisUrl: redisUrl(),
+    family: shared,
+    env,
+    readyWithinMs: 60_000,
+  };
+  replicas = await Promise.all([startReplica(options), startReplica(options)]);
+}, 120_000);
+afterAll(async () => {
+  await Promise.all((replicas ?? []).map((replica) => replica.kill()));
+  await sql.end();
+  await database.drop();
+  shared.remove();
+}, 60_000);
+
+const atOnce = (n: number, path: string, request: (i: number) => object): Promise<Answer[]> =>
+  Promise.all(Array.from({ length: n }, (_, i) => replicas[i % 2]!.call('POST', path, request(i))));
+
+async function account(): Promise<{ email: string; userId: string }> {
+  const email = freshEmail();
+  const { body } = await replicas[0].call('POST', '/v1/auth/register', {
+    body: { email, password: MAIL_PASSWORD, name: 'Ada Byron' },
+  });
+  const code = codes(shared.secrets.masterKey)(body.flow_id, 'email');
+  await replicas[0].call('POST', '/v1/auth/verify-email', { body: { flow_token: body.flow_token, code } });
+  return { email, userId: body.user_id };
+}
+
+test('one reset link used 50 times at once sets one password', async () => {
+  const { email, userId } = await account();
+  await replicas[0].call('POST', '/v1/auth/password/reset-request', { body: { email } });
+  const [flow] =
+    await sql`select id, token_generation from flows where machine = 'recovery' and account_id = ${userId}`;
+  const token = createKeyring(shared.secrets.masterKey).flowTokenFor(
+    flow!.id,
+    Number(flow!.token_generation),
+  );
+  const answers = await atOnce(50, '/v1/auth/password/reset', (i) => ({
+    body: { token, new_password: `Parallel-Secret#${i}xyz` },
+  }));
+  const won = answers.flatMap((a, i) => (a.status === 200 ? [i] : []));
+  expect(won).toHaveLength(1);
+  expect(answers.every((a) => [200, 400, 409, 503].includes(a.status))).toBe(true);
+  const [row] = await sql`select count(*)::int as n from outbox
+    where account_id = ${userId} and payload->>'type' = 'password.reset_completed'`;
+  expect(row).toEqual({ n: 1 });
+  const login = await replicas[1].call('POST', '/v1/auth/login', {
+    body: { email, password: `Parallel-Secret#${won[0]}xyz` },
+  });
+  expect(login.status).toBe(200);
+});
+
+test('one idempotency key used 50 times at once opens one registration, and tells everybody the same', async () => {
+  const email = freshEmail();
+  const body = { email, password: MAIL_PASSWORD, name: 'Ada Byron' };
+  const headers = { 'idempotency-key': `race-${email}` };
+  const answers = await atOnce(50, '/v1/auth/register', () => ({ body, headers }));
+  expect(answers.every((a) => [201, 409].includes(a.status))).toBe(true);
+  const told = new Set(answers.filter((a) => a.status === 201).map((a) => JSON.stringify(a.body)));
+  expect(told.size).toBe(1);
+  const later = await replicas[1].call('POST', '/v1/auth/register', { body, headers });
+  expect(told.has(JSON.stringify(later.body))).toBe(true);
+  const rows =
+    await sql`select 1 from flows f join contacts c on c.id = f.contact_id where c.canonical = ${email}`;
+  expect(rows).toHaveLength(1);
+});

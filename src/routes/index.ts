@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
+import { clockRoutes } from './clock.ts';
 import { contactRoutes } from './contacts.ts';
 import { definitionRoutes } from './definitions.ts';
 import { devRoutes } from './dev.ts';
@@ -52,5 +53,6 @@ export const routes =
     await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));
     await api.register(definitionRoutes(s));
+    if (s.config.demo) await api.register(clockRoutes(s));
     if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
   };

@@ -66,6 +66,8 @@ describe('the route table', () => {
     'GET /v1/flows/definitions/:machine/diagram',
     'POST /v1/flows/definitions/:machine/simulate',
     'GET /dev/inbox',
+    'GET /dev/clock',
+    'POST /dev/clock',
     'GET /dev/inbox/latest',
   ]);
   /** Demand a credential that may stand in the body, so the body is judged first: these are well formed. */

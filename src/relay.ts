@@ -13,7 +13,7 @@ export type RelayLog = {
 
 export type Relay = {
   start(): void;
-  /** Work may be waiting: look now instead of at the next tick. */
+  /** Work may be waiting: look now instead of at the next tick. Does nothing before `start`: then only `drain` delivers. */
   nudge(): void;
   /** Delivers what is due, until nothing is; for tests and tools. */
   drain(): Promise<void>;
@@ -144,7 +144,7 @@ export function createRelay(deps: {
       tick();
     },
     nudge: () => {
-      if (!stopped) void once(true);
+      if (timer && !stopped) void once(true);
     },
     async drain() {
       await sweepOnce();

@@ -31,8 +31,8 @@ for (const name of names) {
     JSON.stringify({ scenario: name, seconds: Math.round((Date.now() - began) / 1000), ...verdict }),
   );
   if ('skipped' in verdict) continue;
-  const { lost, broken, strangers, unfinishable, statuses } = verdict;
-  const judged = { lost, broken, strangers, unfinishable };
+  const { unfinished, lost, broken, strangers, unfinishable, statuses } = verdict;
+  const judged = { unfinished, lost, broken, strangers, unfinishable };
   const errors = Object.keys(statuses).some((s) => Number(s) >= 500 && s !== '503');
   if (errors || JSON.stringify(judged) !== JSON.stringify(FLAWLESS)) failed = true;
 }

@@ -4,7 +4,10 @@ import { type Codes, mobile, PASSWORD, PROFILE } from '../support/person.ts';
 import type { Answer, Replica } from '../support/replica.ts';
 import type { Journal } from './journal.ts';
 
-const DEADLINE_MS = 120_000;
+/** The service is away most of the time while it is killed on a busy machine: a start takes seconds. */
+const DEADLINE_MS = 300_000;
+/** How many of the last answers a person who did not arrive reports. */
+const MEMORY = 12;
 
 /** The account's tokens once it is LIMITED, or null when the answer with them was lost and a login brought others. */
 export type Arrived = { phone: string; access: string };
@@ -16,13 +19,16 @@ export async function signUpWhatever(
 ): Promise<Arrived> {
   const phone = mobile();
   const end = Date.now() + DEADLINE_MS;
+  const story: string[] = [];
 
   /** Null: nobody knows whether it was done. */
   async function ask(method: string, path: string, body?: unknown, token?: string): Promise<Answer | null> {
     for (;;) {
-      if (Date.now() > end) throw new Error(`${phone} is still not signed up`);
+      if (Date.now() > end)
+        throw new Error(`${phone} is still not signed up: ${story.slice(-MEMORY).join(', ')}`);
       const answer = await call(method, path, { body, token }).catch(() => null);
       journal.note(answer?.status ?? null);
+      if (answer) story.push(`${path} ${answer.status} ${answer.body.code ?? answer.body.state}`);
       // The cooldown is a second; what Retry-After says is rounded up to hide the bucket.
       if (answer?.status === 429) await delay(1100);
       else if (answer === null || answer.status === 503) {

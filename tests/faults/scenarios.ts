@@ -82,8 +82,12 @@ export const scenarios: Record<string, Scenario> = {
       storm({
         databaseUrl,
         people: options.people,
-        concurrency: 6,
-        everyMs: 600,
+        concurrency: 8,
+        // A start costs seconds of both cores: a shorter life would leave people nothing but starts.
+        everyMs: 1500,
+        progress: (arrived) => {
+          if (arrived % 20 === 0) options.log(`${arrived} have arrived`);
+        },
         disturb: async (service) => {
           await service.crash();
           options.log('killed and started again');

@@ -20,6 +20,7 @@ export type Storm = {
   /** Longest quiet time between two disturbances. */
   everyMs: number;
   maxDisturbances?: number;
+  progress?: (arrived: number) => void;
 };
 
 export type Service = {
@@ -35,6 +36,7 @@ export type Verdict = {
   unknown: number;
   statuses: Record<number, number>;
   /** All of these must be empty. */
+  unfinished: string[];
   lost: unknown[];
   broken: Record<string, unknown[]>;
   strangers: string[];
@@ -70,9 +72,16 @@ export async function storm(options: Storm): Promise<Verdict> {
   };
   try {
     const arrivals: Arrived[] = [];
+    const unfinished: string[] = [];
     let waiting = options.people;
     const walker = async () => {
-      while (waiting-- > 0) arrivals.push(await signUpWhatever(call, codeOf, journal));
+      while (waiting-- > 0) {
+        await signUpWhatever(call, codeOf, journal).then(
+          (arrived) => arrivals.push(arrived),
+          (error: Error) => unfinished.push(error.message),
+        );
+        options.progress?.(arrivals.length);
+      }
     };
     const crowd = Promise.all(Array.from({ length: options.concurrency }, walker)).finally(() => {
       done = true;
@@ -86,6 +95,7 @@ export async function storm(options: Storm): Promise<Verdict> {
         acknowledged: journal.acks.length,
         unknown: journal.unknown,
         statuses: journal.statuses,
+        unfinished,
         lost: await lost(sql, journal),
         broken: await brokenInvariants(sql),
         strangers: await strangers(call, arrivals),
@@ -132,4 +142,4 @@ async function unfinishable(
 }
 
 /** What a verdict says when nothing is wrong. */
-export const FLAWLESS = { lost: [], broken: {}, strangers: [], unfinishable: [] };
+export const FLAWLESS = { unfinished: [], lost: [], broken: {}, strangers: [], unfinishable: [] };

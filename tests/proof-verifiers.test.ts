@@ -1,4 +1,4 @@
-/** The proof verifiers of docs/verify.md, each run in a process of its own against proofs the service signs. */
+/** The proof verifiers of README.md, each run in a process of its own against proofs the service signs. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { signProof } from '../src/identity-proof.ts';
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'vestibule-proofs-'));
 const KEY = 'a key shared with one service only';
-const page = readFileSync(new URL('../docs/verify.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
 const RUNNERS = {
   'verify_proof.py': {
@@ -35,7 +35,7 @@ beforeAll(() => {
     const snippet = new RegExp(`^\`\`\`\\w+ ${name.replace('.', '\\.')}\n([\\s\\S]*?)^\`\`\``, 'm').exec(
       page,
     )?.[1];
-    if (!snippet) throw new Error(`docs/verify.md has no ${name}`);
+    if (!snippet) throw new Error(`README.md has no ${name}`);
     writeFileSync(join(folder, name), snippet);
     writeFileSync(join(folder, runner.main), runner.text);
   }

@@ -62,6 +62,8 @@ export async function resetPassword(
   const { loaded } = await proven(async () => {
     const read = await s.engine.read('recovery', { id: parsed.flowId }, caller);
     s.proofs.holder(read.loaded, token, caller.now);
+    // Before the new password is looked at: a spent token must not tell whether it is the present one.
+    if (read.view.done) throw badToken();
     return read;
   });
   const passwordHash = await acceptPassword(s, password, {

@@ -18,6 +18,7 @@ const CREDENTIALS: Record<string, string> = {
   bearerAuth: 'access token',
   flowToken: 'flow token',
   refreshCookie: 'refresh cookie',
+  balanceHubCookie: 'session cookie',
   serviceToken: 'service token',
 };
 

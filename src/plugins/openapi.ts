@@ -70,6 +70,12 @@ async function openapi(app: FastifyInstance, { version, baseUrl, tags = [] }: Op
             name: '__Host-refresh_token',
             description: 'The HttpOnly refresh cookie; the prefix depends on the configuration',
           },
+          balanceHubCookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'access_token',
+            description: 'The HttpOnly session cookie of `POST /balance_hub/auth/login`',
+          },
           serviceToken: {
             type: 'http',
             scheme: 'bearer',

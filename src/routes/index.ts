@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
+import { balanceHubRoutes } from './balance-hub.ts';
 import { clockRoutes } from './clock.ts';
 import { contactRoutes } from './contacts.ts';
 import { definitionRoutes } from './definitions.ts';
@@ -28,7 +29,9 @@ type Documented = { security?: readonly Record<string, readonly string[]>[] } | 
 const demandCredential = async ({ routeOptions, headers }: FastifyRequest): Promise<void> => {
   const { security = [] } = (routeOptions.schema as Documented) ?? {};
   const optional = security.length === 0 || security.some((scheme) => Object.keys(scheme).length === 0);
-  if (!optional && headers.authorization === undefined) throw new Problem('unauthenticated');
+  // Which cookie it is, its route knows.
+  const byCookie = security.some((scheme) => 'balanceHubCookie' in scheme) && headers.cookie !== undefined;
+  if (!optional && !byCookie && headers.authorization === undefined) throw new Problem('unauthenticated');
 };
 
 /** Registering asks nothing of a store: only handlers may. */
@@ -50,6 +53,7 @@ export const routes =
     await api.register(recoveryRoutes(s));
     await api.register(accountRoutes(s));
     await api.register(contactRoutes(s));
+    await api.register(balanceHubRoutes(s));
     await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));
     await api.register(definitionRoutes(s));

@@ -80,6 +80,8 @@ export type Effects = {
   clearFailures: { contactId: string; holder: boolean };
   /** A right password: the failures of the identifier start anew, unless they were full by the time of the commit. */
   clearLoginFailures: { contactId: string; deviceId: string | null };
+  /** Whoever proved the mailbox and set a new password need not wait for the old one's wrong guesses. */
+  endLoginWait: { contactId: string };
   /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
@@ -122,6 +124,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   countFailure: effect(),
   clearFailures: effect(),
   clearLoginFailures: effect(),
+  endLoginWait: effect(),
   releasePreUser: effect(),
   archiveContact: effect(),
   publish: effect(),

@@ -196,6 +196,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     clearLoginFailures: (p, c) => {
       c.changes.rows.push(...throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
     },
+    endLoginWait: (p, c) => {
+      c.changes.rows.push(...rules.loginWindows(p.contactId, null).map(({ key }) => throttles.reset(key)));
+    },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
       c.changes.rows.push(contacts.release(p.contactId, p.accountId));

@@ -94,8 +94,10 @@ export function createProviders(deps: {
         return { accepted: true, duplicate: false };
       } catch (error) {
         if (error instanceof EventRefused) return NOT_TAKEN;
-        if (error instanceof Problem && error.code === 'conflict')
-          return { accepted: false, duplicate: true };
+        if (!(error instanceof Problem)) throw error;
+        // A blocked account never advances; telling the provider to try again would not change that.
+        if (error.code === 'account_blocked') return NOT_TAKEN;
+        if (error.code === 'conflict') return { accepted: false, duplicate: true };
         throw error;
       }
     },
@@ -103,10 +105,21 @@ export function createProviders(deps: {
     /** The external risk provider's verdict on a flow that waits for it. */
     async riskVerdict(flowId: string, stage: 'signup' | 'kyc', verdict: RiskVerdict): Promise<void> {
       const now = clock.now();
-      const risk: Risk = { ...verdict, at: now };
       try {
-        const event: SignupEvent = { type: 'RISK_EVALUATED', now, stage, risk };
-        await engine.send('signup', { id: flowId }, () => ({ event }), context(systemEnvelope('provider')));
+        await engine.send(
+          'signup',
+          { id: flowId },
+          async (_loaded, view) => {
+            const kycId = (view.context.kyc as { id: string } | null)?.id;
+            // The document may have verified somebody else while this verdict was on its way.
+            const taken = stage === 'kyc' && kycId !== undefined && (await kyc.takenByAnother(kycId));
+            const risk: Risk = taken
+              ? { decision: 'BLOCK', reasons: ['document_in_use'], at: now }
+              : { ...verdict, at: now };
+            return { event: { type: 'RISK_EVALUATED', now, stage, risk } };
+          },
+          context(systemEnvelope('provider')),
+        );
       } catch (error) {
         // The flow has moved on by itself: nothing waits for this verdict any more.
         if (!(error instanceof EventRefused)) throw error;

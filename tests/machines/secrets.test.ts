@@ -36,6 +36,7 @@ const PARAMS: Record<string, string> = {
   countFailure: 'contactId holder',
   clearFailures: 'contactId holder',
   clearLoginFailures: 'contactId deviceId',
+  endLoginWait: 'contactId',
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
   archiveContact: 'contactId',

@@ -146,3 +146,13 @@ describe('resetting', () => {
     expect((await reset(token)).status).toBe(200);
   });
 });
+
+test('a new password ends the wait that wrong guesses at the old one have earned', async () => {
+  const person = await owner('waiting@example.com');
+  const login = (password: string) =>
+    app.call('POST', '/v1/auth/login', { body: { email: 'waiting@example.com', password } });
+  await expect.poll(async () => (await login('Wrong-Password#1')).status, { timeout: 10_000 }).toBe(429);
+  await ask('waiting@example.com');
+  await reset(await latestToken(person.userId));
+  expect((await login(NEW_PASSWORD)).status).toBe(200);
+});

@@ -59,7 +59,8 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
     }
     const route = request.routeOptions.url;
     const id = digest([route, callerOf(request), given]);
-    const fingerprint = digest([route, request.body ?? null]);
+    // With its parameters: what a request is about may stand in its address alone.
+    const fingerprint = digest([request.url, request.body ?? null]);
     const known = await store.reserve(id, fingerprint, new Date(clock.now()), DAY_MS);
     if (known === null) {
       request.idempotencyKey = id;

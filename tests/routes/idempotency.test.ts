@@ -57,6 +57,17 @@ test('the same key with another body is 422; of another caller it is another key
   expect(elsewhere.status).toBe(200);
 });
 
+test('the same key for another thing named in the address is 422, not the first answer', async () => {
+  const headers = { 'idempotency-key': fresh() };
+  const resend = (userId: string) =>
+    app.call('POST', `/balance_hub/auth/resend-verification?user_id=${userId}`, { headers });
+  expect((await resend('0190f3c4-0000-7000-8000-00000000ffff')).status).toBe(200);
+  expect(await resend('0190f3c4-0000-7000-8000-00000000fffe')).toMatchObject({
+    status: 422,
+    body: { code: 'idempotency_mismatch' },
+  });
+});
+
 test('50 parallel requests with one key: one runs, the others are told to wait or get its answer', async () => {
   const [{ accessToken: token }, k] = [await limitedPerson(app), fresh()];
   const body = { document_type: 'PAN', document_number: 'ABCDE1234F' };

@@ -311,12 +311,19 @@ describe('login and its cookie', () => {
 
   test('a due second factor is a 403 that says so, without a cookie; a known device is not asked', async () => {
     const { email, userId } = await person();
+    const from = (device_fingerprint: string) =>
+      hub('login', { email, password: MAIL_PASSWORD, device_fingerprint });
+    expect((await from('device-one')).status).toBe(200);
     await query(app, "update credentials set pin_hash = 'set' where account_id = $1", [userId]);
-    const due = await logIn(email);
-    expectProblem(due, 403, 'access_denied');
-    expect(due.body).toMatchObject({ detail: '2FA_REQUIRED', requires_2fa: true, factors: ['pin'] });
-    expect(due.headers['set-cookie']).toBeUndefined();
-    expect(await query(app, 'select 1 from sessions where account_id = $1', [userId])).toEqual([]);
+    for (const due of [await from('device-two'), await logIn(email)]) {
+      expectProblem(due, 403, 'access_denied');
+      expect(due.body).toMatchObject({ detail: '2FA_REQUIRED', requires_2fa: true, factors: ['pin'] });
+      expect(due.headers['set-cookie']).toBeUndefined();
+    }
+    const sessions = () => query(app, 'select 1 from sessions where account_id = $1', [userId]);
+    expect(await sessions()).toHaveLength(1);
+    expect((await from('device-one')).status).toBe(200);
+    expect(await sessions()).toHaveLength(2);
   });
 
   test('a blocked account gets no cookie, and loses the one it has', async () => {
@@ -449,7 +456,7 @@ describe('password', () => {
     }
   });
 
-  test('reset ends every session, the cookie included', async () => {
+  test('reset ends every session, the cookie included; a spent code tells nothing about a password', async () => {
     const { email } = await person();
     const cookie = jar(await logIn(email));
     const code = await resetCode(email);

@@ -31,6 +31,7 @@ import { createEngine } from './engine.ts';
 import { createEventPublisher } from './events.ts';
 import { createHasher } from './hashing/index.ts';
 import { createKeyring } from './keyring.ts';
+import { redisCapacity } from './limits/capacity.ts';
 import { createLimits } from './limits/policy.ts';
 import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
 import { loggerOf, RequestLog } from './log.ts';
@@ -143,8 +144,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
       externalRisk: adapters.risk !== null,
     },
   });
+  const capacity = redis ? redisCapacity(redis, 'vestibule:capacity:') : null;
   const limits = createLimits({
-    store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
+    store: redis && capacity ? redisLimitStore(redis, 'vestibule:limit:', capacity) : memoryLimitStore(),
     numbers: config.limits,
     hashKey: limitKey,
     clock,
@@ -288,7 +290,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     hashKey: rememberText(limitKey),
     clock,
     reports: limits.reports,
-    ...(redis ? { redis } : {}),
+    ...(capacity ? { shared: capacity } : {}),
   });
   await server.register(idempotency, {
     store: idempotencyStore,

@@ -135,7 +135,7 @@ export function createLimits(options: {
       modes.open({
         name: 'user',
         shown: numbers.user,
-        rules: [refuse('user', accountId, numbers.user)],
+        rules: [{ ...refuse('user', accountId, numbers.user), capacity: true }],
       }),
     degraded: reports.counts,
     reports,

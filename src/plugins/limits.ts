@@ -2,79 +2,63 @@
  * The limit every request passes first: so many a minute per network, unknown paths included, health checks not.
  * It protects capacity only, so without Redis it goes on with this process's own counters, and says so.
  */
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
 import type { Clock } from '../clock.ts';
-import { createBreaker, StoreUnavailable } from '../limits/breaker.ts';
+import { type CapacityCount, type CapacityCounter, memoryCapacity } from '../limits/capacity.ts';
 import { rateLimitHeaders } from '../limits/headers.ts';
 import { networkOf } from '../limits/network.ts';
 import type { Window } from '../limits/numbers.ts';
 import type { Reports } from '../limits/reports.ts';
-import { memoryLimitStore } from '../limits/store.ts';
 import { Problem } from '../problems.ts';
-import type { RedisStore } from '../redis.ts';
 
 export type NetworkLimitOptions = {
-  /** Requests of one network; counted in a fixed window, which is exact enough for capacity. */
+  /** Requests of one network. */
   window: Window;
   /** Keyed hash of the network, so that no address is stored. */
   hashKey: (text: string) => string;
   clock: Clock;
   /** From `createLimits`. */
   reports: Reports;
-  /** Shared counters of all replicas; without it each process counts for itself. */
-  redis?: RedisStore;
+  /** Counters shared by all replicas; without them each process counts for itself. */
+  shared?: CapacityCounter;
 };
-
-/** `remaining` is null where only this process counted: it does not know the caller's whole budget. */
-type Count = { remaining: number | null; waitMs: number; exceeded: boolean };
 
 const HEALTH = /^\/health(\/|$)/;
 
 const networkLimit: FastifyPluginAsync<NetworkLimitOptions> = async (app, options) => {
-  const { window, hashKey, clock, reports, redis } = options;
-  await app.register(rateLimit, {
-    global: false,
-    max: window.limit,
-    timeWindow: window.windowMs,
-    cache: 50_000,
-    keyGenerator: (request) => hashKey(`network:${networkOf(request.ip)}`),
-    errorResponseBuilder: (_request, { ttl }) => new Problem('rate_limited', { retryAfter: seconds(ttl) }),
-    ...(redis ? { redis: redis.client, nameSpace: 'vestibule:network:' } : {}),
-  });
-  const shared = app.createRateLimit();
-  const breaker = createBreaker({ patienceMs: 100 });
-  const local = memoryLimitStore({ maxKeys: 10_000 });
+  const { window, hashKey, clock, reports } = options;
+  const local = memoryCapacity();
+  const shared = options.shared ?? local;
 
-  const countLocally = async (ip: string): Promise<Count> => {
-    const rule = { name: 'network', key: hashKey(`network:${networkOf(ip)}`), onExceed: 'refuse' } as const;
-    const verdict = await local.take([{ ...rule, ...window }], clock.now());
-    if (verdict.allowed) return { remaining: null, waitMs: 0, exceeded: false };
-    return { remaining: 0, waitMs: verdict.retryAfterMs, exceeded: true };
+  /** Only this process counted: it does not know the caller's whole budget, so a success shows none. */
+  const countLocally = async (key: string): Promise<CapacityCount | null> => {
+    const count = await local(key, window, clock.now()).catch(() => null);
+    return count?.allowed ? null : count;
   };
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (HEALTH.test(request.routeOptions.url ?? '')) return;
-    const count = await breaker
-      .run(async () => {
-        const answer = await shared(request);
-        if (answer.isAllowed) throw new StoreUnavailable('the network was not counted');
-        return { remaining: answer.remaining, waitMs: answer.ttl, exceeded: answer.isExceeded };
-      })
+  app.addHook('onRequest', (request, reply, done) => {
+    if (HEALTH.test(request.routeOptions.url ?? '')) {
+      done();
+      return;
+    }
+    const key = hashKey(`network:${networkOf(request.ip)}`);
+    shared(key, window, clock.now())
       .catch((cause: Error) => {
         reports.degraded('network', cause);
-        return countLocally(request.ip);
+        return countLocally(key);
       })
-      .catch(() => null);
-    if (count === null || count.remaining === null) return;
-    const resetSeconds = seconds(count.waitMs);
-    const headers = rateLimitHeaders('network', window, { remaining: count.remaining, resetSeconds });
-    if (count.exceeded) throw new Problem('rate_limited', { retryAfter: resetSeconds, headers });
-    reply.headers(headers);
+      .then((count) => {
+        if (count === null) return done();
+        // A unit comes back after one window at the latest.
+        const resetSeconds = Math.max(1, Math.ceil((count.allowed ? window.windowMs : count.waitMs) / 1000));
+        const headers = rateLimitHeaders('network', window, { remaining: count.remaining, resetSeconds });
+        if (!count.allowed) return done(new Problem('rate_limited', { retryAfter: resetSeconds, headers }));
+        reply.headers(headers);
+        done();
+      })
+      .catch(done);
   });
 };
-
-const seconds = (ms: number) => Math.max(1, Math.ceil(ms / 1000));
 
 export default fp(networkLimit, { name: 'network-limit', fastify: '5.x' });

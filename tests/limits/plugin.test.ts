@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { redisCapacity } from '../../src/limits/capacity.ts';
 import { createReports } from '../../src/limits/reports.ts';
 import networkLimit from '../../src/plugins/limits.ts';
 import problems from '../../src/plugins/problems.ts';
@@ -23,7 +24,7 @@ async function serve(limit: number, redis?: RedisStore, salt: string = randomUUI
     hashKey: (text) => `${salt}:${text}`,
     clock,
     reports,
-    ...(redis ? { redis } : {}),
+    ...(redis ? { shared: redisCapacity(redis, 'capacity:') } : {}),
   });
   app.get('/thing', async () => ({ ok: true }));
   app.get('/health/ready', async () => ({ ok: true }));

@@ -1,27 +1,17 @@
-/** Runs the machines: restore, ask, transition, commit. The only code that lets one take a step; it decides nothing itself. */
-
-import { v7 as uuidv7 } from 'uuid';
-import {
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  type EventObject,
-  getMicrosteps,
-  getNextTransitions,
-  initialTransition,
-} from 'xstate';
+/** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
+import type { AnyMachineSnapshot } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
-import { type Changes, commit, type FlowRow, noChanges, requireActive, type StepRow } from '../db/commit.ts';
+import { type Changes, commit, type FlowRow, noChanges, requireActive } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
 import { isStale } from '../db/statement.ts';
-import type { EffectName, Effects } from '../machines/effects.ts';
-import { edgesTaken } from '../machines/graph.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
-import type { EffectContext, EffectHandlers, Enclosures, Envelope } from './effects.ts';
-import { hashToken } from './flow-token.ts';
+import { createAdvance, type SendContext, step } from './advance.ts';
+import type { EffectHandlers, Enclosures } from './effects.ts';
 import type { Keyring } from './keyring.ts';
 import { Problem } from './problems.ts';
+import { EventRefused, Rejection } from './refusals.ts';
 import { type FlowView, restore, viewOf } from './snapshots.ts';
 
 export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
@@ -39,34 +29,11 @@ export type Result = {
   /** What the decision was taken on; null when the flow was opened by it. */
   loaded: LoadedFlow | null;
 };
-export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };
-
-/** The event is not possible now: a 409 that tells where the untouched flow rests and what it would accept. */
-export class EventRefused extends Problem {
-  readonly view: FlowView;
-  constructor(view: FlowView, event: string, next: unknown[]) {
-    super('event_refused', { detail: `${event} is not possible in ${view.state}`, state: view.state, next });
-    this.view = view;
-  }
-}
-
-/** A decision not to advance. Its record is written once no lock is held, so that it cannot wait for its own caller. */
-class Rejection extends Error {
-  readonly problem: Problem;
-  readonly record: () => Promise<unknown>;
-  constructor(problem: Problem, record: () => Promise<unknown>) {
-    super(problem.message, { cause: problem });
-    this.problem = problem;
-    this.record = record;
-  }
-}
-
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
 
 export type Engine = ReturnType<typeof createEngine>;
 type Attempt = { result: Result; views: FlowView[]; changes: Changes };
-type Effect = { type: string; params?: unknown };
 
 export function createEngine(deps: {
   db: Database;
@@ -83,107 +50,7 @@ export function createEngine(deps: {
 
   const refused = (view: FlowView, event: string, now: number) =>
     new EventRefused(view, event, deps.nextOf(view, now));
-
-  /** One accepted event: next snapshot, step row and effects go into `changes`; followed flows are opened likewise. */
-  function advance(
-    definition: Definition,
-    current: { row: FlowRow; snapshot: AnyMachineSnapshot; isNew: boolean },
-    event: EventObject,
-    enclosures: Enclosures,
-    context: SendContext,
-    changes: Changes,
-    seqOf: (accountId: string) => number,
-  ): FlowView[] {
-    const { machine } = definition;
-    // The machine runs once: what it ends in, what it asks for and which edges it took all follow from the microsteps.
-    const microsteps = getMicrosteps(machine, current.snapshot, event as never) as [
-      AnyMachineSnapshot,
-      Effect[],
-    ][];
-    const next = microsteps.at(-1)?.[0] ?? current.snapshot;
-    const actions = microsteps.flatMap(([, asked]) => asked);
-    const edges = edgesTaken(machine, current.snapshot, event, microsteps);
-    const before = viewOf(definition, current.row, current.snapshot);
-    const row: FlowRow = { ...current.row };
-    const after = viewOf(definition, row, next);
-    const moved = after.state !== before.state;
-    Object.assign(row, {
-      machineVersion: definition.version,
-      version: current.row.version + 1,
-      state: after.state,
-      status: after.done ? 'done' : 'active',
-      snapshot: { value: next.value, context: next.context, status: next.status },
-      accountId: after.accountId,
-      contactId: after.contactId,
-      purpose: after.purpose,
-      updatedAt: changes.now,
-      stateEnteredAt: moved || current.isNew ? changes.now : current.row.stateEnteredAt,
-      nextDueAt: after.done || after.dueAt === null ? null : new Date(after.dueAt),
-    });
-    changes.flows.push({ row, expectedVersion: current.isNew ? null : current.row.version });
-    changes.steps.push(
-      step(definition, row, context, event.type, edges, before.state, after.state, next.context),
-    );
-
-    const opened: FlowView[] = [];
-    actions.forEach((action, index) => {
-      const name = action.type as EffectName;
-      if (name === 'openFlow') {
-        const p = action.params as Effects['openFlow'];
-        opened.push(
-          ...start(registry[p.machine as MachineId], p.flowId, p.event, {}, context, changes, seqOf),
-        );
-        return;
-      }
-      const handler = handlers[name] as ((params: unknown, c: EffectContext) => void) | undefined;
-      if (!handler) throw new Error(`unknown effect ${action.type}`);
-      handler(action.params, {
-        id: `${row.id}:${row.version}:${index}`,
-        at: context.now,
-        flow: row,
-        flowId: row.id,
-        envelope: context.envelope,
-        enclosures,
-        changes,
-        seqOf,
-      });
-    });
-    return [viewOf(definition, row, next), ...opened];
-  }
-
-  function start(
-    definition: Definition,
-    id: string,
-    event: EventObject,
-    enclosures: Enclosures,
-    context: SendContext,
-    changes: Changes,
-    seqOf: (accountId: string) => number,
-    tokenTtlMs = 0,
-  ): FlowView[] {
-    const snapshot = idleOf(definition.machine);
-    const token = keyring.flowTokenFor(id, context.now);
-    const row: FlowRow = {
-      id,
-      machine: definition.id,
-      machineVersion: definition.version,
-      version: 0,
-      state: 'idle',
-      status: 'active',
-      snapshot: { value: snapshot.value, context: snapshot.context, status: snapshot.status },
-      accountId: null,
-      contactId: null,
-      tokenHash: hashToken(token),
-      tokenGeneration: context.now,
-      tokenExpiresAt: new Date(context.now + (tokenTtlMs || OPENED_TOKEN_TTL_MS)),
-      createdAt: changes.now,
-      updatedAt: changes.now,
-      stateEnteredAt: changes.now,
-      nextDueAt: null,
-    };
-    if (!snapshot.can(event)) throw refused(viewOf(definition, row, snapshot), event.type, context.now);
-    return advance(definition, { row, snapshot, isNew: true }, event, enclosures, context, changes, seqOf);
-  }
+  const { advance, start } = createAdvance({ handlers, keyring, refused });
 
   /** The refused step of an event that changed nothing. */
   function rejection(
@@ -228,7 +95,7 @@ export function createEngine(deps: {
       return account.eventSeq;
     };
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
-    const views = advance(definition, current, event, enclosures, context, changes, seqOf);
+    const views = advance(definition, current, event, { enclosures, context, changes, seqOf });
     const touched = account ? changes.accounts.get(account.id) : undefined;
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
@@ -300,10 +167,7 @@ export function createEngine(deps: {
       registry[machineId],
       opening.flowId,
       opening.event,
-      opening.enclosures ?? {},
-      context,
-      changes,
-      seqOf,
+      { enclosures: opening.enclosures ?? {}, context, changes, seqOf },
       opening.tokenTtlMs,
     );
     await commit(runner, changes);
@@ -392,50 +256,5 @@ export function createEngine(deps: {
   };
 }
 
-/** Snapshots are immutable, so one idle snapshot per machine serves every flow. */
-const idle = new WeakMap<AnyStateMachine, AnyMachineSnapshot>();
-function idleOf(machine: AnyStateMachine): AnyMachineSnapshot {
-  let snapshot = idle.get(machine);
-  if (!snapshot) {
-    [snapshot] = initialTransition(machine) as [AnyMachineSnapshot, unknown];
-    idle.set(machine, snapshot);
-  }
-  return snapshot;
-}
-
-/** A flow opened by another one's step gets a token that outlives its shortest rest. */
-const OPENED_TOKEN_TTL_MS = 15 * 60_000;
-
-function step(
-  definition: Definition,
-  row: Pick<FlowRow, 'id' | 'version'>,
-  context: SendContext,
-  event: string,
-  edges: string[],
-  fromState: string,
-  toState: string,
-  after: unknown,
-): StepRow {
-  return {
-    id: uuidv7(),
-    flowId: row.id,
-    seq: row.version,
-    machine: definition.id,
-    machineVersion: definition.version,
-    at: new Date(context.now),
-    event,
-    edges,
-    fromState,
-    toState,
-    refused: false,
-    reason: null,
-    actor: context.envelope.actor,
-    requestId: context.envelope.requestId,
-    context: after as Record<string, unknown> | null,
-  };
-}
-
-/** Event types that could move this snapshot, guards aside. */
-export const possibleEvents = (snapshot: AnyMachineSnapshot): string[] => [
-  ...new Set(getNextTransitions(snapshot).map((t) => t.eventType as string)),
-];
+export type { SendContext } from './advance.ts';
+export { EventRefused } from './refusals.ts';

@@ -2,7 +2,7 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../machines/index.ts';
-import { possibleEvents } from '../../src/engine.ts';
+import { possibleEvents } from '../../src/advance.ts';
 import { restore } from '../../src/snapshots.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { PASSWORD, PROFILE } from '../support/person.ts';

@@ -177,6 +177,14 @@ const release = {
   type: 'releasePreUser',
   params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
 } as const;
+/** The owner's sign-up goes on under the token of whoever has just proven the contact. */
+const handOver = {
+  type: 'handOver',
+  params: ({ event: e }: Args) => ({
+    toFlowId: ('owner' in e && e.owner?.signupFlowId) || '',
+    ttlMs: 'tokenTtlMs' in e ? e.tokenTtlMs : 0,
+  }),
+} as const;
 const rejected = [settleKyc, decideKyc('REJECTED'), publish('kyc.rejected', 'failure')] as const;
 const revoked = [settleKyc, decideKyc('REVOKED'), publish('kyc.revoked', 'failure')] as const;
 /** A provider's "no", wherever a record is under way; `mayRetry` tells whether another document may follow. */
@@ -285,24 +293,24 @@ export const signupMachine = machine.createMachine({
             ],
             CODE_CHECKED: [
               {
+                guard: and(['codeAccepted', 'contactRegistered', 'preUserExists']),
+                target: '#signup.registered',
+                actions: [clearFailures, release, audit('signup.contact_registered')],
+              },
+              {
                 guard: and(['codeAccepted', 'contactRegistered']),
                 target: '#signup.registered',
                 actions: [clearFailures, audit('signup.contact_registered')],
               },
               {
+                guard: and(['codeAccepted', 'signupUnderWay', 'preUserExists']),
+                target: '#signup.resumed',
+                actions: [clearFailures, handOver, release, audit('signup.resumed')],
+              },
+              {
                 guard: and(['codeAccepted', 'signupUnderWay']),
                 target: '#signup.resumed',
-                actions: [
-                  clearFailures,
-                  {
-                    type: 'handOver',
-                    params: ({ event: e }) => ({
-                      toFlowId: e.owner?.signupFlowId ?? '',
-                      ttlMs: e.tokenTtlMs,
-                    }),
-                  },
-                  audit('signup.resumed'),
-                ],
+                actions: [clearFailures, handOver, audit('signup.resumed')],
               },
               {
                 guard: and(['codeAccepted', 'byEmail']),

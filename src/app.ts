@@ -30,6 +30,7 @@ import { createEffectHandlers } from './effects.ts';
 import { createEngine } from './engine.ts';
 import { createEventPublisher } from './events.ts';
 import { createHasher } from './hashing/index.ts';
+import { createInspectorFeed } from './inspector/feed.ts';
 import { createKeyring } from './keyring.ts';
 import { redisCapacity } from './limits/capacity.ts';
 import { createLimits } from './limits/policy.ts';
@@ -40,6 +41,7 @@ import { outageProblem } from './outage.ts';
 import cors from './plugins/cors.ts';
 import docs from './plugins/docs.ts';
 import idempotency from './plugins/idempotency.ts';
+import { inspectorBridge } from './plugins/inspector-bridge.ts';
 import networkLimit from './plugins/limits.ts';
 import openapi from './plugins/openapi.ts';
 import problems from './plugins/problems.ts';
@@ -164,6 +166,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
   });
   const feed = config.console.enabled ? createLiveFeed(clock) : null;
+  const inspector = config.console.enabled && config.env !== 'production' ? createInspectorFeed() : null;
   const stats = createFlowStatsStore(db);
   const rollup = config.console.enabled ? createRollup({ store: stats, clock, log }) : null;
   const engine = createEngine({
@@ -175,6 +178,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onCommit: (_views, changes) => {
       if (changes.outbox.length) relay.nudge();
       feed?.committed(changes.steps);
+      inspector?.committed(changes.steps);
     },
     onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
   });
@@ -301,6 +305,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
   if (feed) await server.register(consolePlugin(services, feed, stats));
+  if (inspector) await server.register(inspectorBridge(inspector, config.console.inspectUrl));
 
   const keyRefresh = setInterval(() => {
     keys

@@ -123,6 +123,8 @@ function assemble(settings: Settings, environment: Environment) {
     console: {
       enabled: v.CONSOLE_ENABLED ?? env !== 'production',
       hosts: v.CONSOLE_HOSTS.map((host) => host.toLowerCase()),
+      /** Somebody else's page; the browser loads it, never this service. */
+      inspectUrl: v.INSPECT_URL,
     },
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,

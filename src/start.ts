@@ -156,6 +156,7 @@ function announce(app: App, config: Config, embeddedDir: string | null): void {
   link('API', '');
   if (config.docs.enabled) link('Docs', '/docs');
   link('Console', '/console');
+  link('Inspector', '/dev/inspect');
   link('Inbox', '/dev/inbox');
   const counters = config.redis.url === null ? 'counters in this process: run one only' : 'counters in Redis';
   line('Data', `Postgres${embeddedDir === null ? '' : ` in ${embeddedDir}`}; ${counters}`);

@@ -255,6 +255,11 @@ const OPERATION = {
     '',
     'Host names the console answers to, besides loopback and that of PUBLIC_URL',
   ),
+  INSPECT_URL: setting(
+    p.httpUrl,
+    'https://stately.ai/inspect',
+    'XState viewer that /dev/inspect frames, outside production',
+  ),
   DOCS_ENABLED: optional(p.flag, 'Swagger UI and ReDoc', { otherwise: 'true outside production' }),
   LOG_LEVEL: optional(
     p.oneOf('fatal', 'critical', 'error', 'warn', 'warning', 'info', 'debug', 'trace', 'silent'),

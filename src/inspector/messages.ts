@@ -36,7 +36,7 @@ const asArray = (value: unknown): unknown[] =>
 
 type Config = Record<string, unknown>;
 
-const transition = (t: Config | string): object =>
+const edgeOf = (t: Config | string): object =>
   typeof t === 'string'
     ? { target: t }
     : {
@@ -45,7 +45,7 @@ const transition = (t: Config | string): object =>
         ...(t.actions === undefined ? {} : { actions: asArray(t.actions).map(named) }),
       };
 const named = (action: unknown): object => ({ type: actionName(action) });
-const transitions = (list: unknown): object[] => asArray(list).map((t) => transition(t as Config | string));
+const transitions = (list: unknown): object[] => asArray(list).map((t) => edgeOf(t as Config | string));
 
 /** Shape and names of a machine: no context, no parameters, no code. */
 function definitionOf({ id, type, initial, states, on, always, entry, exit, meta, tags }: Config): object {

@@ -1,5 +1,4 @@
 /** From an event to the rows of its commit, without reading or writing any. The only code that lets a machine take a step. */
-import { v7 as uuidv7 } from 'uuid';
 import {
   type AnyMachineSnapshot,
   type AnyStateMachine,
@@ -16,6 +15,7 @@ import type { EffectContext, EffectHandlers, Enclosures, Envelope } from './effe
 import { hashToken } from './flow-token.ts';
 import type { Keyring } from './keyring.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
+import { uuidv7 } from './uuid7.ts';
 
 /** One clock reading, who asks, and from which device. */
 export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };

@@ -1,5 +1,4 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
-import { v7 as uuidv7 } from 'uuid';
 import type { FlowRow } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import * as credentials from '../db/credentials.ts';
@@ -17,6 +16,7 @@ import { accountChange, enqueue, type RecordContext, recordAudit } from './recor
 export type { Envelope } from './records.ts';
 
 import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
+import { uuidv7 } from './uuid7.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {

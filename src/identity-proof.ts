@@ -5,8 +5,8 @@
  */
 import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { v7 as uuidv7 } from 'uuid';
 import type { ActiveKeys } from './tokens/index.ts';
+import { uuidv7 } from './uuid7.ts';
 
 export type ProofFields = {
   auth_user_id: string;

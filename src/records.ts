@@ -1,6 +1,7 @@
 /** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
-import { v7 as uuidv7 } from 'uuid';
+
 import type { AccountChange, AuditRow, Changes } from '../db/commit.ts';
+import { uuidv7 } from './uuid7.ts';
 
 /** Who asks, for the record. Never decides anything. */
 export type Envelope = {

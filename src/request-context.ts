@@ -1,11 +1,11 @@
 /** What a request says about its caller: for the record and for limits, never a proof of anything. */
 import type { FastifyRequest } from 'fastify';
-import { v7 as uuidv7 } from 'uuid';
 import type { SendContext } from './engine.ts';
 import { type Phone, type PhoneOptions, parsePhone } from './identifiers.ts';
 import { networkOf } from './limits/network.ts';
 import { Problem } from './problems.ts';
 import type { Services } from './services.ts';
+import { uuidv7 } from './uuid7.ts';
 
 export type Caller = SendContext & { network: string };
 

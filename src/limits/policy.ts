@@ -3,6 +3,7 @@
  * never per pair of them; identifiers and addresses reach the store as keyed hashes only.
  */
 import type { Clock } from '../clock.ts';
+import { rememberText } from '../remembered-hash.ts';
 import { createModes, type Decision } from './decide.ts';
 import { siteOf } from './network.ts';
 import type { LimitNumbers, Window } from './numbers.ts';
@@ -56,29 +57,35 @@ export function createLimits(options: {
   const reports = createReports({ clock, log });
   const modes = createModes({ store, clock, retryStepMs: numbers.retryStepMs, reports });
 
-  const refuse = (name: string, subject: string, window: Window): LimitRule => ({
+  // Networks, countries and the whole come again and again; what names a person is not kept in memory.
+  const rememberedKey = rememberText(hashKey);
+
+  const refuse = (name: string, subject: string, window: Window, keyOf = hashKey): LimitRule => ({
     name,
-    key: hashKey(`${name}:${subject}`),
+    key: keyOf(`${name}:${subject}`),
     ...window,
     onExceed: 'refuse',
   });
-  const suppress = (name: string, subject: string, window: Window): LimitRule => ({
-    ...refuse(name, subject, window),
+  const suppress = (name: string, subject: string, window: Window, keyOf = hashKey): LimitRule => ({
+    ...refuse(name, subject, window, keyOf),
     onExceed: 'suppress',
   });
   const fromNetwork = (name: string, network: string, window: Window): LimitRule[] => {
     const site = siteOf(network);
-    const rule = refuse(`${name}-network`, network, window);
+    const rule = refuse(`${name}-network`, network, window, rememberedKey);
     if (site === null) return [rule];
-    return [rule, refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor })];
+    return [
+      rule,
+      refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor }, rememberedKey),
+    ];
   };
   const smsCaps = ({ range, country }: CodeSend): LimitRule[] => {
     if (range === undefined && country === undefined) return [];
     return [
       ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
-      ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry)]),
-      suppress('sms-global', 'all', numbers.smsGlobal),
-      suppress('sms-daily', 'all', numbers.smsDaily),
+      ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry, rememberedKey)]),
+      suppress('sms-global', 'all', numbers.smsGlobal, rememberedKey),
+      suppress('sms-daily', 'all', numbers.smsDaily, rememberedKey),
     ];
   };
   const pair = (name: string, call: { identifier: string; network: string }, own: Window, shown: Window) => ({

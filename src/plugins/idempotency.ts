@@ -3,7 +3,7 @@
  * alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without the header.
  */
 import { createHmac } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import type { Clock } from '../clock.ts';
@@ -48,9 +48,24 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
     return authorization ?? inBody ?? cookie ?? networkOf(request.ip);
   };
 
-  app.addHook('preHandler', async (request, reply) => {
+  app.addHook('preHandler', (request, reply, done) => {
     const given = request.headers['idempotency-key'];
-    if (given === undefined || request.method !== 'POST' || request.routeOptions.config.rawBody) return;
+    if (given === undefined || request.method !== 'POST' || request.routeOptions.config.rawBody) {
+      done();
+      return;
+    }
+    // A reply that has been sent ends the request here; `done` must not be called then.
+    reserve(given, request, reply).then((replayed) => {
+      if (!replayed) done();
+    }, done);
+  });
+
+  /** True when a kept answer was sent. */
+  async function reserve(
+    given: string | string[],
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<boolean> {
     if (typeof given !== 'string' || !KEY.test(given)) {
       const message = 'must be 8 to 128 printable characters';
       throw new Problem('validation_failed', {
@@ -64,7 +79,7 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
     const known = await store.reserve(id, fingerprint, new Date(clock.now()), DAY_MS);
     if (known === null) {
       request.idempotencyKey = id;
-      return;
+      return false;
     }
     if (known.fingerprint !== fingerprint) throw new Problem('idempotency_mismatch');
     if (known.status === null || known.answer === null)
@@ -73,14 +88,22 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
     reply.code(known.status).headers(kept.headers).header('idempotent-replayed', 'true');
     // Already serialised: the route's own serialiser would quote it.
     reply.serializer((body: unknown) => String(body));
-    return reply.send(kept.body);
-  });
+    reply.send(kept.body);
+    return true;
+  }
 
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     const id = request.idempotencyKey;
     // Requests of scopes older than this plugin, and of broken URLs, lack the member altogether.
-    if (!id) return payload;
+    if (!id) {
+      done(null, payload);
+      return;
+    }
     request.idempotencyKey = null;
+    keep(id, request, reply, payload).then(() => done(null, payload), done);
+  });
+
+  async function keep(id: string, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
     try {
       // What was never decided is not remembered: overload, limits, outages.
       if (reply.statusCode >= 500 || reply.statusCode === 429) await store.release(id);
@@ -98,8 +121,7 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
       // The work is done and its answer known: better told than lost.
       request.log.error({ err: error }, 'an answer was not kept for its idempotency key');
     }
-    return payload;
-  });
+  }
 }
 
 export default fp(idempotency, { name: 'idempotency', fastify: '5.x' });

@@ -1,5 +1,5 @@
 /** Every route of the API in one list: the application serves it, and the published document is made from it. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
@@ -26,12 +26,13 @@ import { userRoutes } from './users.ts';
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
 
 /** The documented security of a route is what it demands: without any credential its body is not even looked at. */
-const demandCredential = async ({ routeOptions, headers }: FastifyRequest): Promise<void> => {
+const demandCredential: onRequestHookHandler = ({ routeOptions, headers }, _reply, done) => {
   const { security = [] } = (routeOptions.schema as Documented) ?? {};
   const optional = security.length === 0 || security.some((scheme) => Object.keys(scheme).length === 0);
   // Which cookie it is, its route knows.
   const byCookie = security.some((scheme) => 'balanceHubCookie' in scheme) && headers.cookie !== undefined;
-  if (!optional && !byCookie && headers.authorization === undefined) throw new Problem('unauthenticated');
+  const missing = !optional && !byCookie && headers.authorization === undefined;
+  done(missing ? new Problem('unauthenticated') : undefined);
 };
 
 /** Registering asks nothing of a store: only handlers may. */

@@ -1,4 +1,5 @@
 /** Changes an account outside any lifecycle, with the audit and outbox rows of the change, in one statement. */
+import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../db/client.ts';
 import { type AccountChange, type Changes, commit, noChanges } from '../db/commit.ts';
 import { type Part, Stale } from '../db/statement.ts';
@@ -6,7 +7,6 @@ import type { MailTemplate } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
 import { Problem } from './problems.ts';
 import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
-import { mint } from './request-context.ts';
 
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
@@ -26,7 +26,7 @@ export async function commitAccount(
 ): Promise<void> {
   const changes = noChanges(new Date(context.now));
   const record = (): RecordContext => ({
-    id: `account:${mint()}`,
+    id: `account:${uuidv7()}`,
     flowId: null,
     envelope: context.envelope,
     changes,

@@ -1,6 +1,6 @@
 /** What the sign-up routes share: how they name a contact, find the caller's flow and describe themselves. */
 import type { Locator } from '../db/flows.ts';
-import { parseFlowToken } from './flow-token.ts';
+import { flowNamedBy, sendsEvent } from './flow-requests.ts';
 import { Problem } from './problems.ts';
 import { phoneReader } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -12,18 +12,11 @@ export function signupKit({ config, keyring }: Pick<Services, 'config' | 'keyrin
     contactId,
     tokenTtlMs: config.flow.tokenTtlS * 1000,
 
-    doc: (summary: string, event: string) => ({
-      summary,
-      tags: ['Sign-up'],
-      description: `Sends \`${event}\` to the [sign-up machine](/v1/flows/definitions/signup/diagram).`,
-      security: [{ flowToken: [] }, {}],
-    }),
+    doc: (summary: string, event: string) => sendsEvent('Sign-up', 'signup', event, summary),
 
     /** The flow the caller means: by token when there is one, else the newest of the phone. */
     locate(token: string | null, phone?: string): Locator {
-      const parsed = token === null ? null : parseFlowToken(token);
-      if (token !== null && !parsed) throw new Problem('invalid_flow_token');
-      if (parsed) return { id: parsed.flowId };
+      if (token !== null) return flowNamedBy(token);
       if (phone === undefined) throw new Problem('unauthenticated');
       return { contactId: contactId(phone), machine: 'signup' };
     },

@@ -143,8 +143,6 @@ describe('size', () => {
     'src/engine.ts': [280, 'open and send, optimistic and locked, read together'],
     'src/effects.ts': [260, 'a table: one handler per effect'],
     'src/proofs.ts': [300, 'everything that may build a verdict, in one place'],
-    'src/routes/login.ts': [240, 'the phone login in order; each handler is short'],
-    'src/routes/registration.ts': [240, 'the e-mail entry in order; each handler is short'],
     'db/flows.ts': [240, 'the one prepared read of a decision'],
     'db/console.ts': [300, 'reads for the developer console only'],
   };

@@ -21,6 +21,7 @@ import { signupRoutes } from './signup.ts';
 import { signupCredentialRoutes } from './signup-credentials.ts';
 import { signupPhoneRoutes } from './signup-phone.ts';
 import { signupProfileRoutes } from './signup-profile.ts';
+import { stepUpRoutes } from './step-up.ts';
 import { userRoutes } from './users.ts';
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
@@ -42,6 +43,7 @@ export const routes =
     api.addHook('onRequest', demandCredential);
     await api.register(metaRoutes(s, version));
     await api.register(loginRoutes(s));
+    await api.register(stepUpRoutes(s));
     await api.register(passwordLoginRoutes(s));
     await api.register(registrationRoutes(s));
     await api.register(signupPhoneRoutes(s));

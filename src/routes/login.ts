@@ -1,17 +1,9 @@
-/** Login by phone: a code challenge that opens the login machine, and the answer to its step-up. */
+/** Login by phone: a code challenge that opens the login machine. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import type { Locator } from '../../db/flows.ts';
 import { nextActions } from '../contracts/actions.ts';
-import {
-  loginAnswer,
-  loginContract,
-  sendOtpAnswer,
-  sendOtpBody,
-  stepUpBody,
-  verifyOtpBody,
-} from '../contracts/login.ts';
+import { loginAnswer, loginContract, sendOtpAnswer, sendOtpBody, verifyOtpBody } from '../contracts/login.ts';
 import { codeOutcome, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
-import { parseFlowToken } from '../flow-token.ts';
+import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
 import { Problem } from '../problems.ts';
 import { deliverRefresh } from '../refresh-cookie.ts';
 import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
@@ -24,23 +16,12 @@ export const loginRoutes =
     const { config, engine, keyring, limits, proofs } = s;
     const phoneOf = phoneReader(config);
     const contactId = (e164: string) => keyring.lookupId('phone', e164);
-    const doc = (summary: string, machine: string, event: string) => ({
-      summary,
-      tags: ['Login'],
-      description: `Sends \`${event}\` to the [${machine} machine](/v1/flows/definitions/${machine}/diagram).`,
-      security: [{ flowToken: [] }, {}],
-    });
-    const byToken = (token: string): Locator => {
-      const parsed = parseFlowToken(token);
-      if (!parsed) throw new Problem('invalid_flow_token');
-      return { id: parsed.flowId };
-    };
 
     app.post(
       '/v1/auth/send-otp',
       {
         schema: {
-          ...doc('Send a login code to a phone', 'challenge', 'CODE_REQUESTED'),
+          ...sendsEvent('Login', 'challenge', 'CODE_REQUESTED', 'Send a login code to a phone'),
           body: sendOtpBody,
           response: { 200: sendOtpAnswer, ...problemsFor(400, 401, 409, 429, 503) },
         },
@@ -86,7 +67,7 @@ export const loginRoutes =
             : await ownFlow(
                 engine.send(
                   'challenge',
-                  byToken(token),
+                  flowNamedBy(token),
                   (loaded) => {
                     proofs.holder(loaded, token, caller.now);
                     proofs.sameContact(loaded, contact);
@@ -110,7 +91,7 @@ export const loginRoutes =
       '/v1/auth/verify-otp',
       {
         schema: {
-          ...doc('Prove the phone and log in (L1 to L6)', 'login', 'PRIMARY_PROVED'),
+          ...sendsEvent('Login', 'login', 'PRIMARY_PROVED', 'Prove the phone and log in (L1 to L6)'),
           body: verifyOtpBody,
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -126,7 +107,9 @@ export const loginRoutes =
         const { opened, loaded } = await codeOutcome(
           engine.send(
             'challenge',
-            token === null ? { contactId: contact, machine: 'challenge', purpose: 'login' } : byToken(token),
+            token === null
+              ? { contactId: contact, machine: 'challenge', purpose: 'login' }
+              : flowNamedBy(token),
             (loaded, view) => {
               const holder = proofs.holder(loaded, token, caller.now);
               proofs.sameContact(loaded, contact);
@@ -163,46 +146,6 @@ export const loginRoutes =
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
         const answer = loginContract(login, caller.now, revealed, openToken(s, login));
         return { valid: true, ...answer };
-      },
-    );
-
-    app.post(
-      '/v1/auth/login/step-up',
-      {
-        schema: {
-          ...doc('Answer the step-up (L4)', 'login', 'STEP_UP_ANSWERED'),
-          body: stepUpBody,
-          response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
-        },
-      },
-      async (request, reply) => {
-        const caller = callerOf(request, s);
-        const token = flowTokenOf(request, request.body.flow_token);
-        if (token === null) throw new Problem('unauthenticated');
-        await limits.secondFactor({ network: caller.network });
-        const locator = byToken(token);
-        const { loaded } = await ownFlow(engine.read('login', locator, caller));
-        proofs.holder(loaded, token, caller.now);
-        proofs.pinBudget(loaded);
-        const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);
-        const { flow } = await engine.send(
-          'login',
-          locator,
-          (fresh) => {
-            proofs.holder(fresh, token, caller.now);
-            proofs.pinBudget(fresh);
-            return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
-          },
-          caller,
-        );
-        if (flow.tags.has('step-up'))
-          throw new Problem('invalid_credentials', {
-            state: flow.state,
-            next: nextActions(flow, caller.now),
-          });
-        const revealed = await revealLogin(s, flow, loaded.account?.roles);
-        const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
-        return loginContract(flow, caller.now, given, null);
       },
     );
   };

@@ -1,0 +1,57 @@
+/** The answer to a login's step-up (L4): checked before anything is decided, counted durably. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { nextActions } from '../contracts/actions.ts';
+import { loginAnswer, loginContract, stepUpBody } from '../contracts/login.ts';
+import { ownFlow, problemsFor } from '../flow-answers.ts';
+import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
+import { Problem } from '../problems.ts';
+import { deliverRefresh } from '../refresh-cookie.ts';
+import { callerOf, flowTokenOf } from '../request-context.ts';
+import { revealLogin } from '../reveal.ts';
+import type { Services } from '../services.ts';
+
+export const stepUpRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { config, engine, limits, proofs } = s;
+
+    app.post(
+      '/v1/auth/login/step-up',
+      {
+        schema: {
+          ...sendsEvent('Login', 'login', 'STEP_UP_ANSWERED', 'Answer the step-up (L4)'),
+          body: stepUpBody,
+          response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        if (token === null) throw new Problem('unauthenticated');
+        await limits.secondFactor({ network: caller.network });
+        const locator = flowNamedBy(token);
+        const { loaded } = await ownFlow(engine.read('login', locator, caller));
+        proofs.holder(loaded, token, caller.now);
+        proofs.pinBudget(loaded);
+        const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);
+        const { flow } = await engine.send(
+          'login',
+          locator,
+          (fresh) => {
+            proofs.holder(fresh, token, caller.now);
+            proofs.pinBudget(fresh);
+            return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
+          },
+          caller,
+        );
+        if (flow.tags.has('step-up'))
+          throw new Problem('invalid_credentials', {
+            state: flow.state,
+            next: nextActions(flow, caller.now),
+          });
+        const revealed = await revealLogin(s, flow, loaded.account?.roles);
+        const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
+        return loginContract(flow, caller.now, given, null);
+      },
+    );
+  };

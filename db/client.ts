@@ -1,9 +1,10 @@
 /** Connections: a pipelined lane for reads, one for single-statement commits, and a small pool for transactions. */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
-import postgres, { type Sql, type TransactionSql } from 'postgres';
+import postgres, { type Options, type Sql, type TransactionSql } from 'postgres';
 import { pendingMigrations } from './migrate.ts';
 import { isLostConnection } from './outage.ts';
 import * as schema from './schema.ts';
+import { inTime, type Watch, watchSilence } from './silence.ts';
 
 export type Schema = typeof schema;
 /** Anything drizzle can read with. */
@@ -43,6 +44,9 @@ export type DatabaseOptions = {
  */
 const STARTUP_BYTES = 1024;
 
+/** Beyond the server's own limit of a statement: how late its answer may be. */
+const ANSWER_MARGIN_MS = 1500;
+
 /** Counts connections of the pool that have closed. */
 type Closes = { count: number };
 
@@ -53,34 +57,53 @@ type Closes = { count: number };
  */
 function inTransaction<T>(
   pool: Sql,
+  watch: Watch,
   closes: Closes,
+  begun: () => void,
   work: (tx: TransactionSql, reads: Reader) => Promise<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const attempt = async (tx: TransactionSql): Promise<T> => {
+      begun();
       const { count } = closes;
       const send = tx.unsafe;
       const unsafe: typeof send = (...args) => {
         if (closes.count !== count)
           throw Object.assign(new Error('a connection closed'), { code: 'CONNECTION_CLOSED' });
-        return send(...args);
+        return watch.follow(send(...args));
       };
       // drizzle looks for its serializers on the client, and a transaction does not carry the pool's options.
       const client = Object.assign(tx, { options: pool.options, unsafe }) as unknown as Sql;
       try {
-        return await work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
+        const result = await work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
+        watch.follow(ended);
+        return result;
       } catch (error) {
         if (!isLostConnection(error) && closes.count === count) throw error;
         reject(error);
         return new Promise(() => {});
       }
     };
-    pool.begin(attempt).then(resolve as never, reject);
+    const ended = pool.begin(attempt);
+    ended.then(resolve as never, reject);
   });
+}
+
+/** Every statement sent through `unsafe` is followed: the driver's own `begin`, drizzle's and ours. */
+function followed(sql: Sql, watch: Watch): Sql {
+  const send = sql.unsafe;
+  sql.unsafe = ((...args: Parameters<typeof send>) => watch.follow(send(...args))) as typeof send;
+  return sql;
 }
 
 /** Lazily connects; throws nothing until the first statement. */
 export function connectDatabase(options: DatabaseOptions): Database {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 3000;
+  const limitMs = statementTimeoutMs + ANSWER_MARGIN_MS;
+  const watches = [true, true, false].map((lane) => watchSilence({ limitMs, lane })) as [Watch, Watch, Watch];
+  const [readWatch, writeWatch, poolWatch] = watches;
+  const open = (watch: Watch, more: Options<Record<string, never>>) =>
+    followed(postgres(options.url, { ...base, ...more, socket: watch.socket } as object), watch);
   const base = {
     prepare: true,
     onnotice: () => {},
@@ -91,21 +114,18 @@ export function connectDatabase(options: DatabaseOptions): Database {
     fetch_types: false,
     connection: {
       application_name: 'vestibule',
-      statement_timeout: String(options.statementTimeoutMs ?? 3000).padEnd(
-        STARTUP_BYTES,
-      ) as unknown as number,
+      statement_timeout: String(statementTimeoutMs).padEnd(STARTUP_BYTES) as unknown as number,
       lock_timeout: 2000,
       idle_in_transaction_session_timeout: 5000,
     },
   };
-  const readSql = postgres(options.url, { ...base, max: options.readLanes ?? 1 });
+  const readSql = open(readWatch, { max: options.readLanes ?? 1 });
   // Commits and claims are by key: planning them for their parameters gains nothing, and a plan made while a table was
   // nearly empty must not scan it later (a claim then took 70 ms instead of 2).
   const byKey = { ...base.connection, plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
-  const writeSql = postgres(options.url, { ...base, connection: byKey, max: options.writeLanes ?? 2 });
+  const writeSql = open(writeWatch, { connection: byKey, max: options.writeLanes ?? 2 });
   const closes: Closes = { count: 0 };
-  const pool = postgres(options.url, {
-    ...base,
+  const pool = open(poolWatch, {
     max: options.poolSize,
     max_lifetime: null,
     onclose: () => {
@@ -120,9 +140,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
   return {
     reads,
     writes: writeSql,
-    transaction: (work) => inTransaction(pool, closes, work),
+    transaction: (work) => inTime(limitMs, (begun) => inTransaction(pool, poolWatch, closes, begun, work)),
     ping: async () => {
-      await readSql`select 1`;
+      await readWatch.follow(readSql`select 1`);
     },
     pendingMigrations: () => pendingMigrations(readSql),
     now: async () => {
@@ -132,6 +152,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
       return Number(row?.now);
     },
     close: async () => {
+      for (const watch of watches) watch.stop();
       await Promise.all([readSql, writeSql, pool].map((sql) => sql.end({ timeout: 5 })));
     },
   };

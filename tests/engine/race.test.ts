@@ -108,7 +108,9 @@ test('two sign-ups of one phone verified at once end in one account', async () =
   const phone = mobile();
   await signUpTo(call, codeOf, 'code_sent', { phone });
   await expect
-    .poll(async () => (await call('POST', '/v1/auth/signup/phone', { body: { phone } })).status)
+    .poll(async () => (await call('POST', '/v1/auth/signup/phone', { body: { phone } })).status, {
+      timeout: 10_000,
+    })
     .toBe(200);
   const keyring = createKeyring(shared.secrets.masterKey);
   const flows = await sql`select f.id from flows f join contacts c on c.id = f.contact_id

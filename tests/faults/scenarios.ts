@@ -84,7 +84,7 @@ export const scenarios: Record<string, Scenario> = {
         people: options.people,
         concurrency: 8,
         // A start costs seconds of both cores: a shorter life would leave people nothing but starts.
-        everyMs: 1500,
+        everyMs: 700,
         progress: (arrived) => {
           if (arrived % 20 === 0) options.log(`${arrived} have arrived`);
         },
@@ -105,7 +105,7 @@ export const scenarios: Record<string, Scenario> = {
         judgeUrl: () => cluster!.judge(),
         people: options.people,
         concurrency: 6,
-        everyMs: 1500,
+        everyMs: 700,
         maxDisturbances: 20,
         disturb: async () => {
           const how = times++ % 2 === 0 ? 'fast' : 'immediate';

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { isOutage } from '../../db/outage.ts';
-import { type Proxy, tcpProxy } from '../faults/proxy.ts';
+import { type Proxy as TcpProxy, tcpProxy } from '../faults/proxy.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 const POOL = 3;
 let database: TestDatabase;
-let proxy: Proxy;
+let proxy: TcpProxy;
 let db: Database;
 beforeAll(async () => {
   database = await createDatabase();

@@ -116,20 +116,22 @@ export const scenarios: Record<string, Scenario> = {
     );
   },
 
-  /** Postgres says nothing for seconds. */
+  /** Postgres says nothing for longer than anybody waits for it, and for less. */
   stall: async (options) => {
     if (options.databaseUrl) return { skipped: 'stalls a Postgres of its own: leave DATABASE_URL unset' };
+    let times = 0;
     return withCluster(options, (databaseUrl, cluster) =>
       storm({
         databaseUrl,
         judgeUrl: () => cluster!.judge(),
         people: options.people,
         concurrency: 6,
-        everyMs: 2000,
+        everyMs: 500,
         maxDisturbances: 5,
         disturb: async () => {
-          await cluster!.stall(4000);
-          options.log('Postgres was silent for 4 s');
+          const ms = times++ % 2 === 0 ? 7000 : 3000;
+          await cluster!.stall(ms);
+          options.log(`Postgres was silent for ${ms / 1000} s`);
         },
       }),
     );

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import postgres, { type Sql } from 'postgres';
 import { brokenInvariants } from '../support/invariants.ts';
 import { codes } from '../support/person.ts';
-import { family, freePort, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
+import { type Answer, family, freePort, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
 import { createJournal, lost } from './journal.ts';
 import { type Arrived, signUpWhatever } from './pilgrim.ts';
 
@@ -135,10 +135,22 @@ async function unfinishable(
   for (const { id, state, phone, counter } of left) {
     // Newest first is how a phone alone finds its flow; an older one is ended with it by the same proof.
     const otp = codeOf(id, 'signup', Number(counter));
-    const answer = await call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp } });
-    if (![200, 400].includes(answer.status) || state !== 'UNVERIFIED.code_sent') stuck.push(`${id} ${state}`);
+    const verify = () => call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp } });
+    const answer = await settled(verify);
+    if (![200, 400].includes(answer.status) || state !== 'UNVERIFIED.code_sent')
+      stuck.push(`${id} ${state} ${answer.status}`);
   }
   return stuck;
+}
+
+/** The answer once what was broken has healed. */
+async function settled(ask: () => Promise<Answer>): Promise<Answer> {
+  const end = Date.now() + 5000;
+  for (;;) {
+    const answer = await ask();
+    if (![429, 503].includes(answer.status) || Date.now() > end) return answer;
+    await delay(100);
+  }
 }
 
 /** What a verdict says when nothing is wrong. */

@@ -73,7 +73,7 @@ describe('what if', () => {
     expect(body).toMatchObject({
       allowed: true,
       state: 'UNVERIFIED.preuser_created',
-      edges: ['UNVERIFIED.code_sent|CODE_CHECKED|3'],
+      edges: [expect.stringMatching(/^UNVERIFIED\.code_sent\|CODE_CHECKED\|\d$/)],
       reason: null,
     });
     expect(body.effects.map((e: { name: string }) => e.name)).toContain('createAccount');

@@ -31,7 +31,9 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
 
   const live = '#live[data-state="on"]';
 
-  test('every page loads without an error, a violation of the policy or a request to anybody else', async () => {
+  test('every page loads without an error, a violation of the policy or a request to anybody else', {
+    timeout: 60_000,
+  }, async () => {
     const { flow } = await signUp(app, 'full');
     await app.services.inbox!.add({
       ...{ id: `${flow}:9:9`, channel: 'mail', to: 'a@b.test', subject: 'Hi', text: 'Hi' },

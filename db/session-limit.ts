@@ -3,18 +3,21 @@ import { type Part, part } from './statement.ts';
 
 const NAME = 'surplus_sessions';
 
-/** Leaves room for one more. What ended is readable by the later parts of the same statement. */
+/**
+ * Leaves room for one more. What ended is readable by the later parts of the same statement. The account is named twice:
+ * a plan made on an empty table otherwise walks the index of all live sessions (0.26 ms at a thousand of them).
+ */
 export const endSurplus = (accountId: string, max: number, now: Date): Part => {
   const at = now.toISOString();
   return {
     name: NAME,
     returning: 'id',
     sql: `update sessions set revoked_at = ?::timestamptz, revoke_reason = 'limit'
-      where revoked_at is null and id = any(array(
+      where account_id = ? and revoked_at is null and id = any(array(
         select id from sessions where account_id = ? and revoked_at is null
           and expires_at > ?::timestamptz and idle_expires_at > ?::timestamptz
         order by created_at desc, id desc offset ?::int))`,
-    params: [at, accountId, at, at, max - 1],
+    params: [at, accountId, accountId, at, at, max - 1],
   };
 };
 

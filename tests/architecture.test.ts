@@ -139,7 +139,6 @@ describe('size', () => {
     'machines/challenge.ts': [220, 'one lifecycle in one file, so that text and picture match'],
     'db/schema.ts': [420, 'every table in one place'],
     'src/config/variables.ts': [340, 'a table: one entry per variable'],
-    'src/app.ts': [340, 'all wiring on one screen'],
     'src/engine.ts': [280, 'open and send, optimistic and locked, read together'],
     'src/effects.ts': [260, 'a table: one handler per effect'],
     'src/proofs.ts': [300, 'everything that may build a verdict, in one place'],

@@ -1,0 +1,65 @@
+/** The HTTP surface in the order requests meet it: headers, problems, origins, bodies, limits, idempotency, routes. */
+import cookie from '@fastify/cookie';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { Config } from '../config.ts';
+import { consolePlugin } from '../console/index.ts';
+import { loggerOf, RequestLog } from '../log.ts';
+import { outageProblem } from '../outage.ts';
+import cors from '../plugins/cors.ts';
+import docs from '../plugins/docs.ts';
+import idempotency from '../plugins/idempotency.ts';
+import { inspectorBridge } from '../plugins/inspector-bridge.ts';
+import networkLimit from '../plugins/limits.ts';
+import openapi from '../plugins/openapi.ts';
+import problems from '../plugins/problems.ts';
+import securityHeaders from '../plugins/security-headers.ts';
+import { serverLimits } from '../plugins/server-limits.ts';
+import strictJson from '../plugins/strict-json.ts';
+import { rememberText } from '../remembered-hash.ts';
+import { routes } from '../routes/index.ts';
+import type { Services } from '../services.ts';
+import type { Lifecycles } from './lifecycles.ts';
+import type { Crypto } from './secrets.ts';
+import type { Stores } from './stores.ts';
+
+const flagsOf = (config: Config) => ({ https: config.publicUrl.startsWith('https:'), demo: config.demo });
+
+/** A server that bounds every connection and logs one line per request; nothing is registered yet. */
+export const createServer = (config: Config, logStream?: { write(line: string): void }): FastifyInstance =>
+  Fastify({
+    ...serverLimits({ trustProxy: config.trustProxy, ...flagsOf(config) }),
+    logger: loggerOf(config, logStream),
+    logController: new RequestLog(),
+  });
+
+export async function registerHttp(
+  server: FastifyInstance,
+  services: Services,
+  parts: { stores: Stores; crypto: Crypto; lifecycles: Lifecycles; version: string },
+): Promise<void> {
+  const { config, clock, limits, keyring, kms } = services;
+  const { stores, crypto, lifecycles, version } = parts;
+  const { feed, inspector } = lifecycles;
+  server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
+  await server.register(securityHeaders, flagsOf(config));
+  await server.register(openapi, { version });
+  await server.register(problems, { classify: outageProblem });
+  await server.register(cors, config.cors);
+  await server.register(cookie);
+  await server.register(strictJson);
+  await server.register(networkLimit, {
+    window: config.limits.network,
+    // Addresses come again and again; phone numbers and e-mail addresses are not kept in memory.
+    hashKey: rememberText(crypto.limitKey),
+    clock,
+    reports: limits.reports,
+    ...(stores.capacity ? { shared: stores.capacity } : {}),
+  });
+  const key = keyring.key('idempotency');
+  await server.register(idempotency, { store: stores.idempotency, kms, key, clock });
+  if (config.docs.enabled) await server.register(docs);
+  await server.register(routes(services, version));
+  if (feed) await server.register(consolePlugin(services, feed, stores.flowStats));
+  if (inspector) await server.register(inspectorBridge(inspector, config.console.inspectUrl));
+}

@@ -1,0 +1,108 @@
+/** The machines at work: engine, relay and sweeper around the effects they name, and whoever watches their commits. */
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { createLiveFeed } from '../console/live.ts';
+import { createRollup } from '../console/rollup.ts';
+import { nextActions } from '../contracts/actions.ts';
+import { createDeliveries } from '../deliveries.ts';
+import { createEffectHandlers } from '../effects.ts';
+import { createEngine } from '../engine.ts';
+import { createEventPublisher } from '../events.ts';
+import { createInspectorFeed } from '../inspector/feed.ts';
+import type { Limits } from '../limits/policy.ts';
+import { createMailDelivery } from '../mail/deliver.ts';
+import { createSmsText } from '../ports/sms-text.ts';
+import { createProviders } from '../providers.ts';
+import { createRelay } from '../relay.ts';
+import { createSweep } from '../sweep.ts';
+import type { Crypto } from './secrets.ts';
+import type { Stores } from './stores.ts';
+
+export type Lifecycles = ReturnType<typeof createLifecycles>;
+
+export function createLifecycles(deps: {
+  config: Config;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  stores: Stores;
+  crypto: Crypto;
+  limits: Limits;
+}) {
+  const { config, clock, log, stores, crypto, limits } = deps;
+  const { db, flows, users, kyc, outbox } = stores;
+  const { keyring, kms, proofs, adapters, windows } = crypto;
+  const watched = config.console.enabled;
+  const feed = watched ? createLiveFeed(clock) : null;
+  const inspector = watched && config.env !== 'production' ? createInspectorFeed() : null;
+  const rollup = watched ? createRollup({ store: stores.flowStats, clock, log }) : null;
+
+  const engine = createEngine({
+    db,
+    flows,
+    handlers: createEffectHandlers({
+      keyring,
+      rules: {
+        sessionIdleMs: config.session.idleTtlS * 1000,
+        sessionAbsoluteMs: config.session.absoluteTtlS * 1000,
+        sessionMax: config.session.maxPerUser,
+        ...windows,
+      },
+    }),
+    keyring,
+    nextOf: nextActions,
+    onCommit: (_views, changes) => {
+      if (changes.outbox.length) relay.nudge();
+      feed?.committed(changes.steps);
+      inspector?.committed(changes.steps);
+    },
+    onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
+  });
+  const providers = createProviders({ db, engine, kyc, proofs, clock });
+  const mail = createMailDelivery({
+    recipients: stores.recipients,
+    flows,
+    mail: adapters.mail,
+    limits,
+    proofs,
+    keyring,
+    clock,
+    log,
+    settings: {
+      appName: config.appName,
+      frontendUrl: config.frontendUrl,
+      codeTtlS: config.code.emailTtlS,
+      resetTtlS: config.password.resetTtlS,
+    },
+  });
+  const forget = (now: Date) => stores.idempotency.deleteExpired(now);
+  const sweep = createSweep({ flows, users, engine, clock, log, forget });
+  const relay = createRelay({
+    outbox,
+    clock,
+    log,
+    sweep: async () => {
+      rollup?.kick();
+      await sweep();
+    },
+    handlers: createDeliveries({
+      db,
+      flows,
+      engine,
+      kyc,
+      proofs,
+      providers,
+      clock,
+      kms,
+      sms: adapters.sms,
+      smsText: createSmsText({ domain: new URL(config.publicUrl).hostname }),
+      mail,
+      kycPort: adapters.kyc,
+      risk: adapters.risk,
+      riskRules: adapters.riskRules,
+      demo: config.demo,
+      publish: createEventPublisher(stores.redis),
+    }),
+  });
+  return { engine, providers, relay, feed, inspector, rollup };
+}

@@ -1,0 +1,68 @@
+/** Everything that holds or uses a secret: derived keys, sealing, signing, hashing, and what may be proven with them. */
+import { createAdapters } from '../adapters.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { createHasher } from '../hashing/index.ts';
+import { createKeyring } from '../keyring.ts';
+import { createLocalKms } from '../ports/kms-local.ts';
+import { createProofs } from '../proofs.ts';
+import { durableWindows } from '../rules.ts';
+import type { Secrets } from '../secrets-file.ts';
+import { createKeyManager, createTokens } from '../tokens/index.ts';
+import { createKeyStore } from '../tokens/key-store.ts';
+import type { Stores } from './stores.ts';
+
+export type Crypto = Awaited<ReturnType<typeof openCrypto>>;
+
+const DEMO_LOCK_MS = 60_000;
+const LOCK_MS = 3_600_000;
+
+/** Loads or makes the signing keys. @throws DecryptionError when the database belongs to another master key */
+export async function openCrypto(config: Config, secrets: Secrets, clock: Clock, stores: Stores) {
+  const { code, hash, jwt } = config;
+  const keyring = createKeyring(secrets.masterKey);
+  const kms = createLocalKms({ keys: [{ id: 'local:1', key: keyring.key('kek') }], activeId: 'local:1' });
+  const keys = await createKeyManager({
+    store: createKeyStore(stores.signingKeys),
+    kms,
+    alg: jwt.alg,
+    ...(jwt.privateKeyPem === null ? {} : { configuredPem: jwt.privateKeyPem }),
+    clock,
+  });
+  const hasher = createHasher({
+    threads: hash.threads,
+    queueLimit: hash.queue,
+    params: { memoryCost: hash.memoryKib, timeCost: hash.iterations, parallelism: hash.parallelism },
+    pepper: secrets.passwordPepper,
+  });
+  const adapters = createAdapters(config, clock);
+  const windows = durableWindows(config);
+  const proofs = createProofs({
+    keyring,
+    rules: {
+      demo: config.demo,
+      codeTtlMs: code.ttlS * 1000,
+      mailCodeTtlMs: code.emailTtlS * 1000,
+      codeAttempts: code.attempts,
+      openAttempts: code.attempts,
+      lockMs: config.demo ? DEMO_LOCK_MS : LOCK_MS,
+      stepUpAttempts: code.secondFactorAttempts,
+      stepUpTtlMs: config.flow.challengeTtlS * 1000,
+      ...windows,
+      risk: adapters.riskRules,
+      externalRisk: adapters.risk !== null,
+    },
+  });
+  return {
+    keyring,
+    kms,
+    keys,
+    tokens: createTokens({ ...jwt, keys: () => keys.keys(), clock }),
+    hasher,
+    adapters,
+    windows,
+    proofs,
+    /** Keyed hash of an address or identifier in a limit's key. */
+    limitKey: (text: string) => keyring.lookupHash('limit', text),
+  };
+}

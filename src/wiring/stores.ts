@@ -1,0 +1,48 @@
+/** The stores: Postgres with one reader per aggregate, and Redis where there is one. */
+import type { FastifyBaseLogger } from 'fastify';
+import { createAccountStore } from '../../db/accounts.ts';
+import { connectDatabase } from '../../db/client.ts';
+import { createFlowStatsStore } from '../../db/flow-stats.ts';
+import { createFlowStore } from '../../db/flows.ts';
+import { createIdempotencyStore } from '../../db/idempotency.ts';
+import { createKycStore } from '../../db/kyc.ts';
+import { createOutbox } from '../../db/outbox.ts';
+import { createPasswordLogins } from '../../db/password-logins.ts';
+import { createRecipients } from '../../db/recipients.ts';
+import { createRefreshStore } from '../../db/refresh.ts';
+import { createSessionStore } from '../../db/sessions.ts';
+import { createSigningKeys } from '../../db/signing-keys.ts';
+import { createUserStore } from '../../db/users.ts';
+import type { Config } from '../config.ts';
+import { redisCapacity } from '../limits/capacity.ts';
+import { connectRedis } from '../redis.ts';
+
+export type Stores = Awaited<ReturnType<typeof openStores>>;
+
+/** Connects lazily; waits two seconds at most for Redis, without which each control has its own mode. */
+export async function openStores(config: Config, databaseUrl: string, log: FastifyBaseLogger) {
+  const db = connectDatabase({ url: databaseUrl, poolSize: config.database.poolSize });
+  const redis = config.redis.url === null ? null : connectRedis(config.redis.url, { log });
+  if (redis) await redis.ready(2000);
+  return {
+    db,
+    redis,
+    capacity: redis ? redisCapacity(redis, 'vestibule:capacity:') : null,
+    flows: createFlowStore(db),
+    accounts: createAccountStore(db),
+    users: createUserStore(db),
+    sessions: createSessionStore(db),
+    refreshes: createRefreshStore(db),
+    kyc: createKycStore(db),
+    outbox: createOutbox(db),
+    idempotency: createIdempotencyStore(db),
+    passwordLogins: createPasswordLogins(db),
+    recipients: createRecipients(db),
+    signingKeys: createSigningKeys(db),
+    flowStats: createFlowStatsStore(db),
+    async close() {
+      redis?.close();
+      await db.close();
+    },
+  };
+}

@@ -53,7 +53,13 @@ test('it is OpenAPI 3.1 with the documented security schemes and tags', () => {
   expect(document.openapi).toBe('3.1.0');
   expect(document.info).toMatchObject({ title: 'Vestibule', version: '1.2.3' });
   const schemes = Object.keys(document.components.securitySchemes);
-  expect(schemes.toSorted()).toEqual(['bearerAuth', 'flowToken', 'refreshCookie', 'serviceToken']);
+  expect(schemes.toSorted()).toEqual([
+    'balanceHubCookie',
+    'bearerAuth',
+    'flowToken',
+    'refreshCookie',
+    'serviceToken',
+  ]);
   expect(document.tags).toEqual([{ name: 'Things', description: 'About things' }]);
 });
 

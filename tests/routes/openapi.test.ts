@@ -28,8 +28,8 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** Pages for people, not part of the API. */
-const PAGES = /^\/(docs|redoc|console|openapi\.json)(\/|$)/;
+/** Pages for people and the bridge of the inspector's viewer, not part of the API. */
+const PAGES = /^\/(docs|redoc|console|openapi\.json|dev\/inspect(\.js)?|dev\/api\/inspect)(\/|$)/;
 
 const operations = () =>
   Object.entries(document.paths).flatMap(([path, methods]) =>

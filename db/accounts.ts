@@ -1,6 +1,7 @@
 /** Reads who stands behind a contact, with what a proof needs beside it, in one round trip. Writes nothing. */
-import { and, eq, sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { and, eq, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 
 export type AccountStore = ReturnType<typeof createAccountStore>;

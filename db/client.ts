@@ -1,6 +1,7 @@
 /** Connections: a pipelined lane for reads, one for single-statement commits, and a small pool for transactions. */
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+
 import postgres, { type Options, type Sql, type TransactionSql } from 'postgres';
+import { drizzle, type PostgresJsDatabase } from './drizzle.ts';
 import { pendingMigrations } from './migrate.ts';
 import { isLostConnection } from './outage.ts';
 import * as schema from './schema.ts';

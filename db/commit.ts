@@ -1,6 +1,7 @@
 /** The one way a decision becomes durable: snapshot, step, rows, audit and outbox in a single statement, or nothing. */
-import type { InferInsertModel } from 'drizzle-orm';
+
 import type { Runner } from './client.ts';
+import type { InferInsertModel } from './drizzle.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
 import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';

@@ -1,6 +1,7 @@
 /** What the console reads. Only reads, each bounded by an index and a limit, on a connection the API does not wait for. */
-import { asc, gt, sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { asc, gt, sql } from './drizzle.ts';
 import { flowSteps } from './schema.ts';
 
 export type Row = Record<string, unknown>;

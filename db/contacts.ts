@@ -1,6 +1,7 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
-import { eq, sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { eq, sql } from './drizzle.ts';
 import { contacts } from './schema.ts';
 import { insert, type Part, part, update } from './statement.ts';
 

@@ -1,7 +1,8 @@
 /** Reads flows with what a decision needs beside them, in one round trip. Only `commit` writes snapshots. */
-import { and, desc, eq, inArray, sql } from 'drizzle-orm';
+
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
+import { and, desc, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { execute, insert, part } from './statement.ts';
 

@@ -1,6 +1,7 @@
 /** Writes and reads of KYC records. The document number is sealed before it comes here. */
-import { and, desc, eq, ne, sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { and, desc, eq, ne, sql } from './drizzle.ts';
 import { kycRecords } from './schema.ts';
 import { insert, type Part, update } from './statement.ts';
 

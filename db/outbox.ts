@@ -1,6 +1,7 @@
 /** The relay's queue: claimed under a lease, in order per account, finished, retried, or dead. */
-import { sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { sql } from './drizzle.ts';
 import { outbox } from './schema.ts';
 import { execute, insert } from './statement.ts';
 

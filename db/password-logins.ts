@@ -1,7 +1,8 @@
 /** What a password login is decided on, in one read, and the count of failed ones. Known and unknown cost the same. */
-import { sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
+import { sql } from './drizzle.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { insert } from './statement.ts';
 import type { Window } from './throttles.ts';

@@ -1,6 +1,7 @@
 /** Remembers which provider messages were taken, in the commit of what they caused. */
-import { eq } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { eq } from './drizzle.ts';
 import { webhookReceipts } from './schema.ts';
 import { insert, type Part } from './statement.ts';
 

@@ -1,5 +1,4 @@
 /** Every table on one page. Columns hold no one-time code, no plain secret and no clear document number. */
-import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
@@ -9,11 +8,12 @@ import {
   jsonb,
   pgTable,
   primaryKey,
+  sql,
   text,
   timestamp,
   uniqueIndex,
   uuid,
-} from 'drizzle-orm/pg-core';
+} from './drizzle.ts';
 
 const at = () => timestamp({ withTimezone: true, mode: 'date' });
 

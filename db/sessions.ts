@@ -1,6 +1,7 @@
 /** Sessions and their refresh family. A session is live only while its row says so: no token speaks for itself. */
-import { and, desc, eq, gt, isNull, sql } from 'drizzle-orm';
+
 import type { Database, Reader } from './client.ts';
+import { and, desc, eq, gt, isNull, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
 import { insert, type Part, part } from './statement.ts';
 

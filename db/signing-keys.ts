@@ -1,6 +1,7 @@
 /** Stores JWT signing keys; the private half arrives sealed. */
-import { eq } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { eq } from './drizzle.ts';
 import { signingKeys } from './schema.ts';
 
 export type SigningKeyRow = typeof signingKeys.$inferSelect;

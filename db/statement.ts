@@ -1,8 +1,15 @@
 /** Composes many writes into one atomic statement: each a CTE, closed by a check that aborts it all when a row was stale. */
-import { type Column, getTableColumns, type InferInsertModel, type Table } from 'drizzle-orm';
-import { toSnakeCase } from 'drizzle-orm/casing';
-import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
+
 import type { Runner } from './client.ts';
+import {
+  type Column,
+  getTableColumns,
+  getTableConfig,
+  type InferInsertModel,
+  type PgTable,
+  type Table,
+  toSnakeCase,
+} from './drizzle.ts';
 
 /** One write. `?` marks a parameter. With `must`, the write has to touch exactly that many rows. */
 export type Part = {

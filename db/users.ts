@@ -1,6 +1,7 @@
 /** Reads and writes of plain account data: profile fields, preferences, soft deletion, erasure. */
-import { and, eq, inArray, sql } from 'drizzle-orm';
+
 import type { Database } from './client.ts';
+import { and, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, profiles } from './schema.ts';
 import { type Part, part } from './statement.ts';
 

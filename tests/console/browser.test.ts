@@ -1,7 +1,7 @@
 /** The console in a real browser: live, by keyboard, without scripts, across a restart; and nothing it must not do. */
 import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { chromiumPath, launch, NO_CHROMIUM, openPage } from '../support/chromium.ts';

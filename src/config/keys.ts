@@ -57,17 +57,12 @@ function signing({ values: v, source }: Settings): SigningAlgorithm {
   return alg;
 }
 
+/** Sealing with another key than the one asked for would be a promise broken in silence. */
 function kms({ values: v }: Settings) {
-  const needed = { local: [], aws: ['KMS_MASTER_KEY_ID', 'KMS_REGION'], vault: ['VAULT_URL', 'VAULT_TOKEN'] };
-  const missing = needed[v.KMS_PROVIDER].find((name) => v[name as keyof typeof v] === null);
-  if (missing) throw new ConfigError(missing, 'is required by the chosen KMS_PROVIDER');
-  return {
-    provider: v.KMS_PROVIDER,
-    keyId: v.KMS_MASTER_KEY_ID,
-    region: v.KMS_REGION,
-    vaultUrl: v.VAULT_URL,
-    vaultToken: v.VAULT_TOKEN,
-  };
+  if (v.KMS_PROVIDER !== 'local') {
+    throw new ConfigError('KMS_PROVIDER', 'must be local: this version has no other provider');
+  }
+  return { provider: v.KMS_PROVIDER };
 }
 
 export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number) {

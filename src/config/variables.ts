@@ -91,13 +91,13 @@ const KEYS = {
   KMS_PROVIDER: setting(
     p.oneOf('local', 'aws', 'vault'),
     'local',
-    'What wraps the keys of stored credentials',
+    'What wraps the keys of stored credentials; only `local` in this version',
   ),
-  KMS_MASTER_KEY_ID: optional(p.text, 'Key id for aws and vault; with local a path, as LOCAL_KMS_KEY_PATH'),
+  KMS_MASTER_KEY_ID: optional(p.text, 'With local a path, as LOCAL_KMS_KEY_PATH'),
   LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins'),
-  KMS_REGION: optional(p.text, 'Region of the aws provider'),
-  VAULT_URL: optional(p.httpUrl, 'Address of the vault provider'),
-  VAULT_TOKEN: optional(p.text, 'Token for the vault provider', secret),
+  KMS_REGION: optional(p.text, 'Not used in this version'),
+  VAULT_URL: optional(p.httpUrl, 'Not used in this version'),
+  VAULT_TOKEN: optional(p.text, 'Not used in this version', secret),
   JWT_PRIVATE_KEY: optional(p.pem, 'PEM key that signs tokens; its type decides the algorithm', {
     ...secret,
     otherwise: 'generated and kept encrypted in the database',

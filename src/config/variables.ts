@@ -93,7 +93,7 @@ const KEYS = {
     'local',
     'What wraps the keys of stored credentials; only `local` in this version',
   ),
-  KMS_MASTER_KEY_ID: optional(p.text, 'With local a path, as LOCAL_KMS_KEY_PATH'),
+  KMS_MASTER_KEY_ID: optional(p.text, 'Path of the key file, like LOCAL_KMS_KEY_PATH'),
   LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins'),
   KMS_REGION: optional(p.text, 'Not used in this version'),
   VAULT_URL: optional(p.httpUrl, 'Not used in this version'),

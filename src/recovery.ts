@@ -19,8 +19,8 @@ export async function askForReset(s: Services, email: Email, caller: Caller): Pr
   await s.engine.openOn(
     'recovery',
     async () => {
-      const owner = await s.accounts.byContact(contactId, { deviceId: null, now: new Date(caller.now) });
-      const active = owner?.account.status === 'active' ? owner : null;
+      const owner = await s.accounts.ownerOf(contactId);
+      const active = owner?.status === 'active' ? owner : null;
       return {
         flowId: mint(),
         tokenTtlMs: ttlMs,
@@ -28,15 +28,15 @@ export async function askForReset(s: Services, email: Email, caller: Caller): Pr
           type: 'RESET_REQUESTED',
           now: caller.now,
           contactId,
-          accountId: active?.account.id ?? null,
-          passwordVersion: active ? (active.credential?.passwordVersion ?? 0) : null,
+          accountId: active?.id ?? null,
+          passwordVersion: active?.passwordVersion ?? null,
           suppressed,
           ttlMs,
         },
         enclosures: {
           contact: { id: contactId, type: 'email', canonical: email.canonical, value: email.original },
         },
-        ...(active ? { account: { id: active.account.id, eventSeq: active.account.eventSeq } } : {}),
+        ...(active ? { account: { id: active.id, eventSeq: active.eventSeq } } : {}),
       };
     },
     caller,

@@ -120,10 +120,10 @@ export function connectDatabase(options: DatabaseOptions): Database {
       idle_in_transaction_session_timeout: 5000,
     },
   };
-  const readSql = open(readWatch, { max: options.readLanes ?? 1 });
-  // Commits and claims are by key: planning them for their parameters gains nothing, and a plan made while a table was
-  // nearly empty must not scan it later (a claim then took 70 ms instead of 2).
+  // Reads, commits and claims are by key: planning them for their parameters gains nothing, and a plan made while a
+  // table was nearly empty must not scan it later (a claim then took 70 ms instead of 2, a login's read grew with flows).
   const byKey = { ...base.connection, plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
+  const readSql = open(readWatch, { connection: byKey, max: options.readLanes ?? 1 });
   const writeSql = open(writeWatch, { connection: byKey, max: options.writeLanes ?? 2 });
   const closes: Closes = { count: 0 };
   const pool = open(poolWatch, {

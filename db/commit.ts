@@ -21,7 +21,7 @@ export type AccountChange = {
   /** Status as read, when the decision was taken on it. */
   expectedStatus?: AccountRow['status'];
   events: number;
-  /** How sessions that give way in this commit are recorded; how many there are only the statement knows. */
+  /** How sessions that give way in this commit are recorded, when any may; how many do only the statement knows. */
   surplus?: SurplusRecord;
 };
 
@@ -40,10 +40,12 @@ export type Changes = {
   steps: StepRow[];
   audit: AuditRow[];
   outbox: OutboxRow[];
+  /** Until when the writer keeps the outbox rows to itself, to deliver them without claiming them; null leaves them to all. */
+  lease: Date | null;
   rows: Part[];
 };
 
-export const noChanges = (now: Date): Changes => ({
+export const noChanges = (now: Date, lease: Date | null = null): Changes => ({
   now,
   before: [],
   accounts: new Map(),
@@ -51,6 +53,7 @@ export const noChanges = (now: Date): Changes => ({
   steps: [],
   audit: [],
   outbox: [],
+  lease,
   rows: [],
 });
 
@@ -99,12 +102,41 @@ export const toParts = (changes: Changes): Part[] => [
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),
-  // A replayed effect id is the same effect.
-  ...(changes.outbox.length ? [insert(outbox, changes.outbox, { onConflict: 'nothing' })] : []),
+  ...outboxParts(changes),
 ];
 
-/** Throws Stale when anything it was decided on has changed; nothing is written then. */
-export const commit = (runner: Runner, changes: Changes): Promise<void> => execute(runner, toParts(changes));
+/**
+ * A lease holds only where no earlier row of the same account waits: that one goes first, whoever delivers it. No other
+ * commit of the account can come between, since each moves the account's `event_seq`.
+ */
+function outboxParts({ outbox: rows, lease }: Changes): Part[] {
+  if (rows.length === 0) return [];
+  // A replayed effect id is the same effect.
+  const onConflict = 'nothing' as const;
+  const owners = [...new Set(rows.map((row) => row.accountId ?? null).filter((id) => id !== null))];
+  if (lease === null || owners.length > 1) return [insert(outbox, rows, { onConflict })];
+  const waiting = `exists (select 1 from outbox where account_id = ? and status = 'pending')`;
+  const line: Part = {
+    name: 'line',
+    sql: `select ?::timestamptz as until, ${owners.length ? `not ${waiting}` : 'true'} as leased`,
+    params: [lease.toISOString(), ...owners],
+    answer: 'leased',
+  };
+  const computed = {
+    leased_until: '(select until from line where leased)',
+    attempts: '(select leased::int from line)',
+  };
+  return [line, insert(outbox, rows, { onConflict, computed })];
+}
+
+/**
+ * Throws Stale when anything it was decided on has changed; nothing is written then. Answers with the outbox rows that
+ * the caller has leased by it and has to deliver.
+ */
+export async function commit(runner: Runner, changes: Changes): Promise<OutboxRow[]> {
+  const { leased } = await execute(runner, toParts(changes));
+  return leased === true ? changes.outbox : [];
+}
 
 /** Holds the account at the status it was read with, for a decision that changes nothing else about it. */
 export const requireActive = (accountId: string): Part =>

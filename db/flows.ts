@@ -4,6 +4,7 @@ import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { and, desc, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
+import { openSessionsOf } from './session-limit.ts';
 import { execute, insert, part } from './statement.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
@@ -39,6 +40,7 @@ const columns = {
     status: accounts.status,
     tier: accounts.tier,
     eventSeq: accounts.eventSeq,
+    openSessions: openSessionsOf(accounts.id),
     roles: accounts.roles,
   },
   // drizzle takes a joined row for absent when its first column is null: a key comes first.

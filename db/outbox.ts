@@ -88,6 +88,15 @@ export function createOutbox(db: Database) {
       });
       return flush;
     },
+    /** Leases given up before a first try, as if they had never been taken. */
+    async release(items: Claim[]): Promise<void> {
+      if (items.length === 0) return;
+      await run(
+        `update outbox set leased_until = null, attempts = 0
+         where id = any(array(select jsonb_array_elements_text($1::jsonb))) and attempts = 1 and status = 'pending'`,
+        [JSON.stringify(items.map(({ id }) => id))],
+      );
+    },
     async retry(item: Claim, error: string, dueAt: Date): Promise<void> {
       await run(
         `update outbox set leased_until = null, last_error = $3, due_at = $4::timestamptz where ${MINE}`,

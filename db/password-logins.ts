@@ -4,6 +4,7 @@ import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
 import { sql } from './drizzle.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
+import { openSessionsOf } from './session-limit.ts';
 import { insert } from './statement.ts';
 import type { Window } from './throttles.ts';
 
@@ -31,6 +32,7 @@ export function createPasswordLogins(db: Database) {
         status: accounts.status,
         tier: accounts.tier,
         eventSeq: accounts.eventSeq,
+        openSessions: openSessionsOf(accounts.id),
         roles: accounts.roles,
       },
       credential: {

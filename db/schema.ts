@@ -117,7 +117,6 @@ export const flows = pgTable(
     index().on(t.contactId, t.machine, t.createdAt),
     index().on(t.accountId, t.machine, t.createdAt),
     index().on(t.nextDueAt).where(sql`${t.nextDueAt} is not null and ${t.status} = 'active'`),
-    index().on(t.machine, t.createdAt),
   ],
 );
 
@@ -143,17 +142,18 @@ export const flowSteps = pgTable(
     /** Context after the step: ids, verdicts, counters and times only. */
     context: jsonb().$type<Record<string, unknown>>(),
   },
-  (t) => [index().on(t.flowId, t.id), index().on(t.machine, t.at)],
+  (t) => [index().on(t.flowId, t.id)],
 );
 
-/** A signed-in device and its refresh family: the generation decides which refresh token is live. */
+/**
+ * A signed-in device and its refresh family: the generation decides which refresh token is live. The commit that opens one
+ * moves its account's row too, so no foreign key asks again whether there is one.
+ */
 export const sessions = pgTable(
   'sessions',
   {
     id: uuid().primaryKey(),
-    accountId: uuid()
-      .notNull()
-      .references(() => accounts.id),
+    accountId: uuid().notNull(),
     flowId: uuid(),
     deviceId: text(),
     userAgent: text(),
@@ -245,7 +245,7 @@ export const auditEvents = pgTable(
     requestId: text(),
     data: jsonb().$type<Record<string, unknown>>(),
   },
-  (t) => [index().on(t.accountId, t.id), index().on(t.flowId)],
+  (t) => [index().on(t.accountId, t.id)],
 );
 
 /** Effects that leave the process, delivered at least once, in order per account. Ids are `flow:version:index`. */

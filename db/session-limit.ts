@@ -1,4 +1,5 @@
 /** At most so many live sessions of one account: the oldest give way in the commit that opens another. */
+import { sql } from './drizzle.ts';
 import { type Part, part } from './statement.ts';
 
 const NAME = 'surplus_sessions';
@@ -20,6 +21,10 @@ export const endSurplus = (accountId: string, max: number, now: Date): Part => {
     params: [at, accountId, accountId, at, at, max - 1],
   };
 };
+
+/** Sessions nobody has ended, expired ones included: below the limit nothing has to give way. */
+export const openSessionsOf = (accountId: unknown) =>
+  sql<number>`(select count(*)::int from sessions n where n.account_id = ${accountId} and n.revoked_at is null)`;
 
 export const surplusCount = `select count(*) from ${NAME}`;
 

@@ -16,6 +16,10 @@ export type Part = {
   sql: string;
   params: unknown[];
   must?: number;
+  /** A column of `returning` that must not be true on any row. */
+  never?: string;
+  /** A column of this part's first row that `execute` answers with. */
+  answer?: string;
   /** Later parts read what this one returned under this name. */
   name?: string;
   returning?: string;
@@ -54,7 +58,8 @@ const driverValue = (column: Column, value: unknown): unknown =>
 export function insert<T extends PgTable>(
   table: T,
   rows: InferInsertModel<T>[],
-  options: { onConflict?: 'nothing'; must?: number } = {},
+  /** `computed`: further columns, by their names in SQL, with the expression every row takes for them. */
+  options: { onConflict?: 'nothing'; must?: number; computed?: Record<string, string> } = {},
 ): Part {
   const { name, columns, inserts } = describe(table);
   const keys = Object.keys(rows[0] ?? {});
@@ -62,11 +67,13 @@ export function insert<T extends PgTable>(
   for (const row of rows as Record<string, unknown>[]) {
     for (const key of keys) params.push(driverValue(columns.get(key)!.column, row[key]));
   }
-  const shape = `${keys} ${rows.length} ${options.onConflict}`;
+  const computed = Object.entries(options.computed ?? {});
+  const shape = `${keys} ${rows.length} ${options.onConflict} ${computed}`;
   let sql = inserts.get(shape);
   if (sql === undefined) {
-    const tuple = `(${keys.map(() => '?').join(', ')})`;
-    sql = `insert into ${name} (${keys.map((k) => columns.get(k)!.sql).join(', ')}) values ${rows
+    const tuple = `(${[...keys.map(() => '?'), ...computed.map(([, value]) => value)].join(', ')})`;
+    const names = [...keys.map((k) => columns.get(k)!.sql), ...computed.map(([column]) => column)];
+    sql = `insert into ${name} (${names.join(', ')}) values ${rows
       .map(() => tuple)
       .join(', ')}${options.onConflict === 'nothing' ? ' on conflict do nothing' : ''}`;
     keep(inserts, shape, sql);
@@ -131,7 +138,7 @@ const texts = new Map<string, string>();
 
 function textOf(parts: Part[]): string {
   let shape = '';
-  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.returning}\n`;
+  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
   let text = texts.get(shape);
   if (text === undefined) {
     text = compose(parts);
@@ -144,25 +151,30 @@ function textOf(parts: Part[]): string {
 function compose(parts: Part[]): string {
   let n = 0;
   const checks: string[] = [];
+  const answers: string[] = [];
   const ctes = parts.map((p, i) => {
     const name = p.name ?? `p${i}`;
-    const returning = /^(insert|update|delete)/.test(p.sql) ? `returning ${p.returning ?? '1'}` : '';
+    const writes = /^(insert|update|delete)/.test(p.sql);
+    const sql = writes ? `${p.sql} returning ${p.returning ?? '1'}` : p.sql;
     if (p.must !== undefined) checks.push(`(select count(*) from ${name}) = ${p.must}`);
-    return `${name} as (${p.sql.replace(/\?/g, () => `$${++n}`)} ${returning})`;
+    if (p.answer !== undefined) answers.push(`(select ${p.answer} from ${name} limit 1) as ${p.answer}`);
+    if (p.never !== undefined) checks.push(`not exists (select 1 from ${name} where ${p.never})`);
+    return `${name} as (${sql.replace(/\?/g, () => `$${++n}`)})`;
   });
   const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
-  return `with ${ctes.join(', ')} select ${check}`;
+  return `with ${ctes.join(', ')} select ${[check, ...answers].join(', ')}`;
 }
 
 /**
- * Runs all parts in one statement, which Postgres commits whole or not at all.
+ * Runs all parts in one statement, which Postgres commits whole or not at all. Answers with what parts asked for.
  * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken; Taken when the key
  * is a name that somebody chose.
  */
-export async function execute(runner: Runner, parts: Part[]): Promise<void> {
+export async function execute(runner: Runner, parts: Part[]): Promise<Record<string, unknown>> {
   const params = parts.flatMap((p) => p.params);
   try {
-    await runner.unsafe(textOf(parts), params as never[], { prepare: true });
+    const [row] = await runner.unsafe(textOf(parts), params as never[], { prepare: true });
+    return row ?? {};
   } catch (error) {
     const code = codeOf(error);
     const { constraint_name: constraint = '' } = error as { constraint_name?: string };

@@ -18,19 +18,13 @@ export const count = (windows: Window[], now: Date): Part => {
 };
 
 /** Starts the windows anew, unless one of them was full: then the whole commit is stale. */
-export const clear = (windows: Window[], now: Date): Part[] => [
-  part(
-    `select 1 from throttles where window_ends_at > ?::timestamptz and (${windows
-      .map(() => '(key = ? and count >= ?::int)')
-      .join(' or ')})`,
-    [now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
-    0,
-  ),
-  part(
-    `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
-    windows.map((w) => w.key),
-  ),
-];
+export const clear = (windows: Window[], now: Date): Part => ({
+  sql: `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
+  returning: `window_ends_at > ?::timestamptz
+    and count >= case key ${windows.map(() => 'when ? then ?::int').join(' ')} end as was_full`,
+  params: [...windows.map((w) => w.key), now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
+  never: 'was_full',
+});
 
 export const reset = (key: string): Part => part('delete from throttles where key = ?', [key]);
 

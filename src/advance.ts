@@ -25,9 +25,12 @@ export type Work = {
   enclosures: Enclosures;
   context: SendContext;
   changes: Changes;
-  /** `event_seq` of accounts read for this decision. Throws for any other. */
-  seqOf(accountId: string): number;
+  /** Of accounts read for this decision. Throws for any other. */
+  account(accountId: string): AccountRead;
 };
+
+/** What effects need to know of an account: `event_seq` as read, and how many of its sessions nobody has ended, if counted. */
+export type AccountRead = { eventSeq: number; openSessions?: number };
 
 type Effect = { type: string; params?: unknown };
 
@@ -48,7 +51,7 @@ export function createAdvance({
     event: EventObject,
     work: Work,
   ): FlowView[] {
-    const { enclosures, context, changes, seqOf } = work;
+    const { enclosures, context, changes } = work;
     const { machine } = definition;
     // The machine runs once: what it ends in, what it asks for and which edges it took all follow from the microsteps.
     const microsteps = getMicrosteps(machine, current.snapshot, event as never) as [
@@ -100,7 +103,8 @@ export function createAdvance({
         envelope: context.envelope,
         enclosures,
         changes,
-        seqOf,
+        seqOf: (id) => work.account(id).eventSeq,
+        sessionsOf: (id) => work.account(id).openSessions ?? Number.POSITIVE_INFINITY,
       });
     });
     return [viewOf(definition, row, next), ...opened];

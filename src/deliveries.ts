@@ -3,10 +3,12 @@ import type { Database } from '../db/client.ts';
 import { contactById } from '../db/contacts.ts';
 import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
+import type { OutboxItem } from '../db/outbox.ts';
 import { birthDateOf } from '../db/profiles.ts';
 import type { Purpose } from '../machines/effects.ts';
 import type { Clock } from './clock.ts';
 import type { Engine } from './engine.ts';
+import type { PublishedEvent } from './events.ts';
 import type { MailDelivery } from './mail/deliver.ts';
 import type { KmsPort, KycPort, RiskPort, SmsPort } from './ports/index.ts';
 import { DeliveryError } from './ports/index.ts';
@@ -29,6 +31,14 @@ const SMS_PURPOSE = {
 
 export type Deliveries = Record<string, TopicHandler>;
 
+const eventOf = ({ id, accountId, payload, createdAt }: OutboxItem): PublishedEvent => ({
+  id,
+  type: (payload as { type: string }).type,
+  accountId,
+  payload,
+  at: createdAt,
+});
+
 /** Codes older than this are worthless: a late message would only confuse. */
 const CODE_MAX_AGE_MS = 60_000;
 
@@ -48,14 +58,8 @@ export function createDeliveries(deps: {
   risk: RiskPort | null;
   riskRules: RiskRules;
   demo: boolean;
-  /** Hands a published event to consumers (Redis Streams when there is one). */
-  publish: (event: {
-    id: string;
-    type: string;
-    accountId: string | null;
-    payload: object;
-    at: Date;
-  }) => Promise<void>;
+  /** Hands published events to consumers (Redis Streams when there is one). */
+  publish: (events: PublishedEvent[]) => Promise<void>;
 }): Deliveries {
   const { db, kyc, proofs, providers, clock } = deps;
   return {
@@ -116,9 +120,8 @@ export function createDeliveries(deps: {
       });
       await providers.riskVerdict(flowId, stage, verdict);
     },
-    event: async ({ id, accountId, payload, createdAt }) => {
-      const { type } = payload as { type: string };
-      await deps.publish({ id, type, accountId, payload, at: createdAt });
-    },
+    event: Object.assign(async (item: OutboxItem) => deps.publish([eventOf(item)]), {
+      many: (items: OutboxItem[]) => deps.publish(items.map(eventOf)),
+    }),
   };
 }

@@ -44,6 +44,8 @@ export type EffectRules = {
 
 export type EffectContext = RecordContext & {
   at: number;
+  /** Sessions nobody has ended of an account read for this decision, expired ones included; infinite when not counted. */
+  sessionsOf(accountId: string): number;
   flow: FlowRow;
   enclosures: Enclosures;
 };
@@ -126,14 +128,16 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     openSession: (p, c) => {
       const change = account(c, p.accountId);
       change.patch.lastLoginAt = now(c);
-      change.surplus = {
-        at: now(c),
-        auditId: uuidv7(),
-        accountId: p.accountId,
-        actor: c.envelope.actor,
-        requestId: c.envelope.requestId,
-      };
-      c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
+      if (c.sessionsOf(p.accountId) >= rules.sessionMax) {
+        change.surplus = {
+          at: now(c),
+          auditId: uuidv7(),
+          accountId: p.accountId,
+          actor: c.envelope.actor,
+          requestId: c.envelope.requestId,
+        };
+        c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
+      }
       const idle = rules.sessionIdleMs;
       c.changes.rows.push(
         sessions.open({
@@ -184,17 +188,17 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     countPin: (p, c) => {
       const windows = rules.pinWindows(p.accountId);
-      if (p.reset) c.changes.rows.push(...throttles.clear(windows, now(c)));
+      if (p.reset) c.changes.rows.push(throttles.clear(windows, now(c)));
       else c.changes.rows.push(throttles.count(windows, now(c)));
     },
     countFailure: (p, c) => {
       c.changes.rows.push(throttles.count(rules.codeWindows(p.contactId, p.holder), now(c)));
     },
     clearFailures: (p, c) => {
-      c.changes.rows.push(...throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
+      c.changes.rows.push(throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
     },
     clearLoginFailures: (p, c) => {
-      c.changes.rows.push(...throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
+      c.changes.rows.push(throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
     },
     endLoginWait: (p, c) => {
       c.changes.rows.push(...rules.loginWindows(p.contactId, null).map(({ key }) => throttles.reset(key)));

@@ -1,13 +1,20 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
 import type { AnyMachineSnapshot } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
-import { type Changes, commit, type FlowRow, noChanges, requireActive } from '../db/commit.ts';
+import {
+  type Changes,
+  commit,
+  type FlowRow,
+  noChanges,
+  type OutboxRow,
+  requireActive,
+} from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
 import { isStale } from '../db/statement.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
-import { createAdvance, type SendContext, step } from './advance.ts';
+import { type AccountRead, createAdvance, type SendContext, step } from './advance.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import type { Keyring } from './keyring.ts';
 import { Problem } from './problems.ts';
@@ -20,7 +27,7 @@ export type Opening<M extends MachineId> = Decision<M> & {
   /** How long the opener's token lives. */
   tokenTtlMs: number;
   /** The account the first event concerns, as it was read. */
-  account?: { id: string; eventSeq: number };
+  account?: AccountRead & { id: string };
 };
 export type Result = {
   flow: FlowView;
@@ -29,11 +36,21 @@ export type Result = {
   /** What the decision was taken on; null when the flow was opened by it. */
   loaded: LoadedFlow | null;
 };
+
+/** Effects may name the account that was read for the decision, and no other. */
+const onlyAccount =
+  (read: (AccountRead & { id: string }) | null | undefined) =>
+  (id: string): AccountRead => {
+    if (read?.id !== id) throw new Error('an effect names an account that was not read');
+    return read;
+  };
+
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
 
 export type Engine = ReturnType<typeof createEngine>;
-type Attempt = { result: Result; views: FlowView[]; changes: Changes };
+/** `leased`: outbox rows of the commit that are this process's to deliver. */
+type Attempt = { result: Result; changes: Changes; leased: OutboxRow[] };
 
 export function createEngine(deps: {
   db: Database;
@@ -42,8 +59,10 @@ export function createEngine(deps: {
   keyring: Keyring;
   /** What a flow would accept, in the words of the API. */
   nextOf: (view: FlowView, now: number) => unknown[];
+  /** Until when outbox rows written now are this process's own to deliver; null when whoever comes first may. */
+  lease?: () => Date | null;
   /** Called after a commit that left work for the relay or news for onlookers. */
-  onCommit?: (views: FlowView[], changes: Changes) => void;
+  onCommit?: (changes: Changes, leased: OutboxRow[]) => void;
   onQuarantine?: (flowId: string, error: unknown) => void;
 }) {
   const { db, flows, handlers, keyring } = deps;
@@ -89,19 +108,20 @@ export function createEngine(deps: {
     if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
       throw reject(refused(view, event.type, context.now), 'not possible in this state');
     }
-    const changes = noChanges(new Date(context.now));
-    const seqOf = (accountId: string): number => {
-      if (account?.id !== accountId) throw new Error('an effect names an account that was not read');
-      return account.eventSeq;
-    };
+    const changes = noChanges(new Date(context.now), deps.lease?.());
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
-    const views = advance(definition, current, event, { enclosures, context, changes, seqOf });
+    const views = advance(definition, current, event, {
+      enclosures,
+      context,
+      changes,
+      account: onlyAccount(account),
+    });
     const touched = account ? changes.accounts.get(account.id) : undefined;
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
     if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
-    await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, views, changes };
+    const leased = await commit(runner, changes);
+    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, changes, leased };
   }
 
   /** The stored snapshot as the machine knows it. One that does not parse takes its flow, and only it, out of circulation. */
@@ -128,8 +148,8 @@ export function createEngine(deps: {
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
   async function concluded(attempting: Promise<Attempt>): Promise<Result> {
     try {
-      const { result, views, changes } = await attempting;
-      deps.onCommit?.(views, changes);
+      const { result, changes, leased } = await attempting;
+      deps.onCommit?.(changes, leased);
       return result;
     } catch (error) {
       if (!(error instanceof Rejection)) throw error;
@@ -156,22 +176,18 @@ export function createEngine(deps: {
     context: SendContext,
     runner: Runner,
   ): Promise<Attempt> {
-    const changes = noChanges(new Date(context.now));
+    const changes = noChanges(new Date(context.now), deps.lease?.());
     const { contact } = opening.enclosures ?? {};
     if (contact) changes.before.push(contacts.intern(contact, changes.now));
-    const seqOf = (accountId: string): number => {
-      if (opening.account?.id !== accountId) throw new Error('an effect names an account that was not read');
-      return opening.account.eventSeq;
-    };
     const views = start(
       registry[machineId],
       opening.flowId,
       opening.event,
-      { enclosures: opening.enclosures ?? {}, context, changes, seqOf },
+      { enclosures: opening.enclosures ?? {}, context, changes, account: onlyAccount(opening.account) },
       opening.tokenTtlMs,
     );
-    await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, views, changes };
+    const leased = await commit(runner, changes);
+    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, changes, leased };
   }
 
   return {

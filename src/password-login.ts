@@ -63,7 +63,7 @@ export async function logInByPassword(
       return {
         flowId,
         tokenTtlMs: s.config.flow.challengeTtlS * 1000,
-        account: { id: login.account.id, eventSeq: login.account.eventSeq },
+        account: login.account,
         event: proofs.primaryProved({
           now: caller.now,
           method: 'password',

@@ -51,8 +51,14 @@ export function createLifecycles(deps: {
     }),
     keyring,
     nextOf: nextActions,
-    onCommit: (_views, changes) => {
-      if (changes.outbox.length) relay.nudge();
+    lease: () => relay.lease(),
+    onCommit: (changes, leased) => {
+      relay.accept(leased);
+      if (
+        changes.outbox.length > leased.length ||
+        [...changes.accounts.values()].some((account) => account.surplus)
+      )
+        relay.nudge();
       feed?.committed(changes.steps);
       inspector?.committed(changes.steps);
     },

@@ -1,15 +1,15 @@
 /** The relay on a real database: everything is delivered, in order per account, and nothing holds anything else up. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../db/client.ts';
-import { createOutbox, type OutboxItem } from '../db/outbox.ts';
-import { systemClock } from '../src/clock.ts';
-import { DeliveryError } from '../src/ports/index.ts';
-import { createRelay, type Relay, type RelayLog, type TopicHandler } from '../src/relay.ts';
-import { mint } from '../src/request-context.ts';
-import { createTestApp, freshPhone, type TestApp } from './support/app.ts';
-import { createDatabase, type TestDatabase } from './support/database.ts';
-import { UNLIMITED } from './support/replica.ts';
+import { connectDatabase, type Database } from '../../db/client.ts';
+import { createOutbox, type OutboxItem } from '../../db/outbox.ts';
+import { systemClock } from '../../src/clock.ts';
+import { DeliveryError } from '../../src/ports/index.ts';
+import { createRelay, type Relay, type RelayLog, type TopicHandler } from '../../src/relay.ts';
+import { mint } from '../../src/request-context.ts';
+import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { UNLIMITED } from '../support/replica.ts';
 
 const SECOND = 1000;
 const quiet: RelayLog = { warn: () => {}, error: () => {} };

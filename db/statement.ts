@@ -135,10 +135,23 @@ export const isStale = (error: unknown): boolean =>
 
 /** Composed texts by their parts: the same few commits come again and again. */
 const texts = new Map<string, string>();
+/** A number per text of a part: a key made of whole texts would be hashed anew at each commit, kilobytes of it. */
+const numbers = new Map<string, number>();
+let numbered = 0;
+
+function numberOf(text: string): number {
+  let number = numbers.get(text);
+  if (number === undefined) {
+    if (numbers.size >= 500) numbers.clear();
+    number = ++numbered;
+    numbers.set(text, number);
+  }
+  return number;
+}
 
 function textOf(parts: Part[]): string {
   let shape = '';
-  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
+  for (const p of parts) shape += `${numberOf(p.sql)} ${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
   let text = texts.get(shape);
   if (text === undefined) {
     text = compose(parts);

@@ -115,7 +115,8 @@ const offered = ({ context }: FlowView, rows: Row[] = []): Row[] => {
 
 /** Client actions the flow accepts now. `now` only matters for locks that end. */
 export function nextActions(view: FlowView, now: number): Action[] {
-  const rows = offered(view, CATALOGUE[view.machine]).filter((row) => possible(view.snapshot, row, now));
+  const open = view.done ? [] : offered(view, CATALOGUE[view.machine]);
+  const rows = open.filter((row) => possible(view.snapshot, row, now));
   return [...rows, ...offered(view, AFTER[`${view.machine}:${view.state}`])].map(bare);
 }
 

@@ -14,7 +14,12 @@ export type CapacityCount = { allowed: boolean; remaining: number; waitMs: numbe
 export type CapacityCounter = (key: string, window: Window, nowMs: number) => Promise<CapacityCount>;
 
 /** What the counts before this call say. The script below decides by the very same arithmetic. */
-function judge({ limit, windowMs }: Window, nowMs: number, current: number, previous: number): CapacityCount {
+export function judge(
+  { limit, windowMs }: Window,
+  nowMs: number,
+  current: number,
+  previous: number,
+): CapacityCount {
   const left = windowMs - (nowMs % windowMs);
   const used = current + (previous * left) / windowMs;
   if (used + 1 <= limit) return { allowed: true, remaining: Math.floor(limit - used - 1), waitMs: 0 };
@@ -52,16 +57,21 @@ export function memoryCapacity({ maxKeys = 50_000 }: { maxKeys?: number } = {}):
   };
 }
 
-/** KEYS: current and previous bucket per call. ARGV: limit, window and what is left of it per call. Answers the counts before. */
+/**
+ * KEYS: current and previous bucket per call. ARGV: limit, window, what is left of it, and units used already, per call;
+ * with none used one is taken if there is room. Answers the counts before.
+ */
 const COUNT = `
 local answer = {}
 for i = 1, #KEYS, 2 do
-  local at = (i - 1) / 2 * 3
+  local at = (i - 1) / 2 * 4
   local limit, window, left = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local used = tonumber(ARGV[at + 4])
   local counts = redis.call('MGET', KEYS[i], KEYS[i + 1])
   local current, previous = tonumber(counts[1] or '0'), tonumber(counts[2] or '0')
-  if current + previous * left / window + 1 <= limit then
-    if redis.call('INCR', KEYS[i]) == 1 then redis.call('PEXPIRE', KEYS[i], window * 2 + 60000) end
+  if used > 0 or current + previous * left / window + 1 <= limit then
+    local units = math.max(used, 1)
+    if redis.call('INCRBY', KEYS[i], units) == units then redis.call('PEXPIRE', KEYS[i], window * 2 + 60000) end
   end
   answer[i], answer[i + 1] = current, previous
 end
@@ -74,20 +84,30 @@ declare module 'ioredis' {
   }
 }
 
+/** Units of a key in its present window and in the one before, as all replicas have told so far. */
+export type Counts = { current: number; previous: number };
+
+/**
+ * `used`: units that were used already; with 0, one is taken if there is room. Answers the counts before.
+ * @throws StoreUnavailable
+ */
+export type SharedCounts = (key: string, window: Window, nowMs: number, used: number) => Promise<Counts>;
+
 type Waiting = {
   key: string;
   window: Window;
   nowMs: number;
-  resolve(count: CapacityCount): void;
+  used: number;
+  resolve(counts: Counts): void;
   reject(cause: unknown): void;
 };
 
 /** Counters shared by all replicas; all calls of one turn of the event loop travel as one command. */
-export function redisCapacity(
+export function redisCounts(
   redis: RedisStore,
   prefix: string,
   breaker: Breaker = createBreaker({ patienceMs: 100 }),
-): CapacityCounter {
+): SharedCounts {
   redis.client.defineCommand('countCapacity', { lua: COUNT });
   let batch: Waiting[] = [];
 
@@ -96,17 +116,17 @@ export function redisCapacity(
     batch = [];
     const keys: string[] = [];
     const numbers: number[] = [];
-    for (const { key, window, nowMs } of calls) {
+    for (const { key, window, nowMs, used } of calls) {
       const bucket = Math.floor(nowMs / window.windowMs);
       keys.push(`${prefix}${key}:${bucket}`, `${prefix}${key}:${bucket - 1}`);
-      numbers.push(window.limit, window.windowMs, window.windowMs - (nowMs % window.windowMs));
+      numbers.push(window.limit, window.windowMs, window.windowMs - (nowMs % window.windowMs), used);
     }
     breaker
       .run(() => redis.run((client: Redis) => client.countCapacity(keys.length, ...keys, ...numbers)))
       .then(
         (counts) =>
-          calls.forEach(({ window, nowMs, resolve }, i) => {
-            resolve(judge(window, nowMs, counts[2 * i] ?? 0, counts[2 * i + 1] ?? 0));
+          calls.forEach(({ resolve }, i) => {
+            resolve({ current: counts[2 * i] ?? 0, previous: counts[2 * i + 1] ?? 0 });
           }),
         (cause) => {
           for (const { reject } of calls) reject(cause);
@@ -114,8 +134,8 @@ export function redisCapacity(
       );
   };
 
-  return (key, window, nowMs) =>
+  return (key, window, nowMs, used) =>
     new Promise((resolve, reject) => {
-      if (batch.push({ key, window, nowMs, resolve, reject }) === 1) setImmediate(flush);
+      if (batch.push({ key, window, nowMs, used, resolve, reject }) === 1) setImmediate(flush);
     });
 }

@@ -14,7 +14,7 @@ import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
 import { createUserStore } from '../../db/users.ts';
 import type { Config } from '../config.ts';
-import { redisCapacity } from '../limits/capacity.ts';
+import { redisCapacity } from '../limits/capacity-ahead.ts';
 import { connectRedis } from '../redis.ts';
 
 export type Stores = Awaited<ReturnType<typeof openStores>>;

@@ -1,7 +1,8 @@
 /** What a capacity counter promises, in memory and on Redis alike. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CapacityCounter, memoryCapacity, redisCapacity } from '../../src/limits/capacity.ts';
+import { type CapacityCounter, memoryCapacity, type SharedCounts } from '../../src/limits/capacity.ts';
+import { countAhead, redisCapacity } from '../../src/limits/capacity-ahead.ts';
 import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/redis.ts';
 import { hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
@@ -84,5 +85,66 @@ describe.skipIf(!hasRedisServer)('on Redis (needs redis-server)', () => {
     await server.stop();
     const calls = [1, 2, 3].map(() => counters[0]!(randomUUID(), window, START));
     for (const one of await Promise.allSettled(calls)) expect(one.status).toBe('rejected');
+  });
+});
+
+describe('counting ahead of the shared counters', () => {
+  const wide = { limit: 100, windowMs: MINUTE };
+  /** Shared counters in this process; how often they were asked for a unit, and what they were told. */
+  const shared = () => {
+    const seen = { asked: 0, told: 0 };
+    const counts: SharedCounts = async (_key, { limit }, _now, used) => {
+      const current = seen.asked + seen.told;
+      if (used > 0) seen.told += used;
+      else if (current + 1 <= limit) seen.asked += 1;
+      return { current, previous: 0 };
+    };
+    return { seen, counts };
+  };
+
+  it('asks for the first unit of a key and not for the next ones, and tells of them soon', async () => {
+    const { seen, counts } = shared();
+    const count = countAhead(counts);
+    for (let i = 0; i < 20; i++) expect((await count('k', wide, START)).remaining).toBe(99 - i);
+    expect(seen.asked).toBe(1);
+    await expect.poll(() => seen.told, { timeout: 2000, interval: 5 }).toBe(19);
+  });
+
+  it('allows exactly the limit, however much was counted ahead', async () => {
+    const { seen, counts } = shared();
+    const count = countAhead(counts);
+    let allowed = 0;
+    for (let i = 0; i < 150; i++) if ((await count('k', wide, START)).allowed) allowed += 1;
+    expect(allowed).toBe(100);
+    expect(seen.asked + seen.told).toBe(100);
+  });
+
+  it('asks again when what it knows is old or of another window', async () => {
+    const { seen, counts } = shared();
+    const count = countAhead(counts);
+    await count('k', wide, START);
+    await count('k', wide, START + 600);
+    await count('k', wide, START + MINUTE);
+    expect(seen.asked).toBe(3);
+  });
+
+  it('after a failure to tell it asks, and says that the counters are away', async () => {
+    const { counts } = shared();
+    let away = false;
+    const count = countAhead((...call) =>
+      away ? Promise.reject(new StoreUnavailable('gone')) : counts(...call),
+    );
+    for (let i = 0; i < 5; i++) await count('k', wide, START);
+    away = true;
+    await expect
+      .poll(
+        () =>
+          count('k', wide, START).then(
+            () => 'counted',
+            () => 'away',
+          ),
+        { timeout: 2000, interval: 5 },
+      )
+      .toBe('away');
   });
 });

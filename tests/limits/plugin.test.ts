@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { redisCapacity } from '../../src/limits/capacity.ts';
+import { redisCapacity } from '../../src/limits/capacity-ahead.ts';
 import { createReports } from '../../src/limits/reports.ts';
 import networkLimit from '../../src/plugins/limits.ts';
 import problems from '../../src/plugins/problems.ts';

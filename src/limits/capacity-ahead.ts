@@ -1,0 +1,73 @@
+/**
+ * Far below its limit a key is counted here and told to the shared counters a moment later, so that no request waits for
+ * Redis to learn that there is plenty of room; near the limit every unit is asked for. It protects capacity only: what
+ * replicas have not told each other yet is a moment's worth of requests.
+ */
+import type { RedisStore } from '../redis.ts';
+import { type CapacityCounter, type Counts, judge, redisCounts, type SharedCounts } from './capacity.ts';
+import type { Window } from './numbers.ts';
+
+/** What is told, and how old it may be. */
+const TELL_MS = 25;
+const FRESH_MS = 500;
+/** Below this part of its limit a key has plenty of room. */
+const PLENTY = 0.5;
+/** A limit below this has no room for what is not told yet. */
+const SMALL = 50;
+const MAX_KEYS = 10_000;
+
+type Known = Counts & { window: Window; bucket: number; untold: number; at: number };
+
+export function countAhead(shared: SharedCounts): CapacityCounter {
+  const known = new Map<string, Known>();
+  let telling = false;
+
+  const learn = (key: string, window: Window, nowMs: number, counts: Counts, taken: number) => {
+    if (known.size >= MAX_KEYS) known.clear();
+    const untold = known.get(key)?.untold ?? 0;
+    const bucket = Math.floor(nowMs / window.windowMs);
+    known.set(key, { ...counts, current: counts.current + taken, window, bucket, untold, at: nowMs });
+  };
+
+  /** Units that cannot be told are forgotten: the next call asks, and learns that the counters are away. */
+  const tell = (key: string, one: Known) => {
+    const { untold, window, at } = one;
+    one.untold = 0;
+    if (untold === 0) return;
+    shared(key, window, at, untold).then(
+      (counts) => learn(key, window, at, counts, untold),
+      () => known.delete(key),
+    );
+  };
+  const tellSoon = () => {
+    if (telling) return;
+    telling = true;
+    setTimeout(() => {
+      telling = false;
+      for (const [key, one] of known) tell(key, one);
+    }, TELL_MS).unref();
+  };
+
+  return async (key, window, nowMs) => {
+    const one = known.get(key);
+    const bucket = Math.floor(nowMs / window.windowMs);
+    if (one && window.limit >= SMALL && one.bucket === bucket && nowMs - one.at < FRESH_MS) {
+      const count = judge(window, nowMs, one.current + one.untold, one.previous);
+      if (count.allowed && count.remaining > window.limit * PLENTY) {
+        one.untold += 1;
+        tellSoon();
+        return count;
+      }
+    }
+    // Both travel together and in this order, so that the answer knows of what was used here.
+    if (one) tell(key, one);
+    const counts = await shared(key, window, nowMs, 0);
+    const count = judge(window, nowMs, counts.current, counts.previous);
+    learn(key, window, nowMs, counts, count.allowed ? 1 : 0);
+    return count;
+  };
+}
+
+/** The counter of a process that shares its limits with others through Redis. */
+export const redisCapacity = (redis: RedisStore, prefix: string): CapacityCounter =>
+  countAhead(redisCounts(redis, prefix));

@@ -2,6 +2,7 @@
 
 import type { Runner } from './client.ts';
 import type { InferInsertModel } from './drizzle.ts';
+import { type Reservation, settle } from './idempotency.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
 import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';
@@ -41,9 +42,11 @@ export type Changes = {
   audit: AuditRow[];
   outbox: OutboxRow[];
   rows: Part[];
+  /** The keyed request this is the effect of. */
+  reservation: Reservation | null;
 };
 
-export const noChanges = (now: Date): Changes => ({
+export const noChanges = (now: Date, reservation: Reservation | null = null): Changes => ({
   now,
   before: [],
   accounts: new Map(),
@@ -52,6 +55,7 @@ export const noChanges = (now: Date): Changes => ({
   audit: [],
   outbox: [],
   rows: [],
+  reservation,
 });
 
 function accountPart(id: string, change: AccountChange, now: Date): Part {
@@ -101,6 +105,15 @@ export const toParts = (changes: Changes): Part[] => [
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),
   // A replayed effect id is the same effect.
   ...(changes.outbox.length ? [insert(outbox, changes.outbox, { onConflict: 'nothing' })] : []),
+  ...(changes.reservation
+    ? [
+        settle(
+          changes.reservation,
+          changes.steps.map(({ id }) => id),
+          changes.now,
+        ),
+      ]
+    : []),
 ];
 
 /** Throws Stale when anything it was decided on has changed; nothing is written then. */

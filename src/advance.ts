@@ -13,12 +13,18 @@ import { edgesTaken } from '../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../machines/index.ts';
 import type { EffectContext, EffectHandlers, Enclosures, Envelope } from './effects.ts';
 import { hashToken } from './flow-token.ts';
+import type { KeyedRun } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
 import { uuidv7 } from './uuid7.ts';
 
-/** One clock reading, who asks, and from which device. */
-export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };
+/** One clock reading, who asks, from which device, and under which idempotency key. */
+export type SendContext = {
+  now: number;
+  envelope: Envelope;
+  deviceId: string | null;
+  idempotency?: KeyedRun | null;
+};
 
 /** What one decision works on: effects turn into rows of `changes`. */
 export type Work = {

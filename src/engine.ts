@@ -9,9 +9,11 @@ import { isStale } from '../db/statement.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
 import { createAdvance, type SendContext, step } from './advance.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
+import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import { Problem } from './problems.ts';
 import { EventRefused, Rejection } from './refusals.ts';
+import { createReplay } from './replay.ts';
 import { type FlowView, restore, viewOf } from './snapshots.ts';
 
 export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
@@ -51,6 +53,7 @@ export function createEngine(deps: {
   const refused = (view: FlowView, event: string, now: number) =>
     new EventRefused(view, event, deps.nextOf(view, now));
   const { advance, start } = createAdvance({ handlers, keyring, refused });
+  const replay = createReplay({ db, flows });
 
   /** The refused step of an event that changed nothing. */
   function rejection(
@@ -89,7 +92,7 @@ export function createEngine(deps: {
     if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
       throw reject(refused(view, event.type, context.now), 'not possible in this state');
     }
-    const changes = noChanges(new Date(context.now));
+    const changes = noChanges(new Date(context.now), reservationOf(context));
     const seqOf = (accountId: string): number => {
       if (account?.id !== accountId) throw new Error('an effect names an account that was not read');
       return account.eventSeq;
@@ -126,13 +129,14 @@ export function createEngine(deps: {
   }
 
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
-  async function concluded(attempting: Promise<Attempt>): Promise<Result> {
+  async function concluded(attempting: Promise<Attempt>, context: SendContext): Promise<Result> {
     try {
       const { result, views, changes } = await attempting;
+      settled(context);
       deps.onCommit?.(views, changes);
       return result;
     } catch (error) {
-      if (!(error instanceof Rejection)) throw error;
+      if (!(error instanceof Rejection)) throw await unlessTakenOver(db, context, error);
       await error.record();
       throw error.problem;
     }
@@ -156,7 +160,7 @@ export function createEngine(deps: {
     context: SendContext,
     runner: Runner,
   ): Promise<Attempt> {
-    const changes = noChanges(new Date(context.now));
+    const changes = noChanges(new Date(context.now), reservationOf(context));
     const { contact } = opening.enclosures ?? {};
     if (contact) changes.before.push(contacts.intern(contact, changes.now));
     const seqOf = (accountId: string): number => {
@@ -176,8 +180,13 @@ export function createEngine(deps: {
 
   return {
     /** Starts a flow with its first event. */
-    open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
-      persistently(LOCKED_TRIES, () => concluded(begin(machineId, opening, context, db.writes))),
+    open: async <M extends MachineId>(
+      machineId: M,
+      opening: Opening<M>,
+      context: SendContext,
+    ): Promise<Result> =>
+      (await replay(machineId, context)) ??
+      persistently(LOCKED_TRIES, () => concluded(begin(machineId, opening, context, db.writes), context)),
 
     /**
      * Starts a flow on what `decide` reads of an account; when that has moved on, it runs again while the account's row
@@ -189,6 +198,8 @@ export function createEngine(deps: {
       decide: () => Promise<Opening<M>>,
       context: SendContext,
     ): Promise<Result> {
+      const known = await replay(machineId, context);
+      if (known) return known;
       let account: string | undefined;
       const open = async (runner: Runner): Promise<Attempt> => {
         const opening = await decide();
@@ -196,7 +207,7 @@ export function createEngine(deps: {
         return begin(machineId, opening, context, runner);
       };
       try {
-        return await concluded(open(db.writes));
+        return await concluded(open(db.writes), context);
       } catch (error) {
         if (!isStale(error)) throw error;
       }
@@ -206,6 +217,7 @@ export function createEngine(deps: {
             if (account !== undefined) await flows.lockAccount(reads, account);
             return open(tx);
           }),
+          context,
         ),
       );
     },
@@ -221,11 +233,13 @@ export function createEngine(deps: {
       decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
       context: SendContext,
     ): Promise<Result> {
+      const known = await replay(machineId, context);
+      if (known) return known;
       const reading = { deviceId: context.deviceId, now: new Date(context.now) };
       const loaded = await flows.load(locator, reading);
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       try {
-        return await concluded(attempt(machineId, loaded, db.writes, decide, context));
+        return await concluded(attempt(machineId, loaded, db.writes, decide, context), context);
       } catch (error) {
         if (!isStale(error)) throw error;
       }
@@ -236,9 +250,13 @@ export function createEngine(deps: {
             if (!locked) throw new Problem('not_found');
             return attempt(machineId, locked, tx, decide, context);
           }),
+          context,
         ),
       );
     },
+
+    /** What an earlier run of a keyed request committed, else null; for routes that prove first: all sends ask for it. */
+    replay,
 
     /** The flow as it rests, without sending anything. */
     async read(machineId: MachineId, locator: Locator, context: SendContext) {

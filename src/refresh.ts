@@ -122,6 +122,13 @@ export function createRefresh(deps: {
       throw new Problem('invalid_token');
     },
 
+    /** The session whose family the token belongs to, spent or not, while it is open; null for any other text. */
+    async sessionOf(token: string, now: Date): Promise<string | null> {
+      const parsed = parseRefreshToken(token);
+      if (!parsed || !authenticRefresh(keyring.key('refresh'), parsed)) return null;
+      return (await store.family(parsed.sessionId, now))?.open ? parsed.sessionId : null;
+    },
+
     /** The open family whose current token this is, or null; changes nothing, whatever is presented. */
     async current(token: string, now: Date): Promise<{ sessionId: string; family: Family } | null> {
       const parsed = parseRefreshToken(token);

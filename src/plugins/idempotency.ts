@@ -9,14 +9,15 @@ import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import type { Clock } from '../clock.ts';
 import { answerLost, isReplay, type KeyedRun } from '../keyed-run.ts';
-import { networkOf } from '../limits/network.ts';
 import { noteProblem } from '../log.ts';
 import type { KmsPort } from '../ports/index.ts';
 import { Problem } from '../problems.ts';
+import type { Identify } from '../request-identity.ts';
 import { instanceOf, problemBody, problemHeaders } from './problem-json.ts';
 
 export type IdempotencyOptions = {
   store: IdempotencyStore;
+  identify: Identify;
   kms: KmsPort;
   /** For keys and fingerprints, which must not reveal what was sent. */
   key: Buffer;
@@ -37,20 +38,11 @@ const KEPT_HEADERS = ['content-type', 'set-cookie'] as const;
 
 type Kept = { headers: Record<string, string | string[]>; body: string };
 
-async function idempotency(app: FastifyInstance, { store, kms, key, clock }: IdempotencyOptions) {
+async function idempotency(app: FastifyInstance, { store, identify, kms, key, clock }: IdempotencyOptions) {
   const digest = (value: unknown): string =>
     createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
   const context = (id: string): string => `idempotency|${id}`;
   app.decorateRequest('idempotency', null);
-
-  /** Who asks, by whatever credential the request carries: the same key of somebody else is another key. */
-  const callerOf = (request: FastifyRequest): string => {
-    const { authorization, cookie } = request.headers;
-    const body = (request.body ?? {}) as Record<string, unknown>;
-    const carried = ['flow_token', 'refresh_token', 'token'].map((name) => body[name]);
-    const inBody = carried.find((value) => typeof value === 'string') as string | undefined;
-    return authorization ?? inBody ?? cookie ?? networkOf(request.ip);
-  };
 
   app.addHook('preHandler', (request, reply, done) => {
     const given = request.headers['idempotency-key'];
@@ -77,7 +69,7 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
       });
     }
     const route = request.routeOptions.url;
-    const reservation = { key: digest([route, callerOf(request), given]), run: randomUUID() };
+    const reservation = { key: digest([route, await identify(request), given]), run: randomUUID() };
     // With its parameters: what a request is about may stand in its address alone.
     const fingerprint = digest([request.url, request.body ?? null]);
     const known = await store.reserve(reservation, fingerprint, new Date(clock.now()), DAY_MS);

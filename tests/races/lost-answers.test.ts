@@ -1,6 +1,7 @@
 /** A keyed request whose process dies, or whose database breaks, after the commit: its retry has no second effect. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createKeyring } from '../../src/keyring.ts';
 import { refreshHash } from '../../src/refresh-secret.ts';
 import { eventually } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
@@ -237,6 +238,29 @@ test(
       const flows = await sql`select 1 from flows f join contacts c on c.id = f.contact_id
         where c.canonical = ${email}`;
       expect(flows).toHaveLength(1);
+    } finally {
+      way.close();
+    }
+  },
+  SLOW,
+);
+
+test(
+  'a 503 before any commit frees the key: the retry runs at once',
+  async () => {
+    const { email, userId } = await registered();
+    const [way, headers] = [await muteableDatabase(database.url), keyed()];
+    try {
+      const replica = await start(way.url);
+      const body = { email, password: MAIL_PASSWORD };
+      // What a login reads first is found by its contact.
+      way.loseAnswerTo(createKeyring(shared.secrets.masterKey).lookupId('email', email), 'break');
+      const first = await replica.call('POST', '/v1/auth/login', { body, headers });
+      expect(first).toMatchObject({ status: 503, body: { code: 'dependency_unavailable' } });
+      expect(await sessionsOf(userId)).toBe(0);
+      const again = await replica.call('POST', '/v1/auth/login', { body, headers });
+      expect(again.status).toBe(200);
+      expect(await sessionsOf(userId)).toBe(1);
     } finally {
       way.close();
     }

@@ -2,6 +2,7 @@
 
 import type { Runner } from './client.ts';
 import type { InferInsertModel } from './drizzle.ts';
+import { type Reservation, settle } from './idempotency.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
 import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';
@@ -43,9 +44,14 @@ export type Changes = {
   /** Until when the writer keeps the outbox rows to itself, to deliver them without claiming them; null leaves them to all. */
   lease: Date | null;
   rows: Part[];
+  /** The keyed request this is the effect of. */
+  reservation: Reservation | null;
 };
 
-export const noChanges = (now: Date, lease: Date | null = null): Changes => ({
+export const noChanges = (
+  now: Date,
+  { lease = null, reservation = null }: Partial<Pick<Changes, 'lease' | 'reservation'>> = {},
+): Changes => ({
   now,
   before: [],
   accounts: new Map(),
@@ -55,6 +61,7 @@ export const noChanges = (now: Date, lease: Date | null = null): Changes => ({
   outbox: [],
   lease,
   rows: [],
+  reservation,
 });
 
 function accountPart(id: string, change: AccountChange, now: Date): Part {
@@ -103,6 +110,15 @@ export const toParts = (changes: Changes): Part[] => [
   ...changes.rows,
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),
   ...outboxParts(changes),
+  ...(changes.reservation
+    ? [
+        settle(
+          changes.reservation,
+          changes.steps.map(({ id }) => id),
+          changes.now,
+        ),
+      ]
+    : []),
 ];
 
 /**

@@ -1,56 +1,109 @@
-/** Which keyed requests have run: reserved before the work, completed with their sealed answer, gone after a day. */
+/**
+ * Which keyed requests have run: reserved before the work, marked by the very commit that has their effect, completed
+ * with their sealed answer, gone after a day. What was committed must never run again.
+ */
 import type { Database } from './client.ts';
+import { idempotencyRecords } from './schema.ts';
+import { type Part, update } from './statement.ts';
 
+/** One run's hold on a key. Whoever takes the key over makes a `run` of its own, and this one can commit no more. */
+export type Reservation = { key: string; run: string };
+
+/** What a run begins with: `committed` names the steps an earlier run has made, null when none has. */
+export type Reserved = { committed: string[] | null };
 export type Stored = { fingerprint: string; status: number | null; answer: string | null };
 
-/** A reservation nobody completed for this long died with its process; the machines make a second try harmless. */
+/** A reservation without a commit for this long died with its process. */
 const ABANDONED_AFTER_MS = 60_000;
+/** Behind a commit only the answer is left to make, which takes no longer than a few statements may. */
+const UNANSWERED_AFTER_MS = 10_000;
 
+/** What was committed outlives the run that did it; only a day makes a key free of it. */
 const RESERVE = `
-  insert into idempotency_records (key, fingerprint, created_at, expires_at)
-  values ($1, $2, $3::timestamptz, $4::timestamptz)
+  insert into idempotency_records as r (key, fingerprint, run, created_at, expires_at)
+  values ($1, $2, $3::uuid, $4::timestamptz, $5::timestamptz)
   on conflict (key) do update set
-    fingerprint = excluded.fingerprint, status = null, answer = null,
-    created_at = excluded.created_at, expires_at = excluded.expires_at
-  where idempotency_records.expires_at <= $3::timestamptz
-     or (idempotency_records.status is null and idempotency_records.fingerprint = excluded.fingerprint
-         and idempotency_records.created_at <= $5::timestamptz)
-  returning key`;
+    fingerprint = excluded.fingerprint, run = excluded.run, status = null, answer = null,
+    created_at = excluded.created_at, expires_at = excluded.expires_at,
+    committed_at = case when r.expires_at > $4::timestamptz then r.committed_at end,
+    steps = case when r.expires_at > $4::timestamptz then r.steps end
+  where r.expires_at <= $4::timestamptz
+     or (r.status is null and r.fingerprint = excluded.fingerprint
+         and case when r.committed_at is null then r.created_at <= $6::timestamptz
+                  else r.run is null or greatest(r.created_at, r.committed_at) <= $7::timestamptz end)
+  returning committed_at is not null as committed, array_to_json(steps)::text as steps`;
+
+/** Without a commit the key is free again; with one it waits for whoever asks next to make the answer. */
+const RELEASE = `
+  with freed as (
+    delete from idempotency_records where key = $1 and run = $2::uuid and status is null and committed_at is null)
+  update idempotency_records set run = null
+  where key = $1 and run = $2::uuid and status is null and committed_at is not null`;
 
 export type IdempotencyStore = ReturnType<typeof createIdempotencyStore>;
 
+/** Ties a commit to its key: written with the effect or not at all, and only by the run that still holds the key. */
+export const settle = ({ key, run }: Reservation, steps: string[], now: Date): Part =>
+  update(
+    idempotencyRecords,
+    { committedAt: now, steps },
+    { sql: 'key = ? and run = ?::uuid and status is null and committed_at is null', params: [key, run] },
+    { must: 1 },
+  );
+
+/** Whether the run may still commit under its key. */
+export async function holds(db: Pick<Database, 'writes'>, { key, run }: Reservation): Promise<boolean> {
+  const text = `select 1 from idempotency_records
+    where key = $1 and run = $2::uuid and status is null and committed_at is null`;
+  return (await db.writes.unsafe(text, [key, run], { prepare: true })).length === 1;
+}
+
 export function createIdempotencyStore(db: Database) {
-  const run = (text: string, params: unknown[]) =>
+  const query = (text: string, params: unknown[]) =>
     db.writes.unsafe(text, params as never[], { prepare: true });
+  const ago = (now: Date, ms: number): string => new Date(now.getTime() - ms).toISOString();
   return {
-    /** Null: reserved for the caller, who runs the request. Else what is known of the key. */
-    async reserve(key: string, fingerprint: string, now: Date, ttlMs: number): Promise<Stored | null> {
-      const [taken] = await run(RESERVE, [
+    /** The run's hold, or what is known of a key that is not to be had. */
+    async reserve(
+      { key, run }: Reservation,
+      fingerprint: string,
+      now: Date,
+      ttlMs: number,
+    ): Promise<Reserved | Stored> {
+      const [taken] = await query(RESERVE, [
         key,
         fingerprint,
+        run,
         now.toISOString(),
-        new Date(now.getTime() + ttlMs).toISOString(),
-        new Date(now.getTime() - ABANDONED_AFTER_MS).toISOString(),
+        ago(now, -ttlMs),
+        ago(now, ABANDONED_AFTER_MS),
+        ago(now, UNANSWERED_AFTER_MS),
       ]);
-      if (taken) return null;
-      const [row] = await run('select fingerprint, status, answer from idempotency_records where key = $1', [
-        key,
-      ]);
+      if (taken) return { committed: taken.committed ? JSON.parse((taken.steps as string) ?? '[]') : null };
+      const text = 'select fingerprint, status, answer from idempotency_records where key = $1';
+      const [row] = await query(text, [key]);
       return (row as unknown as Stored | undefined) ?? { fingerprint, status: null, answer: null };
     },
-    async complete(key: string, status: number, answer: string): Promise<void> {
-      await run('update idempotency_records set status = $2::int, answer = $3 where key = $1', [
+    async complete({ key, run }: Reservation, status: number, answer: string): Promise<void> {
+      await query(
+        `update idempotency_records set status = $3::int, answer = $4
+         where key = $1 and run = $2::uuid and status is null`,
+        [key, run, status, answer],
+      );
+    },
+    /** The run ended without an answer to keep. */
+    async release({ key, run }: Reservation): Promise<void> {
+      await query(RELEASE, [key, run]);
+    },
+    /** The answer was to try again later, whatever it has counted. */
+    async forget({ key, run }: Reservation): Promise<void> {
+      await query('delete from idempotency_records where key = $1 and run = $2::uuid and status is null', [
         key,
-        status,
-        answer,
+        run,
       ]);
     },
-    /** The request had no effect worth remembering: it may be tried again. */
-    async release(key: string): Promise<void> {
-      await run('delete from idempotency_records where key = $1 and status is null', [key]);
-    },
     async deleteExpired(now: Date): Promise<void> {
-      await run(
+      await query(
         `delete from idempotency_records where key in (
            select key from idempotency_records where expires_at <= $1::timestamptz limit 1000)`,
         [now.toISOString()],

@@ -2,6 +2,7 @@
 
 import type { Database } from './client.ts';
 import { sql } from './drizzle.ts';
+import { type Reservation, settle } from './idempotency.ts';
 import { outbox } from './schema.ts';
 import { execute, insert } from './statement.ts';
 
@@ -57,10 +58,12 @@ export function createOutbox(db: Database) {
       topic: string;
       payload: Record<string, unknown>;
       now: Date;
+      reservation: Reservation | null;
     }): Promise<void> {
-      const { now, ...rest } = row;
+      const { now, reservation, ...rest } = row;
       await execute(db.writes, [
         insert(outbox, [{ ...rest, status: 'pending' as const, dueAt: now, createdAt: now }]),
+        ...(reservation ? [settle(reservation, [], now)] : []),
       ]);
     },
     async claim(now: Date, limit: number): Promise<OutboxItem[]> {

@@ -1,6 +1,7 @@
 /** The refresh family of a session: one statement rotates it, and only from the generation that is current. */
 import type { TransactionSql } from 'postgres';
 import type { Database } from './client.ts';
+import type { Reservation } from './idempotency.ts';
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
@@ -32,6 +33,8 @@ export type Rotation = {
   nextHash: string;
   now: Date;
   idleExpiresAt: Date;
+  /** The keyed request that rotates. */
+  reservation?: Reservation | null;
 };
 
 /** No catalogue types are fetched at connect, so arrays travel as JSON and times as numbers. */
@@ -51,6 +54,14 @@ const ROTATE = `
   where s.id = $1::uuid and a.id = s.account_id and s.refresh_generation = $3::int and s.refresh_hash = $4
     and ${OPEN}
   returning ${GRANTEE}`;
+
+/** The same, or nothing at all when the run no longer holds its key. */
+const ROTATE_KEYED = `
+  with rotated as (${ROTATE}), settled as (
+    update idempotency_records set committed_at = $2::timestamptz, steps = '{}'
+    where key = $7 and run = $8::uuid and status is null and committed_at is null and exists (select 1 from rotated)
+    returning 1)
+  select rotated.*, vestibule_require((select count(*) from settled) = 1) from rotated`;
 
 const FAMILY = `
   select ${GRANTEE}, s.refresh_generation::int as generation,
@@ -78,15 +89,20 @@ export function createRefreshStore(db: Database) {
     runner.unsafe(text, params as never[], { prepare: true }) as unknown as Promise<Row[]>;
 
   return {
-    /** Spends the presented generation and stores its successor; null, with nothing changed, when it is not current. */
+    /**
+     * Spends the presented generation and stores its successor; null, with nothing changed, when it is not current.
+     * Fails as stale, likewise, when the run has lost its key.
+     */
     async rotate(r: Rotation): Promise<Grantee | null> {
-      const [row] = await run(db.writes as never, ROTATE, [
+      const { reservation = null } = r;
+      const [row] = await run(db.writes as never, reservation ? ROTATE_KEYED : ROTATE, [
         r.sessionId,
         r.now.toISOString(),
         r.generation,
         r.hash,
         r.nextHash,
         r.idleExpiresAt.toISOString(),
+        ...(reservation ? [reservation.key, reservation.run] : []),
       ]);
       return row ? grantee(row) : null;
     },

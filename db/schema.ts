@@ -289,6 +289,11 @@ export const idempotencyRecords = pgTable(
     fingerprint: text().notNull(),
     status: integer(),
     answer: text(),
+    /** Who holds the key: only this run may commit under it. Null once it has left a commit without an answer. */
+    run: uuid(),
+    /** Written by the commit that has the request's effect, and the steps it made. */
+    committedAt: at(),
+    steps: uuid().array(),
     createdAt: at().notNull(),
     expiresAt: at().notNull(),
   },

@@ -151,7 +151,8 @@ function numberOf(text: string): number {
 
 function textOf(parts: Part[]): string {
   let shape = '';
-  for (const p of parts) shape += `${numberOf(p.sql)} ${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
+  for (const p of parts)
+    shape += `${numberOf(p.sql)} ${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
   let text = texts.get(shape);
   if (text === undefined) {
     text = compose(parts);

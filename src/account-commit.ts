@@ -5,6 +5,7 @@ import { type AccountChange, type Changes, commit, noChanges } from '../db/commi
 import { type Part, Stale } from '../db/statement.ts';
 import type { MailTemplate } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
+import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { Problem } from './problems.ts';
 import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
 
@@ -24,7 +25,8 @@ export async function commitAccount(
   { account, parts, patch, event, mails = [] }: AccountEdit,
   context: SendContext,
 ): Promise<void> {
-  const changes = noChanges(new Date(context.now));
+  if (alreadyCommitted(context)) return;
+  const changes = noChanges(new Date(context.now), { reservation: reservationOf(context) });
   const record = (): RecordContext => ({
     id: `account:${uuidv7()}`,
     flowId: null,
@@ -44,8 +46,9 @@ export async function commitAccount(
   try {
     await commit(deps.db.writes, changes);
   } catch (error) {
-    if (error instanceof Stale) throw new Problem('conflict', {}, { cause: error });
-    throw error;
+    const cause = await unlessTakenOver(deps.db, context, error);
+    throw cause instanceof Stale ? new Problem('conflict', {}, { cause }) : cause;
   }
+  settled(context);
   deps.onCommit(changes);
 }

@@ -4,7 +4,6 @@ import {
   type AnyStateMachine,
   type EventObject,
   getMicrosteps,
-  getNextTransitions,
   initialTransition,
 } from 'xstate';
 import type { Changes, FlowRow, StepRow } from '../db/commit.ts';
@@ -13,12 +12,18 @@ import { edgesTaken } from '../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../machines/index.ts';
 import type { EffectContext, EffectHandlers, Enclosures, Envelope } from './effects.ts';
 import { hashToken } from './flow-token.ts';
+import type { KeyedRun } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
 import { uuidv7 } from './uuid7.ts';
 
-/** One clock reading, who asks, and from which device. */
-export type SendContext = { now: number; envelope: Envelope; deviceId: string | null };
+/** One clock reading, who asks, from which device, and under which idempotency key. */
+export type SendContext = {
+  now: number;
+  envelope: Envelope;
+  deviceId: string | null;
+  idempotency?: KeyedRun | null;
+};
 
 /** What one decision works on: effects turn into rows of `changes`. */
 export type Work = {
@@ -189,8 +194,3 @@ export function step(
     context: after as Record<string, unknown> | null,
   };
 }
-
-/** Event types that could move this snapshot, guards aside. */
-export const possibleEvents = (snapshot: AnyMachineSnapshot): string[] => [
-  ...new Set(getNextTransitions(snapshot).map((t) => t.eventType as string)),
-];

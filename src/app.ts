@@ -53,6 +53,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const sessionEnds = createSessionEnds({ db, onCommit });
   const activity = createActivity({ touch: stores.sessions.touch, clock, log });
   const refresh = createRefresh({
+    db,
     store: stores.refreshes,
     ends: sessionEnds,
     tokens: crypto.tokens,

@@ -7,6 +7,7 @@ import type { OutboxItem } from '../db/outbox.ts';
 import { birthDateOf } from '../db/profiles.ts';
 import type { Purpose } from '../machines/effects.ts';
 import type { Clock } from './clock.ts';
+import type { TopicHandler } from './delivery.ts';
 import type { Engine } from './engine.ts';
 import type { PublishedEvent } from './events.ts';
 import type { MailDelivery } from './mail/deliver.ts';
@@ -17,7 +18,6 @@ import { identifierFacts, type RiskRules } from './ports/risk-local.ts';
 import type { SmsText } from './ports/sms-text.ts';
 import type { Proofs } from './proofs.ts';
 import { type Providers, systemEnvelope } from './providers.ts';
-import type { TopicHandler } from './relay.ts';
 import { createResend } from './resend.ts';
 
 /** What a code by SMS says it is for. */

@@ -1,5 +1,4 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { AnyMachineSnapshot } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
 import {
   type Changes,
@@ -16,10 +15,13 @@ import { isStale } from '../db/statement.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
 import { type AccountRead, createAdvance, type SendContext, step } from './advance.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
+import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import { Problem } from './problems.ts';
 import { EventRefused, Rejection } from './refusals.ts';
-import { type FlowView, restore, viewOf } from './snapshots.ts';
+import { createReplay } from './replay.ts';
+import { createRevive } from './revive.ts';
+import { type FlowView, viewOf } from './snapshots.ts';
 
 export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
 export type Opening<M extends MachineId> = Decision<M> & {
@@ -70,6 +72,14 @@ export function createEngine(deps: {
   const refused = (view: FlowView, event: string, now: number) =>
     new EventRefused(view, event, deps.nextOf(view, now));
   const { advance, start } = createAdvance({ handlers, keyring, refused });
+  const replay = createReplay({ db, flows });
+  const revive = createRevive({ flows, onQuarantine: deps.onQuarantine ?? (() => {}) });
+
+  const begun = (context: SendContext): Changes =>
+    noChanges(new Date(context.now), {
+      lease: deps.lease?.() ?? null,
+      reservation: reservationOf(context),
+    });
 
   /** The refused step of an event that changed nothing. */
   function rejection(
@@ -108,7 +118,7 @@ export function createEngine(deps: {
     if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
       throw reject(refused(view, event.type, context.now), 'not possible in this state');
     }
-    const changes = noChanges(new Date(context.now), deps.lease?.());
+    const changes = begun(context);
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
     const views = advance(definition, current, event, {
       enclosures,
@@ -124,35 +134,15 @@ export function createEngine(deps: {
     return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, changes, leased };
   }
 
-  /** The stored snapshot as the machine knows it. One that does not parse takes its flow, and only it, out of circulation. */
-  function revive(definition: Definition, { flow, account }: LoadedFlow): AnyMachineSnapshot {
-    const needsRestart = (cause?: unknown) => new Problem('flow_needs_restart', {}, { cause });
-    if (flow.status === 'quarantined') throw needsRestart();
-    const restored = restore(definition, flow.machineVersion, flow.snapshot);
-    if (!restored.ok) {
-      deps.onQuarantine?.(flow.id, restored.error);
-      // A newer build wrote it: leave it to that build.
-      if (restored.newer) throw needsRestart(restored.error);
-      throw new Rejection(needsRestart(restored.error), () => flows.quarantine(flow.id, flow.version));
-    }
-    const { tier } = viewOf(definition, flow as FlowRow, restored.snapshot);
-    if (tier !== null && account && account.id === flow.accountId && account.tier !== tier) {
-      // The column decides what a person may do; a snapshot that says otherwise must not move it.
-      const error = new Error(`the snapshot says ${tier}, the account ${account.tier}`);
-      deps.onQuarantine?.(flow.id, error);
-      throw needsRestart(error);
-    }
-    return restored.snapshot;
-  }
-
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
-  async function concluded(attempting: Promise<Attempt>): Promise<Result> {
+  async function concluded(attempting: Promise<Attempt>, context: SendContext): Promise<Result> {
     try {
       const { result, changes, leased } = await attempting;
+      settled(context);
       deps.onCommit?.(changes, leased);
       return result;
     } catch (error) {
-      if (!(error instanceof Rejection)) throw error;
+      if (!(error instanceof Rejection)) throw await unlessTakenOver(db, context, error);
       await error.record();
       throw error.problem;
     }
@@ -176,7 +166,7 @@ export function createEngine(deps: {
     context: SendContext,
     runner: Runner,
   ): Promise<Attempt> {
-    const changes = noChanges(new Date(context.now), deps.lease?.());
+    const changes = begun(context);
     const { contact } = opening.enclosures ?? {};
     if (contact) changes.before.push(contacts.intern(contact, changes.now));
     const views = start(
@@ -192,8 +182,13 @@ export function createEngine(deps: {
 
   return {
     /** Starts a flow with its first event. */
-    open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
-      persistently(LOCKED_TRIES, () => concluded(begin(machineId, opening, context, db.writes))),
+    open: async <M extends MachineId>(
+      machineId: M,
+      opening: Opening<M>,
+      context: SendContext,
+    ): Promise<Result> =>
+      (await replay(machineId, context)) ??
+      persistently(LOCKED_TRIES, () => concluded(begin(machineId, opening, context, db.writes), context)),
 
     /**
      * Starts a flow on what `decide` reads of an account; when that has moved on, it runs again while the account's row
@@ -205,6 +200,8 @@ export function createEngine(deps: {
       decide: () => Promise<Opening<M>>,
       context: SendContext,
     ): Promise<Result> {
+      const known = await replay(machineId, context);
+      if (known) return known;
       let account: string | undefined;
       const open = async (runner: Runner): Promise<Attempt> => {
         const opening = await decide();
@@ -212,7 +209,7 @@ export function createEngine(deps: {
         return begin(machineId, opening, context, runner);
       };
       try {
-        return await concluded(open(db.writes));
+        return await concluded(open(db.writes), context);
       } catch (error) {
         if (!isStale(error)) throw error;
       }
@@ -222,6 +219,7 @@ export function createEngine(deps: {
             if (account !== undefined) await flows.lockAccount(reads, account);
             return open(tx);
           }),
+          context,
         ),
       );
     },
@@ -237,11 +235,13 @@ export function createEngine(deps: {
       decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
       context: SendContext,
     ): Promise<Result> {
+      const known = await replay(machineId, context);
+      if (known) return known;
       const reading = { deviceId: context.deviceId, now: new Date(context.now) };
       const loaded = await flows.load(locator, reading);
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       try {
-        return await concluded(attempt(machineId, loaded, db.writes, decide, context));
+        return await concluded(attempt(machineId, loaded, db.writes, decide, context), context);
       } catch (error) {
         if (!isStale(error)) throw error;
       }
@@ -252,9 +252,13 @@ export function createEngine(deps: {
             if (!locked) throw new Problem('not_found');
             return attempt(machineId, locked, tx, decide, context);
           }),
+          context,
         ),
       );
     },
+
+    /** What an earlier run of a keyed request committed, else null; for routes that prove first: all sends ask for it. */
+    replay,
 
     /** The flow as it rests, without sending anything. */
     async read(machineId: MachineId, locator: Locator, context: SendContext) {

@@ -1,7 +1,8 @@
 /** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
 import type { Code } from '../machines/code.ts';
 import { nextActions } from './contracts/actions.ts';
-import { EventRefused, type Result } from './engine.ts';
+import { EventRefused, type Result, type SendContext } from './engine.ts';
+import { answerLost, isReplay } from './keyed-run.ts';
 import { problemSchema } from './plugins/problem-json.ts';
 import { Problem } from './problems.ts';
 import type { Services } from './services.ts';
@@ -23,6 +24,15 @@ export const ownFlow = <T>(work: Promise<T>): Promise<T> =>
     if (error instanceof Problem && error.code === 'not_found') throw new Problem('invalid_flow_token');
     throw error;
   });
+
+/**
+ * The flow a resumed sign-up handed over to. A replayed step tells of it only while its token is still the one of that
+ * step: whoever has a newer one has proven more than this caller.
+ */
+export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): FlowView {
+  if (isReplay(caller) && (shown.tokenGeneration ?? 0) > by.stateEnteredAt.getTime()) throw answerLost();
+  return shown;
+}
 
 /**
  * Turns a wrong code, a missing flow and a lock into their documented answers; expired looks like wrong. Whoever only

@@ -21,6 +21,7 @@ const CATALOGUE = {
   conflict: [409, 'The request conflicts with the current state'],
   flow_needs_restart: [409, 'This flow cannot be continued; start again'],
   idempotency_in_progress: [409, 'A request with this idempotency key is still running'],
+  idempotency_answer_lost: [409, 'The request took effect, but its answer is lost'],
   payload_too_large: [413, 'The request body is too large'],
   unsupported_media_type: [415, 'The content type is not supported'],
   weak_password: [422, 'The password is not acceptable'],

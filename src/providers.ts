@@ -6,7 +6,7 @@ import * as receipts from '../db/receipts.ts';
 import type { Risk, SignupEvent } from '../machines/signup-context.ts';
 import type { Clock } from './clock.ts';
 import type { Envelope } from './effects.ts';
-import { type Engine, EventRefused } from './engine.ts';
+import { type Engine, EventRefused, type SendContext } from './engine.ts';
 import type { KycVerdict, RiskVerdict } from './ports/index.ts';
 import { ageOn } from './ports/risk-local.ts';
 import { Problem } from './problems.ts';
@@ -130,13 +130,13 @@ export function createProviders(deps: {
     review: (
       flowId: string,
       decision: { approve: boolean; reviewer: string; reason: string },
-      envelope: Envelope,
+      { envelope, idempotency = null }: Pick<SendContext, 'envelope' | 'idempotency'>,
     ) =>
       engine.send(
         'signup',
         { id: flowId },
         () => ({ event: { type: 'REVIEW_DECIDED', now: clock.now(), ...decision } }),
-        context(envelope),
+        { ...context(envelope), idempotency },
       ),
   };
 }

@@ -12,6 +12,7 @@ import type { FlowView } from './snapshots.ts';
 
 /** @throws Problem rate_limited */
 export async function askForReset(s: Services, email: Email, caller: Caller): Promise<void> {
+  if (await s.engine.replay('recovery', caller)) return;
   const contactId = s.keyring.lookupId('email', email.canonical);
   await s.limits.recoveryRequest({ identifier: email.canonical, network: caller.network });
   const { suppressed } = await s.limits.mail({ recipient: email.canonical });
@@ -52,6 +53,8 @@ export async function resetPassword(
   { token, password }: { token: string; password: string },
   caller: Caller,
 ): Promise<FlowView> {
+  const known = await s.engine.replay('recovery', caller);
+  if (known) return known.flow;
   const parsed = parseFlowToken(token);
   await s.limits.passwordReset({ identifier: parsed?.flowId ?? 'malformed', network: caller.network });
   if (!parsed) throw badToken();

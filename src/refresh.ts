@@ -2,9 +2,11 @@
  * Spends a refresh token and gives the next one. Whatever an attacker or a bad network does, a family has one live
  * successor, and a spent token shown late ends every session of its user.
  */
+import type { Database } from '../db/client.ts';
 import type { Family, Grantee, RefreshStore } from '../db/refresh.ts';
 import { scopeOf } from './contracts/user.ts';
 import type { SendContext } from './engine.ts';
+import { answerLost, isReplay, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import type { Limits } from './limits/policy.ts';
 import { Problem } from './problems.ts';
@@ -24,6 +26,7 @@ export type Refreshed = {
 export type Refresh = ReturnType<typeof createRefresh>;
 
 export function createRefresh(deps: {
+  db: Pick<Database, 'writes'>;
   store: RefreshStore;
   ends: SessionEnds;
   tokens: Tokens;
@@ -31,7 +34,7 @@ export function createRefresh(deps: {
   keyring: Keyring;
   rules: { idleMs: number; graceMs: number };
 }) {
-  const { store, ends, tokens, limits, keyring, rules } = deps;
+  const { db, store, ends, tokens, limits, keyring, rules } = deps;
   const tokenOf = (sessionId: string, generation: number) =>
     refreshTokenFor(keyring.key('refresh'), sessionId, generation);
 
@@ -67,21 +70,39 @@ export function createRefresh(deps: {
     };
   }
 
+  /** What an earlier run of the keyed request rotated to, as long as nothing has moved on from there. */
+  async function again(sessionId: string, generation: number, context: SendContext): Promise<Refreshed> {
+    const family = await store.family(sessionId, new Date(context.now));
+    // A cookie may have reached its client although the body was lost: then the successor itself is presented.
+    const steps = (family?.generation ?? 0) - generation;
+    if (!family?.open || steps < 0 || steps > 1) throw answerLost();
+    settled(context);
+    return answer(sessionId, family.generation, family);
+  }
+
   return {
     /** @throws Problem invalid_token, rate_limited (nothing is spent then), dependency_unavailable (likewise) */
     async rotate(token: string, context: SendContext): Promise<Refreshed> {
       const { sessionId, generation } = read(token);
+      if (isReplay(context)) return again(sessionId, generation, context);
       await limits.refresh({ sessionId });
       const now = new Date(context.now);
-      const grantee = await store.rotate({
+      const rotation = {
         sessionId,
         generation,
         hash: refreshHash(token),
         nextHash: refreshHash(tokenOf(sessionId, generation + 1)),
         now,
         idleExpiresAt: new Date(context.now + rules.idleMs),
+        reservation: reservationOf(context),
+      };
+      const grantee = await store.rotate(rotation).catch(async (error) => {
+        throw await unlessTakenOver(db, context, error);
       });
-      if (grantee) return answer(sessionId, generation + 1, grantee);
+      if (grantee) {
+        settled(context);
+        return answer(sessionId, generation + 1, grantee);
+      }
 
       const family = await store.family(sessionId, now);
       if (!family?.open || generation >= family.generation) throw new Problem('invalid_token');
@@ -99,6 +120,13 @@ export function createRefresh(deps: {
         context,
       );
       throw new Problem('invalid_token');
+    },
+
+    /** The session whose family the token belongs to, spent or not, while it is open; null for any other text. */
+    async sessionOf(token: string, now: Date): Promise<string | null> {
+      const parsed = parseRefreshToken(token);
+      if (!parsed || !authenticRefresh(keyring.key('refresh'), parsed)) return null;
+      return (await store.family(parsed.sessionId, now))?.open ? parsed.sessionId : null;
     },
 
     /** The open family whose current token this is, or null; changes nothing, whatever is presented. */

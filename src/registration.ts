@@ -7,6 +7,7 @@ import { Taken } from '../db/statement.ts';
 import type { Result } from './engine.ts';
 import { codeOutcome } from './flow-answers.ts';
 import type { Email } from './identifiers.ts';
+import { alreadyCommitted, reservationOf, settled } from './keyed-run.ts';
 import { acceptPassword } from './new-password.ts';
 import { Problem } from './problems.ts';
 import { type Caller, mint } from './request-context.ts';
@@ -31,6 +32,8 @@ export async function registerByEmail(
   caller: Caller,
 ): Promise<FlowView> {
   const { config, keyring, proofs } = s;
+  const known = await s.engine.replay('signup', caller);
+  if (known) return known.flow;
   await s.limits.register({ identifier: email.canonical, network: caller.network });
   const passwordHash = await acceptPassword(s, password, {
     context: [email.canonical, name ?? '', username ?? '', phone],
@@ -144,12 +147,15 @@ export async function askForAnotherCode(
   caller: Caller,
 ): Promise<void> {
   const identifier = 'email' in who ? who.email.canonical : who.userId;
-  await s.limits.recoveryRequest({ identifier, network: caller.network });
+  await s.limits.recoveryRequest({ identifier, network: caller.network }, caller);
+  if (alreadyCommitted(caller)) return;
   await s.outbox.add({
     id: mint(),
     topic: 'verification.resend',
     payload:
       'email' in who ? { contactId: s.keyring.lookupId('email', identifier) } : { accountId: identifier },
     now: new Date(caller.now),
+    reservation: reservationOf(caller),
   });
+  settled(caller);
 }

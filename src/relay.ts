@@ -3,17 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { OutboxRow } from '../db/commit.ts';
 import type { Outbox, OutboxItem } from '../db/outbox.ts';
 import type { Clock } from './clock.ts';
-import { DeliveryError } from './ports/index.ts';
-
-/** Handles one item, or, where a topic can, several of one account at once: all of them in order, or none. */
-export type TopicHandler = ((item: OutboxItem) => Promise<void>) & {
-  many?: (items: OutboxItem[]) => Promise<void>;
-};
-
-export type RelayLog = {
-  warn(details: object, message: string): void;
-  error(details: object, message: string): void;
-};
+import { createDelivery, type RelayLog, type TopicHandler } from './delivery.ts';
 
 export type Relay = {
   start(): void;
@@ -39,13 +29,6 @@ const GATHER_MS = 10;
 const LEASE_MS = 15_000;
 /** With so much under way, rows are better left to any replica that has room. */
 const MAX_LEASED = 200;
-const MAX_ATTEMPTS = 10;
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 600_000;
-
-/** Exponential with full jitter, so that a provider coming back is not stormed. */
-const backoff = (attempts: number): number =>
-  Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2);
 
 /** As a claim would have read it. */
 const itemOf = ({ id, topic, accountId, accountSeq, flowId, payload, createdAt }: OutboxRow): OutboxItem => ({
@@ -67,8 +50,11 @@ export function createRelay(deps: {
   sweep: () => Promise<void>;
   log: RelayLog;
 }): Relay {
-  const { outbox, clock, handlers, sweep, log } = deps;
-  const busy = new Set<Promise<void>>();
+  const { outbox, clock, sweep, log } = deps;
+  const delivery = createDelivery(deps);
+  /** Under way: what was claimed, and what came with a lease of its own. */
+  const claimed = new Set<Promise<void>>();
+  const leased = new Set<Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
   let sweeping: Promise<void> | null = null;
@@ -77,78 +63,32 @@ export function createRelay(deps: {
 
   const now = () => new Date(clock.now());
 
-  /** Runs the handler; what went wrong, or null. */
-  async function handle(items: OutboxItem[]): Promise<Error | null> {
-    const [first] = items as [OutboxItem];
-    try {
-      const handler = handlers[first.topic];
-      if (!handler) throw new DeliveryError(`no handler for ${first.topic}`, false);
-      await (items.length > 1 && handler.many ? handler.many(items) : handler(first));
-      return null;
-    } catch (error) {
-      return error instanceof Error ? error : new Error('unknown');
-    }
-  }
-
-  const deliver = async (item: OutboxItem): Promise<void> => conclude(item, await handle([item]));
-
-  async function conclude(item: OutboxItem, failure: Error | null): Promise<void> {
-    if (!failure) return outbox.done(item, now());
-    const reason = failure.message.slice(0, 200);
-    const dead = (failure instanceof DeliveryError && !failure.retry) || item.attempts >= MAX_ATTEMPTS;
-    const details = { id: item.id, topic: item.topic, attempts: item.attempts, reason };
-    if (dead) log.error(details, 'delivery given up');
-    else log.warn(details, 'delivery failed');
-    return dead
-      ? outbox.dead(item, reason, now())
-      : outbox.retry(item, reason, new Date(clock.now() + backoff(item.attempts)));
-  }
-
-  /** Leased rows of one account: as one batch where the topic allows it; when one fails, those after it wait like any other. */
-  async function deliverInOrder(items: OutboxItem[]): Promise<void> {
-    let rest = items;
-    while (rest.length > 0) {
-      const [first] = rest as [OutboxItem];
-      const next = handlers[first.topic]?.many ? rest.findIndex((item) => item.topic !== first.topic) : 1;
-      const batch = rest.slice(0, next === -1 ? rest.length : next);
-      const failure = await handle(batch);
-      rest = rest.slice(batch.length);
-      if (failure) {
-        await conclude(first, failure);
-        await outbox.release([...batch.slice(1), ...rest]);
-        return;
-      }
-      await Promise.all(batch.map((item) => conclude(item, null)));
-    }
-  }
-
   /** What could not be written down is delivered again when its lease ends. */
-  function follow(work: Promise<void>, { id }: OutboxItem): void {
-    const delivery = work
+  function follow(work: Promise<void>, { id }: OutboxItem, among: Set<Promise<void>>): void {
+    const followed = work
       .catch((error) => log.error({ id, reason: (error as Error).message }, 'outcome not stored'))
-      .finally(() => busy.delete(delivery));
-    busy.add(delivery);
+      .finally(() => among.delete(followed));
+    among.add(followed);
   }
-  const take = (item: OutboxItem) => follow(deliver(item), item);
 
   async function run(gathers: boolean): Promise<void> {
     do {
       again = false;
       while (!stopped) {
         if (gathers) await delay(GATHER_MS);
-        const room = BATCH - busy.size;
+        const room = BATCH - claimed.size;
         const items = room > 0 ? await outbox.claim(now(), room) : [];
-        items.forEach(take);
-        if (busy.size === 0) break;
+        for (const item of items) follow(delivery.one(item), item, claimed);
+        if (claimed.size === 0) break;
         const timeout = new AbortController();
         await Promise.race([
-          Promise.all(busy),
+          Promise.all(claimed),
           delay(PATIENCE_MS, undefined, { signal: timeout.signal }).catch(() => {}),
         ]);
         timeout.abort();
       }
     } while (again && !stopped);
-    await Promise.all(busy);
+    await Promise.all(claimed);
   }
 
   /** The database may be away: the next tick tries again. */
@@ -188,12 +128,13 @@ export function createRelay(deps: {
       timer.unref();
       tick();
     },
-    lease: () => (timer && !stopped && busy.size < MAX_LEASED ? new Date(clock.now() + LEASE_MS) : null),
+    lease: () => (timer && !stopped && leased.size < MAX_LEASED ? new Date(clock.now() + LEASE_MS) : null),
     accept(rows) {
       const items = rows.map((row) => itemOf(row));
-      items.filter((item) => item.accountId === null).forEach(take);
-      const ordered = items.filter((item) => item.accountId !== null);
-      if (ordered[0]) follow(deliverInOrder(ordered), ordered[0]);
+      for (const item of items.filter(({ accountId }) => accountId === null))
+        follow(delivery.one(item), item, leased);
+      const ordered = items.filter(({ accountId }) => accountId !== null);
+      if (ordered[0]) follow(delivery.inOrder(ordered), ordered[0], leased);
     },
     nudge: () => {
       if (timer && !stopped) void once(true);
@@ -206,7 +147,7 @@ export function createRelay(deps: {
       stopped = true;
       if (timer) clearInterval(timer);
       await Promise.all([running, sweeping]);
-      await Promise.all(busy);
+      await Promise.all([...claimed, ...leased]);
     },
   };
 }

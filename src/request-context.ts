@@ -23,6 +23,8 @@ export function callerOf(
   return {
     now: clock.now(),
     network,
+    // Scopes older than the plugin lack the member.
+    idempotency: request.idempotency ?? null,
     deviceId: options.deviceId ? keyring.lookupHash('device', options.deviceId) : null,
     envelope: {
       actor: options.actor ?? 'client',

@@ -1,11 +1,11 @@
 /** Another verification code, asked for by somebody who may or may not have a registration open; the relay finds out. */
 import type { FlowStore } from '../db/flows.ts';
 import type { Clock } from './clock.ts';
+import type { TopicHandler } from './delivery.ts';
 import { type Engine, EventRefused } from './engine.ts';
 import { Problem } from './problems.ts';
 import type { Proofs } from './proofs.ts';
 import { systemEnvelope } from './providers.ts';
-import type { TopicHandler } from './relay.ts';
 
 export const createResend = (deps: {
   flows: FlowStore;

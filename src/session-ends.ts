@@ -4,6 +4,7 @@ import { commit, noChanges } from '../db/commit.ts';
 import { end, lockLive } from '../db/sessions.ts';
 import { isStale } from '../db/statement.ts';
 import type { SendContext } from './engine.ts';
+import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { Problem } from './problems.ts';
 import { type AuditEntry, enqueue, recordAudit } from './records.ts';
 
@@ -22,20 +23,21 @@ export type SessionEnds = ReturnType<typeof createSessionEnds>;
 
 export const createSessionEnds = (deps: { db: Database; onCommit: () => void }) => ({
   /** Ids of the sessions that ended by this call: none when the one that gives cause had ended before. */
-  async end(ending: SessionEnding, { now, envelope }: SendContext): Promise<string[]> {
+  async end(ending: SessionEnding, context: SendContext): Promise<string[]> {
     const { accountId, sessionId, which, reason, event } = ending;
+    const { now, envelope } = context;
     const at = new Date(now);
     const attempt = () =>
       deps.db.transaction(async (tx, reads) => {
         const { eventSeq, ids } = await lockLive(reads, accountId, at);
         if (!ids.includes(sessionId)) return [];
         const ending = which === 'all' ? ids : [sessionId];
-        const changes = noChanges(at);
+        const changes = noChanges(at, { reservation: reservationOf(context) });
         const record = (entry: Omit<AuditEntry, 'accountId'>, id: string) => {
-          const context = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
+          const row = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
           const { type, outcome = 'success', reason = null, sessionId } = entry;
-          recordAudit(context, { ...entry, accountId });
-          enqueue(context, 'event', accountId, { type, outcome, reason, session_id: sessionId });
+          recordAudit(row, { ...entry, accountId });
+          enqueue(row, 'event', accountId, { type, outcome, reason, session_id: sessionId });
         };
         if (event) record({ ...event, sessionId }, `session:${sessionId}:${event.type}`);
         for (const id of ending)
@@ -45,16 +47,19 @@ export const createSessionEnds = (deps: { db: Database; onCommit: () => void }) 
         return ending;
       });
     // A login may hold the rows the other way round; Postgres breaks one of the two off, and it is asked again.
-    const again = (error: unknown) => {
-      if (isStale(error)) return attempt();
-      throw error;
+    const again = async (error: unknown) => {
+      const cause = await unlessTakenOver(deps.db, context, error);
+      if (isStale(cause)) return attempt();
+      throw cause;
     };
     const ended = await attempt()
       .catch(again)
       .catch((error) => {
         throw isStale(error) ? new Problem('overloaded', { retryAfter: 1 }, { cause: error }) : error;
       });
-    if (ended.length) deps.onCommit();
+    if (!ended.length) return ended;
+    settled(context);
+    deps.onCommit();
     return ended;
   },
 });

@@ -3,9 +3,9 @@ import type { FlowStore } from '../db/flows.ts';
 import type { UserStore } from '../db/users.ts';
 import type { MachineId } from '../machines/index.ts';
 import type { Clock } from './clock.ts';
+import type { RelayLog } from './delivery.ts';
 import { type Engine, EventRefused } from './engine.ts';
 import { systemEnvelope } from './providers.ts';
-import type { RelayLog } from './relay.ts';
 import { ERASURE_DELAY_MS } from './retention.ts';
 
 /** Erasure is looked for this often; a day's delay in a month would not matter either. */

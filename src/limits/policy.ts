@@ -3,6 +3,7 @@
  * never per pair of them; identifiers and addresses reach the store as keyed hashes only.
  */
 import type { Clock } from '../clock.ts';
+import { isReplay, type KeyedRun } from '../keyed-run.ts';
 import { rememberText } from '../remembered-hash.ts';
 import { createModes, type Decision } from './decide.ts';
 import { siteOf } from './network.ts';
@@ -12,6 +13,9 @@ import type { LimitRule, LimitStore } from './store.ts';
 
 export type { Decision } from './decide.ts';
 export { defaultLimits, demoLimits, type LimitNumbers, type Window } from './numbers.ts';
+
+/** Who asks: a request that had its effect in an earlier run draws from no bucket again. */
+type Asking = { idempotency?: KeyedRun | null };
 
 export type CodeSend = {
   purpose: string;
@@ -27,12 +31,12 @@ export type CodeSend = {
 
 /** Every decision throws Problem `rate_limited`; all but `refresh` and `user` may throw `dependency_unavailable`. */
 export type Limits = {
-  codeSend(call: CodeSend): Promise<Decision>;
-  codeCheck(call: { network: string }): Promise<Decision>;
-  passwordLogin(call: { network: string }): Promise<Decision>;
+  codeSend(call: CodeSend, asking?: Asking): Promise<Decision>;
+  codeCheck(call: { network: string }, asking?: Asking): Promise<Decision>;
+  passwordLogin(call: { network: string }, asking?: Asking): Promise<Decision>;
   register(call: { identifier: string; network: string }): Promise<Decision>;
   /** Reset requests and resent verifications. */
-  recoveryRequest(call: { identifier: string; network: string }): Promise<Decision>;
+  recoveryRequest(call: { identifier: string; network: string }, asking?: Asking): Promise<Decision>;
   passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
@@ -99,8 +103,13 @@ export function createLimits(options: {
     rules: fromNetwork(name, network, shown),
   });
 
+  const once =
+    <Call>(decide: (call: Call) => Promise<Decision>) =>
+    (call: Call, asking: Asking = {}): Promise<Decision> =>
+      isReplay(asking) ? Promise.resolve({ suppressed: false, capped: [] }) : decide(call);
+
   return {
-    codeSend(call) {
+    codeSend: once((call: CodeSend) => {
       const facade = call.networkClass === 'send-code';
       const shown = facade ? numbers.sendCodeNetwork : numbers.codeSendNetwork;
       const subject = `${call.purpose}:${call.identifier}`;
@@ -112,14 +121,18 @@ export function createLimits(options: {
         ...smsCaps(call),
       ];
       return modes.closed({ name: 'code-send', shown, rules });
-    },
-    codeCheck: ({ network }) => modes.closed(networkOnly('code-check', network, numbers.codeCheckNetwork)),
-    passwordLogin: ({ network }) =>
+    }),
+    codeCheck: once(({ network }) =>
+      modes.closed(networkOnly('code-check', network, numbers.codeCheckNetwork)),
+    ),
+    passwordLogin: once(({ network }) =>
       modes.bounded(networkOnly('password-login', network, numbers.passwordLoginNetwork)),
+    ),
     register: (call) =>
       modes.closed(pair('register', call, numbers.registerIdentifier, numbers.registerNetwork)),
-    recoveryRequest: (call) =>
+    recoveryRequest: once((call) =>
       modes.closed(pair('recovery', call, numbers.recoveryIdentifier, numbers.recoveryNetwork)),
+    ),
     passwordReset: (call) =>
       modes.closed(
         pair('password-reset', call, numbers.passwordResetIdentifier, numbers.passwordResetNetwork),

@@ -1,18 +1,23 @@
 /**
- * Idempotency-Key on every POST (draft-ietf-httpapi-idempotency-key-header): the same request runs once and is answered
- * alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without the header.
+ * Idempotency-Key on every POST (draft-ietf-httpapi-idempotency-key-header): the same request has its effect once and is
+ * answered alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without
+ * the header.
  */
-import { createHmac } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import type { Clock } from '../clock.ts';
-import { networkOf } from '../limits/network.ts';
+import { answerLost, isReplay, type KeyedRun } from '../keyed-run.ts';
+import { noteProblem } from '../log.ts';
 import type { KmsPort } from '../ports/index.ts';
 import { Problem } from '../problems.ts';
+import type { Identify } from '../request-identity.ts';
+import { instanceOf, problemBody, problemHeaders } from './problem-json.ts';
 
 export type IdempotencyOptions = {
   store: IdempotencyStore;
+  identify: Identify;
   kms: KmsPort;
   /** For keys and fingerprints, which must not reveal what was sent. */
   key: Buffer;
@@ -22,7 +27,7 @@ export type IdempotencyOptions = {
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set while this request holds the reservation of its key. */
-    idempotencyKey: string | null;
+    idempotency: KeyedRun | null;
   }
 }
 
@@ -33,20 +38,11 @@ const KEPT_HEADERS = ['content-type', 'set-cookie'] as const;
 
 type Kept = { headers: Record<string, string | string[]>; body: string };
 
-async function idempotency(app: FastifyInstance, { store, kms, key, clock }: IdempotencyOptions) {
+async function idempotency(app: FastifyInstance, { store, identify, kms, key, clock }: IdempotencyOptions) {
   const digest = (value: unknown): string =>
     createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
   const context = (id: string): string => `idempotency|${id}`;
-  app.decorateRequest('idempotencyKey', null);
-
-  /** Who asks, by whatever credential the request carries: the same key of somebody else is another key. */
-  const callerOf = (request: FastifyRequest): string => {
-    const { authorization, cookie } = request.headers;
-    const body = (request.body ?? {}) as Record<string, unknown>;
-    const carried = ['flow_token', 'refresh_token', 'token'].map((name) => body[name]);
-    const inBody = carried.find((value) => typeof value === 'string') as string | undefined;
-    return authorization ?? inBody ?? cookie ?? networkOf(request.ip);
-  };
+  app.decorateRequest('idempotency', null);
 
   app.addHook('preHandler', (request, reply, done) => {
     const given = request.headers['idempotency-key'];
@@ -73,18 +69,18 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
       });
     }
     const route = request.routeOptions.url;
-    const id = digest([route, callerOf(request), given]);
+    const reservation = { key: digest([route, await identify(request), given]), run: randomUUID() };
     // With its parameters: what a request is about may stand in its address alone.
     const fingerprint = digest([request.url, request.body ?? null]);
-    const known = await store.reserve(id, fingerprint, new Date(clock.now()), DAY_MS);
-    if (known === null) {
-      request.idempotencyKey = id;
+    const known = await store.reserve(reservation, fingerprint, new Date(clock.now()), DAY_MS);
+    if ('committed' in known) {
+      request.idempotency = { ...reservation, committed: known.committed, settled: false };
       return false;
     }
     if (known.fingerprint !== fingerprint) throw new Problem('idempotency_mismatch');
     if (known.status === null || known.answer === null)
       throw new Problem('idempotency_in_progress', { retryAfter: 1 });
-    const kept = JSON.parse(await kms.decrypt(known.answer, context(id))) as Kept;
+    const kept = JSON.parse(await kms.decrypt(known.answer, context(reservation.key))) as Kept;
     reply.code(known.status).headers(kept.headers).header('idempotent-replayed', 'true');
     // Already serialised: the route's own serialiser would quote it.
     reply.serializer((body: unknown) => String(body));
@@ -93,20 +89,23 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
   }
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const id = request.idempotencyKey;
+    const run = request.idempotency;
     // Requests of scopes older than this plugin, and of broken URLs, lack the member altogether.
-    if (!id) {
+    if (!run) {
       done(null, payload);
       return;
     }
-    request.idempotencyKey = null;
-    keep(id, request, reply, payload).then(() => done(null, payload), done);
+    request.idempotency = null;
+    const told = isReplay({ idempotency: run }) ? toldAgain(run, request, reply, payload) : payload;
+    keep(run, request, reply, told).then(() => done(null, told), done);
   });
 
-  async function keep(id: string, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
+  async function keep(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
+    const { statusCode } = reply;
     try {
       // What was never decided is not remembered: overload, limits, outages.
-      if (reply.statusCode >= 500 || reply.statusCode === 429) await store.release(id);
+      if (statusCode === 429 && run.settled) await store.forget(run);
+      else if (statusCode >= 500 || statusCode === 429 || isUnfounded(run, reply)) await store.release(run);
       else {
         const headers = Object.fromEntries(
           KEPT_HEADERS.flatMap((name) => {
@@ -115,13 +114,27 @@ async function idempotency(app: FastifyInstance, { store, kms, key, clock }: Ide
           }),
         );
         const kept: Kept = { headers, body: typeof payload === 'string' ? payload : '' };
-        await store.complete(id, reply.statusCode, await kms.encrypt(JSON.stringify(kept), context(id)));
+        await store.complete(run, statusCode, await kms.encrypt(JSON.stringify(kept), context(run.key)));
       }
     } catch (error) {
       // The work is done and its answer known: better told than lost.
       request.log.error({ err: error }, 'an answer was not kept for its idempotency key');
     }
   }
+}
+
+/** A refusal that does not rest on what was committed: the world has moved on, and it would deny the effect. */
+const isUnfounded = (run: KeyedRun, { statusCode }: FastifyReply): boolean =>
+  run.committed !== null && !run.settled && statusCode >= 400;
+
+/** What a request that has had its effect may be told: never that it was refused, unless that was the effect. */
+function toldAgain(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
+  if (!isUnfounded(run, reply) || reply.statusCode >= 500 || reply.statusCode === 429) return payload;
+  const problem = answerLost();
+  noteProblem(request, problem.code);
+  reply.removeHeader('www-authenticate').code(problem.status).headers(problemHeaders(problem));
+  const body = { baseUrl: '', instance: instanceOf(request.url), requestId: request.id };
+  return problemBody(problem, body);
 }
 
 export default fp(idempotency, { name: 'idempotency', fastify: '5.x' });

@@ -28,6 +28,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   flow_needs_restart: 'The flow was abandoned, expired or cannot be read any more. Start a new one.',
   idempotency_in_progress:
     'The first request with this Idempotency-Key has not finished. Repeat it after `retry_after`.',
+  idempotency_answer_lost:
+    'The first request with this Idempotency-Key was carried out, but its answer can no longer be given. Read the current state; do not send it again under another key.',
   payload_too_large: 'The body exceeds the limit: 16 KiB, or 64 KiB for webhooks.',
   unsupported_media_type: 'Only `application/json` in UTF-8, without content encoding, is read.',
   weak_password: 'The password does not meet the policy. `errors` lists the reasons; choose another.',

@@ -16,6 +16,7 @@ import {
   publicProfileAnswer,
 } from '../contracts/account.ts';
 import { problemsFor } from '../flow-answers.ts';
+import { alreadyCommitted } from '../keyed-run.ts';
 import { acceptPassword } from '../new-password.ts';
 import { requirePassword } from '../password-check.ts';
 import { Problem } from '../problems.ts';
@@ -27,10 +28,8 @@ export const accountRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const secured = { tags: ['Users'], security: [{ bearerAuth: [] }] };
-    const mailTo = async (accountId: string) => {
-      const contacts = await s.users.contactsOf(accountId);
-      return contacts.filter((c) => c.type === 'email' && c.verifiedAt !== null);
-    };
+    const mailTo = async (accountId: string) =>
+      (await s.users.contactsOf(accountId)).filter((c) => c.type === 'email' && c.verifiedAt !== null);
 
     app.patch(
       '/v1/users/me',
@@ -107,6 +106,7 @@ export const accountRoutes =
         const { account, session, profile } = await authenticate(request, s);
         const caller = callerOf(request, s);
         const { body } = request;
+        if (alreadyCommitted(caller)) return { message: 'The password is changed.' };
         const checked = await requirePassword(s, account.id, body.current_password, caller);
         const contacts = await s.users.contactsOf(account.id);
         const hash = await acceptPassword(s, body.new_password, {

@@ -51,7 +51,7 @@ export const balanceHubSessionRoutes =
         const { body } = request;
         const contactId = s.keyring.lookupId('email', parseEmail(body.email).canonical);
         const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
-        await s.limits.passwordLogin({ network: caller.network });
+        await s.limits.passwordLogin({ network: caller.network }, caller);
         const { flow } = await logInByPassword(
           s,
           { contactId, password: body.password, persistent: false },

@@ -78,7 +78,7 @@ export const balanceHubRoutes =
       async (request) => {
         const { user_id: accountId, code } = request.body;
         const caller = callerOf(request, s);
-        await s.limits.codeCheck({ network: caller.network });
+        await s.limits.codeCheck({ network: caller.network }, caller);
         const locator = { accountId, machine: 'signup' as const };
         const { flow } = await enterEmailCode(s, { code, locator, token: null, session: null }, caller);
         return hubVerified(flow);

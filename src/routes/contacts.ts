@@ -75,12 +75,15 @@ export const contactRoutes =
         const { type, value, current_password: password } = request.body;
         const contact = named(type, value);
         await requirePassword(s, account.id, password, caller);
-        const { suppressed } = await s.limits.codeSend({
-          purpose: 'contact',
-          identifier: contact.canonical,
-          network: caller.network,
-          ...contact.caps,
-        });
+        const { suppressed } = await s.limits.codeSend(
+          {
+            purpose: 'contact',
+            identifier: contact.canonical,
+            network: caller.network,
+            ...contact.caps,
+          },
+          caller,
+        );
         const contactId = s.keyring.lookupId(type, contact.canonical);
         const known = (await s.users.contactsOf(account.id)).filter((c) => c.verifiedAt !== null);
         const told = known.find((c) => c.type === 'email' && c.id !== contactId);
@@ -136,7 +139,7 @@ export const contactRoutes =
         const { flow_token: token, code } = request.body;
         const parsed = parseFlowToken(token);
         if (!parsed) throw new Problem('invalid_flow_token');
-        await s.limits.codeCheck({ network: caller.network });
+        await s.limits.codeCheck({ network: caller.network }, caller);
         await codeOutcome(
           s.engine.send(
             'challenge',

@@ -51,12 +51,15 @@ export const identityProofRoutes =
         const email = parseEmail(request.body.email);
         const project = request.body.project_id.normalize('NFC');
         const caller = callerOf(request, s);
-        const { suppressed } = await limits.codeSend({
-          purpose: `proof:${project}`,
-          identifier: email.canonical,
-          network: caller.network,
-          networkClass: 'send-code',
-        });
+        const { suppressed } = await limits.codeSend(
+          {
+            purpose: `proof:${project}`,
+            identifier: email.canonical,
+            network: caller.network,
+            networkClass: 'send-code',
+          },
+          caller,
+        );
         await engine.open(
           'challenge',
           {
@@ -107,7 +110,7 @@ export const identityProofRoutes =
         const email = parseEmail(request.body.email);
         const project = request.body.project_id.normalize('NFC');
         const caller = callerOf(request, s);
-        await limits.codeCheck({ network: caller.network });
+        await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(email);
         await codeOutcome(
           engine.send(

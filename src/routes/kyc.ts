@@ -74,7 +74,7 @@ export const kycRoutes =
         const submitted = {
           documentType,
           numberLast4: number.slice(-4),
-          submittedAt: new Date(caller.now),
+          submittedAt: flow.stateEnteredAt,
           decidedAt: null,
           reason: null,
         };
@@ -150,7 +150,7 @@ export const kycRoutes =
         const { flow } = await s.providers.review(
           request.params.flow_id,
           { approve: request.body.decision === 'APPROVE', reviewer, reason: request.body.reason },
-          caller.envelope,
+          caller,
         );
         return {
           flow_id: flow.id,

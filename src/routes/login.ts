@@ -30,13 +30,16 @@ export const loginRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
-        const { suppressed } = await limits.codeSend({
-          purpose: 'login',
-          identifier: phone.e164,
-          network: caller.network,
-          range: phone.range,
-          ...(phone.country ? { country: phone.country } : {}),
-        });
+        const { suppressed } = await limits.codeSend(
+          {
+            purpose: 'login',
+            identifier: phone.e164,
+            network: caller.network,
+            range: phone.range,
+            ...(phone.country ? { country: phone.country } : {}),
+          },
+          caller,
+        );
         const contact = contactId(phone.e164);
         const event = {
           type: 'CODE_REQUESTED' as const,
@@ -101,7 +104,7 @@ export const loginRoutes =
         const phone = phoneOf(body.phone);
         const caller = callerOf(request, s, { deviceId: body.device_id });
         const token = flowTokenOf(request, body.flow_token);
-        await limits.codeCheck({ network: caller.network });
+        await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(phone.e164);
         const [loginId, sessionId] = [mint(), mint()];
         const { opened, loaded } = await codeOutcome(

@@ -39,7 +39,7 @@ export const passwordLoginRoutes =
             ? keyring.lookupId('phone', phoneOf(body.phone ?? '').e164)
             : keyring.lookupId('email', parseEmail(body.email).canonical);
         const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
-        await s.limits.passwordLogin({ network: caller.network });
+        await s.limits.passwordLogin({ network: caller.network }, caller);
         const { flow, login } = await logInByPassword(
           s,
           { contactId, password: body.password, persistent: body.persist_session },

@@ -12,7 +12,7 @@ import {
   verifyEmailBody,
 } from '../contracts/registration.ts';
 import { signupAnswer, signupContract } from '../contracts/signup.ts';
-import { openToken, problemsFor } from '../flow-answers.ts';
+import { handedOver, openToken, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { parseEmail } from '../identifiers.ts';
 import { Problem } from '../problems.ts';
@@ -111,7 +111,7 @@ export const registrationRoutes =
         const { body } = request;
         const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
         const token = flowTokenOf(request, body.flow_token);
-        await limits.codeCheck({ network: caller.network });
+        await limits.codeCheck({ network: caller.network }, caller);
         const locator = await locate(token, body.user_id, body.email);
         const { flow, opened } = await enterEmailCode(
           s,
@@ -122,7 +122,10 @@ export const registrationRoutes =
         const revealed = login ? await revealLogin(s, login) : null;
         const given = deliverRefresh(reply, config, body.token_transport, revealed);
         const result = login ? loginContract(login, caller.now, given, null) : {};
-        const shown = flow.state === 'resumed' ? await underWay(flow.contactId ?? '', caller) : flow;
+        const shown =
+          flow.state === 'resumed'
+            ? handedOver(await underWay(flow.contactId ?? '', caller), flow, caller)
+            : flow;
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
         reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
         return { ...result, ...signupContract(shown, caller.now, reveals), verified: true };

@@ -70,6 +70,7 @@ export const sessionRoutes =
     app.post(
       '/v1/auth/logout',
       {
+        config: { endsSession: true },
         schema: {
           ...doc('Log out, here or everywhere'),
           body: logoutBody,

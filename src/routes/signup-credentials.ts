@@ -28,6 +28,8 @@ export const signupCredentialRoutes =
         const { password, pin } = request.body;
         const phone = request.body.phone === undefined ? undefined : phoneOf(request.body.phone).e164;
         const caller = callerOf(request, s);
+        const earlier = await engine.replay('signup', caller);
+        if (earlier) return signupContract(earlier.flow, caller.now, openToken(s, earlier.flow));
         const token = flowTokenOf(request, request.body.flow_token);
         const locator = locate(token, phone);
         if (token === null) proofs.mayName(phone);

@@ -1,7 +1,7 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from '../contracts/signup.ts';
-import { codeOutcome, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
+import { codeOutcome, handedOver, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { isReservedPhone } from '../ports/reserved.ts';
 import { callerOf, flowTokenOf, mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
@@ -26,13 +26,16 @@ export const signupPhoneRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
-        const { suppressed } = await limits.codeSend({
-          purpose: 'signup',
-          identifier: phone.e164,
-          network: caller.network,
-          range: phone.range,
-          ...(phone.country ? { country: phone.country } : {}),
-        });
+        const { suppressed } = await limits.codeSend(
+          {
+            purpose: 'signup',
+            identifier: phone.e164,
+            network: caller.network,
+            range: phone.range,
+            ...(phone.country ? { country: phone.country } : {}),
+          },
+          caller,
+        );
         const asked = { now: caller.now, terms: proofs.terms(phone.e164), suppressed };
         const { flow } =
           token === null
@@ -93,7 +96,7 @@ export const signupPhoneRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
-        await limits.codeCheck({ network: caller.network });
+        await limits.codeCheck({ network: caller.network }, caller);
         const accountId = mint();
         const { flow } = await codeOutcome(
           engine.send(
@@ -123,7 +126,10 @@ export const signupPhoneRoutes =
           token !== null,
         );
         // A sign-up already under way goes on where it was: its own state, and a token for it.
-        const shown = flow.state === 'resumed' ? await resumed(flow.contactId ?? '', caller) : flow;
+        const shown =
+          flow.state === 'resumed'
+            ? handedOver(await resumed(flow.contactId ?? '', caller), flow, caller)
+            : flow;
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
         return { ...signupContract(shown, caller.now, reveals), phone: phone.e164, verified: true };
       },

@@ -2,11 +2,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { nextActions } from '../contracts/actions.ts';
 import { loginAnswer, loginContract, stepUpBody } from '../contracts/login.ts';
+import type { Result } from '../engine.ts';
 import { ownFlow, problemsFor } from '../flow-answers.ts';
 import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
 import { Problem } from '../problems.ts';
 import { deliverRefresh } from '../refresh-cookie.ts';
-import { callerOf, flowTokenOf } from '../request-context.ts';
+import { type Caller, callerOf, flowTokenOf } from '../request-context.ts';
 import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
 
@@ -14,6 +15,25 @@ export const stepUpRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const { config, engine, limits, proofs } = s;
+
+    async function answered(token: string, pin: string, caller: Caller): Promise<Result> {
+      await limits.secondFactor({ network: caller.network });
+      const locator = flowNamedBy(token);
+      const { loaded } = await ownFlow(engine.read('login', locator, caller));
+      proofs.holder(loaded, token, caller.now);
+      proofs.pinBudget(loaded);
+      const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
+      return engine.send(
+        'login',
+        locator,
+        (fresh) => {
+          proofs.holder(fresh, token, caller.now);
+          proofs.pinBudget(fresh);
+          return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
+        },
+        caller,
+      );
+    }
 
     app.post(
       '/v1/auth/login/step-up',
@@ -28,28 +48,14 @@ export const stepUpRoutes =
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
         if (token === null) throw new Problem('unauthenticated');
-        await limits.secondFactor({ network: caller.network });
-        const locator = flowNamedBy(token);
-        const { loaded } = await ownFlow(engine.read('login', locator, caller));
-        proofs.holder(loaded, token, caller.now);
-        proofs.pinBudget(loaded);
-        const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);
-        const { flow } = await engine.send(
-          'login',
-          locator,
-          (fresh) => {
-            proofs.holder(fresh, token, caller.now);
-            proofs.pinBudget(fresh);
-            return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
-          },
-          caller,
-        );
+        const { flow, loaded } =
+          (await engine.replay('login', caller)) ?? (await answered(token, request.body.pin, caller));
         if (flow.tags.has('step-up'))
           throw new Problem('invalid_credentials', {
             state: flow.state,
             next: nextActions(flow, caller.now),
           });
-        const revealed = await revealLogin(s, flow, loaded.account?.roles);
+        const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
         return loginContract(flow, caller.now, given, null);
       },

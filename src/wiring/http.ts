@@ -17,6 +17,7 @@ import securityHeaders from '../plugins/security-headers.ts';
 import { serverLimits } from '../plugins/server-limits.ts';
 import strictJson from '../plugins/strict-json.ts';
 import { rememberText } from '../remembered-hash.ts';
+import { createIdentify } from '../request-identity.ts';
 import { routes } from '../routes/index.ts';
 import type { Services } from '../services.ts';
 import type { Lifecycles } from './lifecycles.ts';
@@ -57,7 +58,8 @@ export async function registerHttp(
     ...(stores.capacity ? { shared: stores.capacity } : {}),
   });
   const key = keyring.key('idempotency');
-  await server.register(idempotency, { store: stores.idempotency, kms, key, clock });
+  const identify = createIdentify(services);
+  await server.register(idempotency, { store: stores.idempotency, identify, kms, key, clock });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
   if (feed) await server.register(consolePlugin(services, feed, stores.flowStats));

@@ -1,8 +1,8 @@
 /** Every client event in every resting state of a sign-up, over HTTP: what the machine does not accept changes nothing. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { getNextTransitions } from 'xstate';
 import { registry } from '../../machines/index.ts';
-import { possibleEvents } from '../../src/advance.ts';
 import { restore } from '../../src/snapshots.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { PASSWORD, PROFILE } from '../support/person.ts';
@@ -107,7 +107,7 @@ describe.each(WAYS)('in %s', (state, way, reserved) => {
     expect(flow?.state).toBe(state);
     const restored = restore(registry.signup, flow?.v, flow?.snapshot);
     if (!restored.ok) throw restored.error;
-    possible = possibleEvents(restored.snapshot);
+    possible = getNextTransitions(restored.snapshot).map((transition) => transition.eventType as string);
   });
 
   test.each(REQUESTS)('%s is taken, or refused without a trace but its refused step', async (event, ask) => {

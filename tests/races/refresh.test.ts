@@ -1,12 +1,11 @@
 /** One refresh token, several processes, and every way to fail in between: one successor, nothing lost, nothing revived. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/keyring.ts';
 import { refreshTokenFor } from '../../src/refresh-secret.ts';
 import { eventually, hasRedisServer, privateRedis } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { muteableDatabase } from '../support/muteable-database.ts';
 import { type Call, type Codes, codes, sendLoginCode, signUpTo } from '../support/person.ts';
 import { type Family, family, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
 
@@ -246,33 +245,3 @@ describe.skipIf(!hasRedisServer)(
     });
   },
 );
-
-/** A way to the database that can swallow its answers: what was sent is done, and nobody learns of it. */
-async function muteableDatabase(databaseUrl: string) {
-  const target = new URL(databaseUrl);
-  const sockets = new Set<Socket>();
-  let answering = true;
-  const server = createServer((client) => {
-    const upstream = dial(Number(target.port), target.hostname);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => [client, upstream].forEach((s) => void s.destroy()));
-    }
-    client.on('data', (bytes) => upstream.write(bytes));
-    upstream.on('data', (bytes) => answering && client.write(bytes));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = new URL(databaseUrl);
-  url.hostname = '127.0.0.1';
-  url.port = String((server.address() as AddressInfo).port);
-  return {
-    url: url.href,
-    answers: (on: boolean) => {
-      answering = on;
-    },
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/keyring.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
-import { codes } from '../support/person.ts';
+import { codes, PASSWORD, signUpTo } from '../support/person.ts';
 import {
   type Answer,
   type Family,
@@ -95,4 +95,41 @@ test('one idempotency key used 50 times at once opens one registration, and tell
   const rows =
     await sql`select 1 from flows f join contacts c on c.id = f.contact_id where c.canonical = ${email}`;
   expect(rows).toHaveLength(1);
+});
+
+test('one key used 50 times at once by one person with two access tokens opens one flow, and tells everybody its token', async () => {
+  const codeOf = codes(shared.secrets.masterKey);
+  const { access, refresh } = await signUpTo((...args) => replicas[0].call(...args), codeOf, 'LIMITED');
+  const renewed = await replicas[1].call('POST', '/v1/auth/refresh', { body: { refresh_token: refresh } });
+  const tokens = [access, renewed.body.access_token];
+  const email = freshEmail();
+  const request = (i: number) => ({
+    body: { type: 'email', value: email, current_password: PASSWORD },
+    headers: { 'idempotency-key': `race-${email}` },
+    token: tokens[i % 3 ? 0 : 1],
+  });
+  const answers = await atOnce(50, '/v1/users/me/contacts', request);
+  expect(answers.every((a) => [202, 409].includes(a.status))).toBe(true);
+  const later = await replicas[1].call('POST', '/v1/users/me/contacts', request(0));
+  const told = new Set([...answers, later].filter((a) => a.status === 202).map((a) => a.body.flow_token));
+  expect([...told]).toEqual([expect.stringMatching(/^[\w-]{22}\.[\w-]{43}$/)]);
+  const rows =
+    await sql`select 1 from flows f join contacts c on c.id = f.contact_id where c.canonical = ${email}`;
+  expect(rows).toHaveLength(1);
+});
+
+test('one key used 50 times at once for the last step of a sign-up opens one session, and tells everybody its tokens', async () => {
+  const codeOf = codes(shared.secrets.masterKey);
+  const { flowToken } = await signUpTo((...args) => replicas[0].call(...args), codeOf, 'credentials_set');
+  const request = () => ({
+    body: { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' },
+    headers: { 'idempotency-key': `race-${flowToken}` },
+    token: flowToken,
+  });
+  const answers = await atOnce(50, '/v1/auth/signup/profile', request);
+  expect(answers.every((a) => [200, 409].includes(a.status))).toBe(true);
+  const later = await replicas[1].call('POST', '/v1/auth/signup/profile', request());
+  const told = [...answers, later].filter((a) => a.status === 200).map((a) => a.body);
+  expect(new Set(told.map((body) => JSON.stringify(body))).size).toBe(1);
+  expect(await sql`select 1 from sessions where account_id = ${told[0].user_id}`).toHaveLength(1);
 });

@@ -5,8 +5,9 @@ import { connectDatabase, type Database } from '../../db/client.ts';
 import { commit, noChanges, type OutboxRow } from '../../db/commit.ts';
 import { createOutbox } from '../../db/outbox.ts';
 import { systemClock } from '../../src/clock.ts';
+import type { TopicHandler } from '../../src/delivery.ts';
 import { DeliveryError } from '../../src/ports/index.ts';
-import { createRelay, type Relay, type TopicHandler } from '../../src/relay.ts';
+import { createRelay, type Relay } from '../../src/relay.ts';
 import { mint } from '../../src/request-context.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -55,7 +56,7 @@ describe('rows leased by their own commit', () => {
       createdAt: new Date(clock.now()),
     }));
   const write = (outbox: OutboxRow[], lease: Date | null) =>
-    commit(db.writes, { ...noChanges(new Date(clock.now()), lease), outbox });
+    commit(db.writes, { ...noChanges(new Date(clock.now()), { lease }), outbox });
   const statuses = async () =>
     Object.fromEntries(
       (await sql`select id, status, attempts from outbox`).map((r) => [r.id, `${r.status} ${r.attempts}`]),

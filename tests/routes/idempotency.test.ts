@@ -1,7 +1,9 @@
 /** The same keyed request runs once, whatever happens to its answers. */
+import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { limitedPerson, query } from '../support/people.ts';
+import { freshEmail } from '../support/mail.ts';
+import { limitedPerson, PASSWORD, query } from '../support/people.ts';
 
 let app: TestApp;
 let key = 0;
@@ -105,4 +107,126 @@ test.each(['short', 'x'.repeat(129), 'with space inside'])('the key %j is refuse
     code: 'validation_failed',
     errors: [{ pointer: '/headers/idempotency-key' }],
   });
+});
+
+/** Adds an address as whoever has the token: its answer holds a flow token. */
+const addEmail = (token: string, value: string, idempotencyKey: string) =>
+  app.call('POST', '/v1/users/me/contacts', {
+    token,
+    body: { type: 'email', value, current_password: PASSWORD },
+    headers: { 'idempotency-key': idempotencyKey },
+  });
+const flowsOf = (email: string) =>
+  query(app, 'select 1 from flows f join contacts c on c.id = f.contact_id where c.canonical = $1', [email]);
+
+test('the key is the person’s, not the token’s: after a refresh and in another session the answer is the first one', async () => {
+  const [person, email, k] = [await limitedPerson(app), freshEmail(), fresh()];
+  const first = await addEmail(person.accessToken, email, k);
+  expect(first.status).toBe(202);
+  const refreshed = await app.call('POST', '/v1/auth/refresh', {
+    body: { refresh_token: person.refreshToken },
+  });
+  const again = await addEmail(refreshed.body.access_token, email, k);
+  expect(again.text).toBe(first.text);
+  expect(again.headers['idempotent-replayed']).toBe('true');
+  const elsewhere = await app.call('POST', '/v1/auth/login', {
+    body: {
+      phone: person.phone,
+      password: PASSWORD,
+      token_transport: 'body',
+      device_fingerprint: 'device-one',
+    },
+  });
+  expect((await addEmail(elsewhere.body.access_token, email, k)).text).toBe(first.text);
+  expect(await flowsOf(email)).toHaveLength(1);
+});
+
+test('a cookie that comes or goes does not make another key of it', async () => {
+  const person = await limitedPerson(app);
+  const body = { phone: person.phone, password: PASSWORD, token_transport: 'body' };
+  const k = fresh();
+  const login = (headers: Record<string, string>) =>
+    app.call('POST', '/v1/auth/login', { body, headers: { 'idempotency-key': k, ...headers } });
+  const first = await login({ cookie: 'theme=dark' });
+  expect(first.status).toBe(200);
+  expect((await login({ cookie: 'theme=light; visits=2' })).text).toBe(first.text);
+  expect((await login({ authorization: `Bearer ${person.accessToken}` })).text).toBe(first.text);
+});
+
+test('an expired, forged, ended or foreign token never gets the kept answer', async () => {
+  const [person, other, email, k] = [
+    await limitedPerson(app),
+    await limitedPerson(app),
+    freshEmail(),
+    fresh(),
+  ];
+  const first = await addEmail(person.accessToken, email, k);
+  const secret = first.body.flow_token as string;
+  const foreign = await addEmail(other.accessToken, email, k);
+  expect(foreign.text).not.toContain(secret);
+  expect(foreign.headers['idempotent-replayed']).toBeUndefined();
+  const forged = `${person.accessToken.slice(0, -8)}AAAAAAAA`;
+  expect(await addEmail(forged, email, k)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+  await app.call('POST', '/v1/auth/logout', { token: person.accessToken });
+  const ended = await addEmail(person.accessToken, email, k);
+  expect(ended).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+  app.clock.advance(16 * 60_000);
+  const expired = await addEmail(other.accessToken, email, k);
+  expect(expired).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+  expect(ended.text + expired.text).not.toContain(secret);
+});
+
+test('a refusal of a dead token stays its own: the person’s key is free for a token that is in force', async () => {
+  const [person, email, k] = [await limitedPerson(app), freshEmail(), fresh()];
+  app.clock.advance(16 * 60_000);
+  expect((await addEmail(person.accessToken, email, k)).status).toBe(401);
+  const refreshed = await app.call('POST', '/v1/auth/refresh', {
+    body: { refresh_token: person.refreshToken },
+  });
+  expect((await addEmail(refreshed.body.access_token, email, k)).status).toBe(202);
+});
+
+test('a keyed logout is answered alike when it is repeated with the token it has ended', async () => {
+  const [person, k] = [await limitedPerson(app), fresh()];
+  const logout = () =>
+    app.call('POST', '/v1/auth/logout', {
+      token: person.accessToken,
+      body: {},
+      headers: { 'idempotency-key': k },
+    });
+  const first = await logout();
+  expect(first.status).toBe(200);
+  expect((await logout()).text).toBe(first.text);
+});
+
+test('a keyed refresh is answered alike later than its grace, and not at all once its session has ended', async () => {
+  const [person, k] = [await limitedPerson(app), fresh()];
+  const refresh = () =>
+    app.call('POST', '/v1/auth/refresh', {
+      body: { refresh_token: person.refreshToken },
+      headers: { 'idempotency-key': k },
+    });
+  const first = await refresh();
+  expect(first.status).toBe(200);
+  app.clock.advance(60_000);
+  expect((await refresh()).text).toBe(first.text);
+  await app.call('POST', '/v1/auth/logout', { token: first.body.access_token });
+  expect(await refresh()).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+});
+
+test('a run that has lost its key to another one commits nothing and is told to wait', async () => {
+  const [person, email, k] = [await limitedPerson(app), freshEmail(), fresh()];
+  const sql = postgres(app.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    // Whatever is reserved from now on belongs to somebody else by the time of its commit.
+    await sql.unsafe(`create function lose() returns trigger language plpgsql as
+      $$ begin new.run = gen_random_uuid(); return new; end $$`);
+    await sql`create trigger lose before insert on idempotency_records for each row execute function lose()`;
+    const lost = await addEmail(person.accessToken, email, k);
+    expect(lost).toMatchObject({ status: 409, body: { code: 'idempotency_in_progress' } });
+    expect(await flowsOf(email)).toHaveLength(0);
+  } finally {
+    await sql`drop trigger lose on idempotency_records`;
+    await sql.end();
+  }
 });

@@ -25,6 +25,10 @@ const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
+/** Before the first round each operation runs so often, or so long: at a hundred a second code is compiled late. */
+const WARM_REQUESTS = 2000;
+const WARM_SECONDS = 16;
+
 export type Series = Record<SideName, Measured[]>;
 
 const arena = await openArena({ alg: values.alg, accounts: Number(values.accounts) });
@@ -39,15 +43,25 @@ try {
   const series = new Map<string, Series>();
   const skipped = names.filter((name) => !arena.offers(name));
   const rate = new Map<string, number>();
-  for (let round = 0; round <= rounds; round++) {
-    if (round === 1) await arena.resetStatements();
+  for (const name of names.filter((one) => !skipped.includes(one))) {
+    for (const side of ['baseline', 'service'] as const) {
+      let [done, took] = [0, 0];
+      while (done < WARM_REQUESTS && took < WARM_SECONDS) {
+        const warm = await arena.measure(side, name, 2, Math.ceil((rate.get(side + name) ?? 200) * 2));
+        rate.set(side + name, warm.count / warm.seconds);
+        done += warm.count;
+        took += warm.seconds;
+      }
+    }
+  }
+  await arena.resetStatements();
+  for (let round = 1; round <= rounds; round++) {
     for (const name of names) {
       if (skipped.includes(name)) continue;
       for (const side of ['baseline', 'service'] as const) {
         const wanted = Math.ceil((rate.get(side + name) ?? 200) * seconds);
-        const measured = await arena.measure(side, name, round === 0 ? seconds / 2 : seconds, wanted);
+        const measured = await arena.measure(side, name, seconds, wanted);
         rate.set(side + name, measured.count / measured.seconds);
-        if (round === 0) continue;
         const known = series.get(name) ?? { baseline: [], service: [] };
         known[side].push(measured);
         series.set(name, known);

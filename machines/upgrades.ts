@@ -36,3 +36,14 @@ export const signupV1toV2: Upgrade = ({ value, context, status }) => {
     },
   };
 };
+
+/** v1 did not remember under which password a login began: one that waits for its step-up has to begin anew. */
+export const loginV1toV2: Upgrade = ({ value, context, status }) => ({
+  status,
+  value,
+  context: {
+    ...context,
+    passwordVersion: null,
+    subject: context.subject === null ? null : { ...record(context.subject), passwordVersion: 0 },
+  },
+});

@@ -27,6 +27,7 @@ export const SAMPLE_SUBJECT = {
   factors: ['pin' as const],
   mandatory: [],
   knownDevice: true,
+  passwordVersion: 1,
   signupFlowId: null,
 };
 

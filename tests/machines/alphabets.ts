@@ -185,6 +185,7 @@ export const SUBJECT: Subject = {
   factors: ['pin'],
   mandatory: [],
   knownDevice: true,
+  passwordVersion: 3,
   signupFlowId: null,
 };
 
@@ -248,6 +249,11 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
         ...answer,
         factor,
         subject: changed({ status: 'blocked' }),
+      }),
+      bad(`right ${factor}, new password meanwhile`, {
+        ...answer,
+        factor,
+        subject: changed({ passwordVersion: SUBJECT.passwordVersion + 1 }),
       }),
     ]),
     good('due', { type: 'EXPIRE', now: due }),

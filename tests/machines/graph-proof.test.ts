@@ -109,6 +109,7 @@ describe('login', () => {
       'accountKnown',
       'accountActive',
       'contactProven',
+      'proofStands',
       'tierGranted',
       'factorsSatisfied',
     ]) {
@@ -127,7 +128,7 @@ describe('login', () => {
   });
 
   test('after an answered step-up, status, tier and factors are judged again', () => {
-    for (const guard of ['accountActive', 'tierGranted', 'factorsSatisfied']) {
+    for (const guard of ['accountActive', 'proofStands', 'tierGranted', 'factorsSatisfied']) {
       const answered = login.edges.filter(on('STEP_UP_ANSWERED', 'answerAccepted'));
       expect(answered.map((e) => e.target)).toEqual(['L2_status']);
       expect(
@@ -207,6 +208,7 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
   login: {
     accountActive: true,
     contactProven: true,
+    proofStands: true,
     byPassword: true,
     tierGranted: true,
     factorsSatisfied: true,

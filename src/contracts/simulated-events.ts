@@ -51,6 +51,7 @@ export type Known = {
   subject?: z.infer<typeof subjectSchema> | null;
   required?: string[];
   passwordVersion?: number | null;
+  accountId?: string | null;
 };
 type Facts = (c: Known, now: number) => z.ZodRawShape;
 
@@ -172,6 +173,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
     }),
     PASSWORD_RESET: (c) => ({
       passwordVersion: nullableInt.default(c.passwordVersion ?? 1),
+      ownerId: word.nullable().default(c.accountId ?? SAMPLE.account),
     }),
     EXPIRE: () => ({}),
   },

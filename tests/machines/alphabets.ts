@@ -314,14 +314,22 @@ export function recoveryLetters(c: RecoveryContext): Letter<RecoveryEvent>[] {
   };
   const due = c.dueAt ?? T0 + 1_800_000;
   const version = c.passwordVersion ?? 3;
+  const used = {
+    type: 'PASSWORD_RESET' as const,
+    now: due - 1,
+    passwordVersion: version,
+    ownerId: c.accountId as string | null,
+  };
   return [
     good('', asked),
     good('suppressed', { ...asked, suppressed: true }),
     good('of nobody', { ...asked, accountId: null, passwordVersion: null }),
     good('without a password', { ...asked, passwordVersion: null }),
-    good('', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version }),
-    bad('late', { type: 'PASSWORD_RESET', now: due, passwordVersion: version }),
-    bad('after another change', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version + 1 }),
+    good('', used),
+    bad('late', { ...used, now: due }),
+    bad('after another change', { ...used, passwordVersion: version + 1 }),
+    bad('of an address given up', { ...used, ownerId: null }),
+    bad('of an address somebody else has by now', { ...used, ownerId: OTHER }),
     good('due', { type: 'EXPIRE', now: due }),
     bad('early', { type: 'EXPIRE', now: due - 1 }),
   ];

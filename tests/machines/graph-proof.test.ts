@@ -167,7 +167,8 @@ describe('challenge and recovery', () => {
   });
 
   test('a password is replaced only past a token that lives', () => {
-    expect(gated(recovery, 'completed', on('PASSWORD_RESET', 'tokenLives'))).toBe(true);
+    for (const guard of ['tokenLives', 'stillOwned'])
+      expect(gated(recovery, 'completed', on('PASSWORD_RESET', guard)), guard).toBe(true);
   });
 });
 
@@ -226,7 +227,7 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     lastCheck: false,
     timeUp: true,
   },
-  recovery: { ownerKnown: true, sendSuppressed: false, tokenLives: true, timeUp: true },
+  recovery: { ownerKnown: true, sendSuppressed: false, tokenLives: true, stillOwned: true, timeUp: true },
 };
 
 /** Guards that only choose between ways that are all safe, and why. */

@@ -284,6 +284,12 @@ export const recoveryMonitor: Monitor<null> = {
       'a password is set by a void token',
       stored && event.type === 'PASSWORD_RESET' && event.passwordVersion !== was.passwordVersion,
     );
+    never(
+      'a password is set through an address that is not the account’s',
+      stored &&
+        event.type === 'PASSWORD_RESET' &&
+        effect(step, 'storeCredentials')?.accountId !== event.ownerId,
+    );
     never('a password is set and sessions live on', stored && !effect(step, 'endSessions'));
     return { ghost, broken };
   },

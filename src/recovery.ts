@@ -82,7 +82,7 @@ export async function resetPassword(
     return read;
   });
   const passwordHash = await acceptPassword(s, password, {
-    context: [loaded.contact?.canonical ?? ''],
+    context: await s.users.identityOf(loaded.flow.accountId ?? ''),
     previous: loaded.credential?.passwordHash ?? null,
     pointer: '/body/new_password',
   });

@@ -104,13 +104,12 @@ export const accountRoutes =
         },
       },
       async (request) => {
-        const { account, session, profile } = await authenticate(request, s);
+        const { account, session } = await authenticate(request, s);
         const caller = callerOf(request, s);
         const { body } = request;
         const checked = await requirePassword(s, account.id, body.current_password, caller);
-        const contacts = await s.users.contactsOf(account.id);
         const hash = await acceptPassword(s, body.new_password, {
-          context: [...contacts.map((c) => c.canonical), profile?.firstName ?? '', profile?.lastName ?? ''],
+          context: await s.users.identityOf(account.id),
           previous: checked.passwordHash,
           pointer: '/body/new_password',
         });

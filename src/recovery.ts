@@ -61,7 +61,7 @@ export async function resetPassword(
   caller: Caller,
 ): Promise<FlowView> {
   const parsed = parseFlowToken(token);
-  await s.limits.passwordReset({ identifier: parsed?.flowId ?? 'malformed', network: caller.network });
+  await s.limits.passwordReset({ identifier: parsed?.flowId ?? null, network: caller.network });
   if (!parsed) throw badToken();
   const proven = async <T>(work: () => Promise<T>): Promise<T> =>
     work().catch((error) => {

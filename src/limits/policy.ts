@@ -33,7 +33,8 @@ export type Limits = {
   register(call: { identifier: string; network: string }): Promise<Decision>;
   /** Reset requests and resent verifications. */
   recoveryRequest(call: { identifier: string; network: string }): Promise<Decision>;
-  passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
+  /** Null: what was sent names nothing, so that only its network is counted. */
+  passwordReset(call: { identifier: string | null; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. */
@@ -120,10 +121,12 @@ export function createLimits(options: {
       modes.closed(pair('register', call, numbers.registerIdentifier, numbers.registerNetwork)),
     recoveryRequest: (call) =>
       modes.closed(pair('recovery', call, numbers.recoveryIdentifier, numbers.recoveryNetwork)),
-    passwordReset: (call) =>
-      modes.closed(
-        pair('password-reset', call, numbers.passwordResetIdentifier, numbers.passwordResetNetwork),
-      ),
+    passwordReset({ identifier, network }) {
+      const shown = numbers.passwordResetNetwork;
+      if (identifier === null) return modes.closed(networkOnly('password-reset', network, shown));
+      const call = { identifier, network };
+      return modes.closed(pair('password-reset', call, numbers.passwordResetIdentifier, shown));
+    },
     refresh: ({ sessionId }) =>
       modes.open({
         name: 'refresh',

@@ -163,6 +163,16 @@ describe('resetting', () => {
     expect(shown[2]).toEqual(shown[0]);
   });
 
+  test('however many malformed tokens were tried elsewhere, another one is answered like a used one', async () => {
+    const malformed = (n: number) =>
+      app.call('POST', '/v1/auth/password/reset', {
+        body: { token: 'z'.repeat(40 + n), new_password: NEW_PASSWORD },
+        remoteAddress: `198.51.100.${n}`,
+      });
+    for (let n = 1; n <= 25; n++)
+      expect(await malformed(n)).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
+  });
+
   test('a weak or unchanged password is refused and the token stays good', async () => {
     const person = await owner('weak@example.com');
     await ask('weak@example.com');

@@ -2,8 +2,8 @@
 
 import type { Runner } from './client.ts';
 import type { InferInsertModel } from './drizzle.ts';
+import { ENDED, type EndRecord, endedCount, endRecords } from './ended-sessions.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
-import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';
 
 export type FlowRow = InferInsertModel<typeof flows>;
@@ -21,8 +21,8 @@ export type AccountChange = {
   /** Status as read, when the decision was taken on it. */
   expectedStatus?: AccountRow['status'];
   events: number;
-  /** How sessions that give way in this commit are recorded; how many there are only the statement knows. */
-  surplus?: SurplusRecord;
+  /** How sessions that end by this commit are recorded; how many there are only the statement knows. */
+  ends?: EndRecord;
 };
 
 export type FlowChange = {
@@ -69,7 +69,7 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
       : { sql: 'id = ? and event_seq = ? and status = ?', params: [id, expectedSeq, expectedStatus] },
     {
       must: 1,
-      raw: `event_seq = event_seq + ${change.events}${change.surplus ? ` + (${surplusCount})` : ''}`,
+      raw: `event_seq = event_seq + ${change.events}${change.ends ? ` + (${endedCount})` : ''}`,
     },
   );
 }
@@ -94,7 +94,7 @@ export const toParts = (changes: Changes): Part[] => [
   ...changes.flows.map(flowPart),
   ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
   ...[...changes.accounts.values()].flatMap((c) =>
-    c.surplus ? surplusRecords(c.surplus, c.expectedSeq + c.events) : [],
+    c.ends ? endRecords(c.ends, c.expectedSeq + c.events) : [],
   ),
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
@@ -104,7 +104,10 @@ export const toParts = (changes: Changes): Part[] => [
 ];
 
 /** Throws Stale when anything it was decided on has changed; nothing is written then. */
-export const commit = (runner: Runner, changes: Changes): Promise<void> => execute(runner, toParts(changes));
+export async function commit(runner: Runner, changes: Changes): Promise<{ sessionsEnded: number }> {
+  const reported = await execute(runner, toParts(changes));
+  return { sessionsEnded: reported[ENDED] ?? 0 };
+}
 
 /** Holds the account at the status it was read with, for a decision that changes nothing else about it. */
 export const requireActive = (accountId: string): Part =>

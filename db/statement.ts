@@ -19,6 +19,8 @@ export type Part = {
   /** Later parts read what this one returned under this name. */
   name?: string;
   returning?: string;
+  /** An aggregate over what it returned: the statement answers with it, under the part's name. */
+  report?: string;
 };
 
 type Described = {
@@ -131,7 +133,7 @@ const texts = new Map<string, string>();
 
 function textOf(parts: Part[]): string {
   let shape = '';
-  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.returning}\n`;
+  for (const p of parts) shape += `${p.sql}\n${p.name} ${p.must} ${p.returning} ${p.report}\n`;
   let text = texts.get(shape);
   if (text === undefined) {
     text = compose(parts);
@@ -151,18 +153,22 @@ function compose(parts: Part[]): string {
     return `${name} as (${p.sql.replace(/\?/g, () => `$${++n}`)} ${returning})`;
   });
   const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
-  return `with ${ctes.join(', ')} select ${check}`;
+  const reports = parts.flatMap((p) =>
+    p.name && p.report ? [`, (select ${p.report} from ${p.name})::int as ${p.name}`] : [],
+  );
+  return `with ${ctes.join(', ')} select ${check}${reports.join('')}`;
 }
 
 /**
- * Runs all parts in one statement, which Postgres commits whole or not at all.
+ * Runs all parts in one statement, which Postgres commits whole or not at all. Answers with what parts report, by name.
  * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken; Taken when the key
  * is a name that somebody chose.
  */
-export async function execute(runner: Runner, parts: Part[]): Promise<void> {
+export async function execute(runner: Runner, parts: Part[]): Promise<Record<string, number>> {
   const params = parts.flatMap((p) => p.params);
   try {
-    await runner.unsafe(textOf(parts), params as never[], { prepare: true });
+    const [row] = await runner.unsafe(textOf(parts), params as never[], { prepare: true });
+    return row as Record<string, number>;
   } catch (error) {
     const code = codeOf(error);
     const { constraint_name: constraint = '' } = error as { constraint_name?: string };

@@ -6,24 +6,26 @@ import { type Part, Stale } from '../db/statement.ts';
 import type { MailTemplate } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
 import { Problem } from './problems.ts';
-import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
+import { accountChange, endSessions, enqueue, type RecordContext, recordAudit } from './records.ts';
 
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
   account: { id: string; eventSeq: number };
   parts: Part[];
   patch?: AccountChange['patch'];
+  /** Every live session of the account, or all but one, ends by it. */
+  endSessions?: { reason: string; except?: string };
   /** Published and audited. */
   event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
   mails?: { template: MailTemplate; contactId: string }[];
 };
 
-/** @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
+/** Answers with how many sessions it ended. @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
 export async function commitAccount(
   deps: { db: Database; onCommit: (changes: Changes) => void },
-  { account, parts, patch, event, mails = [] }: AccountEdit,
+  { account, parts, patch, endSessions: ends, event, mails = [] }: AccountEdit,
   context: SendContext,
-): Promise<void> {
+): Promise<{ sessionsEnded: number }> {
   const changes = noChanges(new Date(context.now));
   const record = (): RecordContext => ({
     id: `account:${uuidv7()}`,
@@ -41,11 +43,13 @@ export async function commitAccount(
     reason: event.reason ?? null,
   });
   for (const mail of mails) enqueue(record(), 'mail.send', null, mail);
+  if (ends) endSessions(record(), { accountId: account.id, ...ends });
   try {
-    await commit(deps.db.writes, changes);
+    const committed = await commit(deps.db.writes, changes);
+    deps.onCommit(changes);
+    return committed;
   } catch (error) {
     if (error instanceof Stale) throw new Problem('conflict', {}, { cause: error });
     throw error;
   }
-  deps.onCommit(changes);
 }

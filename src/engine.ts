@@ -28,6 +28,8 @@ export type Result = {
   opened: FlowView[];
   /** What the decision was taken on; null when the flow was opened by it. */
   loaded: LoadedFlow | null;
+  /** How many sessions the step ended. */
+  sessionsEnded: number;
 };
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
@@ -100,8 +102,9 @@ export function createEngine(deps: {
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
     if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
-    await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, views, changes };
+    const { sessionsEnded } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded, sessionsEnded }, views, changes };
   }
 
   /** The stored snapshot as the machine knows it. One that does not parse takes its flow, and only it, out of circulation. */
@@ -170,8 +173,9 @@ export function createEngine(deps: {
       { enclosures: opening.enclosures ?? {}, context, changes, seqOf },
       opening.tokenTtlMs,
     );
-    await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, views, changes };
+    const { sessionsEnded } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded: null, sessionsEnded }, views, changes };
   }
 
   return {

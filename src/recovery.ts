@@ -59,7 +59,7 @@ export async function resetPassword(
   s: Services,
   { token, password }: { token: string; password: string },
   caller: Caller,
-): Promise<FlowView> {
+): Promise<{ flow: FlowView; sessionsEnded: number }> {
   const parsed = parseFlowToken(token);
   await s.limits.passwordReset({ identifier: parsed?.flowId ?? null, network: caller.network });
   if (!parsed) throw badToken();
@@ -86,7 +86,7 @@ export async function resetPassword(
     previous: loaded.credential?.passwordHash ?? null,
     pointer: '/body/new_password',
   });
-  const { flow } = await proven(() =>
+  return proven(() =>
     s.engine.send(
       'recovery',
       { id: parsed.flowId },
@@ -100,5 +100,4 @@ export async function resetPassword(
       caller,
     ),
   );
-  return flow;
 }

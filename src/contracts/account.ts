@@ -41,7 +41,7 @@ export const deleteMeBody = z.strictObject({ password }).meta({ id: 'DeleteMe' }
 export const deleteMeAnswer = z
   .object({
     message: z.string(),
-    sessions_revoked: z.boolean(),
+    sessions_revoked: z.int(),
     trading_accounts_unlinked: z.number(),
     erased_after: z.string(),
   })

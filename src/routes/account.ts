@@ -1,7 +1,6 @@
 /** The person's own account: data, preferences, password, deletion. Every change is audited in its own commit. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { endAll } from '../../db/sessions.ts';
 import { changePassword, changeProfile, replacePreferences } from '../../db/users.ts';
 import { authenticate } from '../authenticate.ts';
 import {
@@ -75,10 +74,11 @@ export const accountRoutes =
         const caller = callerOf(request, s);
         const { eventSeq } = await requirePassword(s, account.id, request.body.password, caller);
         const now = new Date(caller.now);
-        await s.commitAccount(
+        const { sessionsEnded } = await s.commitAccount(
           {
             account: { id: account.id, eventSeq },
-            parts: [endAll(account.id, 'deleted', now)],
+            parts: [],
+            endSessions: { reason: 'deleted' },
             patch: { status: 'deleted', deletedAt: now },
             event: { type: 'user.deleted' },
           },
@@ -86,7 +86,7 @@ export const accountRoutes =
         );
         return {
           message: 'The account is deleted.',
-          sessions_revoked: true,
+          sessions_revoked: sessionsEnded,
           trading_accounts_unlinked: 0,
           erased_after: new Date(caller.now + ERASURE_DELAY_MS).toISOString(),
         };
@@ -113,16 +113,13 @@ export const accountRoutes =
           previous: checked.passwordHash,
           pointer: '/body/new_password',
         });
-        const now = new Date(caller.now);
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq: checked.eventSeq },
-            parts: [
-              changePassword(account.id, hash, checked.passwordHash, now),
-              ...(body.revoke_other_sessions
-                ? [endAll(account.id, 'password_changed', now, session.id)]
-                : []),
-            ],
+            parts: [changePassword(account.id, hash, checked.passwordHash, new Date(caller.now))],
+            ...(body.revoke_other_sessions
+              ? { endSessions: { reason: 'password_changed', except: session.id } }
+              : {}),
             event: { type: 'password.changed', sessionId: session.id },
             mails: (await mailTo(account.id)).map((c) => ({ template: 'password_changed', contactId: c.id })),
           },

@@ -154,7 +154,7 @@ describe('deletion', () => {
       (await app.call('DELETE', '/v1/users/me', { token, body: { password: 'Wrong-Password#1' } })).status,
     ).toBe(401);
     const gone = await app.call('DELETE', '/v1/users/me', { token, body: { password: PASSWORD } });
-    expect(gone).toMatchObject({ status: 200, body: { sessions_revoked: true } });
+    expect(gone).toMatchObject({ status: 200, body: { sessions_revoked: 1 } });
     expect((await app.call('GET', '/v1/users/me', { token })).status).toBe(401);
     await app.relay.drain();
     expect(await query(app, 'select 1 from profiles where account_id = $1', [userId])).toHaveLength(1);

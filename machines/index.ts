@@ -6,7 +6,7 @@ import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
 import { type SignupEvent, signupContextSchema } from './signup-context.ts';
-import { loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
+import { challengeV1toV2, loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
 
 export type Definition = {
   id: string;
@@ -47,10 +47,10 @@ export const registry: Record<MachineId, Definition> = {
   },
   challenge: {
     id: 'challenge',
-    version: 1,
+    version: 2,
     machine: challengeMachine,
     context: challengeContextSchema,
-    upgrades: {},
+    upgrades: { 1: challengeV1toV2 },
     needsActiveAccount: false,
   },
   recovery: {

@@ -125,10 +125,10 @@ export const recoveryMachine = machine.createMachine({
               params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', reason: 'password_reset' }),
             },
             {
-              type: 'sendMail',
+              type: 'notifyOwner',
               params: ({ context: c }: Args) => ({
+                accountId: c.accountId ?? '',
                 template: 'password_changed' as const,
-                contactId: c.contactId,
               }),
             },
             {

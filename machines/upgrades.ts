@@ -47,3 +47,10 @@ export const loginV1toV2: Upgrade = ({ value, context, status }) => ({
     subject: context.subject === null ? null : { ...record(context.subject), passwordVersion: 0 },
   },
 });
+
+/** v1 remembered the one contact to tell of another; now the account's addresses are told, as they are by then. */
+export const challengeV1toV2: Upgrade = ({ value, context: { notify: _notify, ...context }, status }) => ({
+  status,
+  value,
+  context,
+});

@@ -3,10 +3,17 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../db/client.ts';
 import { type AccountChange, type Changes, commit, noChanges } from '../db/commit.ts';
 import { type Part, Stale } from '../db/statement.ts';
-import type { MailTemplate } from '../machines/effects.ts';
+import type { Notice } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
 import { Problem } from './problems.ts';
-import { accountChange, endSessions, enqueue, type RecordContext, recordAudit } from './records.ts';
+import {
+  accountChange,
+  endSessions,
+  enqueue,
+  notifyOwner,
+  type RecordContext,
+  recordAudit,
+} from './records.ts';
 
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
@@ -17,13 +24,14 @@ export type AccountEdit = {
   endSessions?: { reason: string; except?: string };
   /** Published and audited. */
   event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
-  mails?: { template: MailTemplate; contactId: string }[];
+  /** What the owner is told, wherever it reads. */
+  notice?: Notice;
 };
 
 /** Answers with how many sessions it ended. @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
 export async function commitAccount(
   deps: { db: Database; onCommit: (changes: Changes) => void },
-  { account, parts, patch, endSessions: ends, event, mails = [] }: AccountEdit,
+  { account, parts, patch, endSessions: ends, event, notice }: AccountEdit,
   context: SendContext,
 ): Promise<{ sessionsEnded: number }> {
   const changes = noChanges(new Date(context.now));
@@ -42,7 +50,7 @@ export async function commitAccount(
     outcome: event.outcome ?? 'success',
     reason: event.reason ?? null,
   });
-  for (const mail of mails) enqueue(record(), 'mail.send', null, mail);
+  if (notice) notifyOwner(record(), { accountId: account.id, template: notice });
   if (ends) endSessions(record(), { accountId: account.id, ...ends });
   try {
     const committed = await commit(deps.db.writes, changes);

@@ -43,6 +43,7 @@ export function createDeliveries(deps: {
   kms: KmsPort;
   sms: SmsPort;
   smsText: SmsText;
+  smsNotice: TopicHandler;
   mail: MailDelivery;
   kycPort: KycPort;
   risk: RiskPort | null;
@@ -83,6 +84,7 @@ export function createDeliveries(deps: {
       });
     },
     'mail.send': deps.mail.send,
+    'sms.send': deps.smsNotice,
     'verification.resend': createResend(deps),
     'kyc.submit': async ({ id, payload }) => {
       const record = await kyc.byId((payload as { kycId: string }).kycId);

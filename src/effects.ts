@@ -15,6 +15,7 @@ import {
   accountChange,
   endSessions,
   enqueue,
+  notifyOwner,
   type RecordContext,
   recordAudit,
   recordSessionEnds,
@@ -161,6 +162,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     sendMail: (p, c) => {
       if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
     },
+    notifyOwner: (p, c) => notifyOwner(c, p),
     preferContact: (p, c) => {
       c.changes.rows.push(contacts.demoteOthers(p.contactId, p.accountId));
     },

@@ -1,7 +1,9 @@
 /** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
 
 import type { AccountChange, AuditRow, Changes } from '../db/commit.ts';
+import * as notices from '../db/notices.ts';
 import { endAll } from '../db/sessions.ts';
+import type { Notice } from '../machines/effects.ts';
 import { uuidv7 } from './uuid7.ts';
 
 /** Who asks, for the record. Never decides anything. */
@@ -47,6 +49,11 @@ export function endSessions(
 ): void {
   recordSessionEnds(r, accountId, reason);
   r.changes.before.push(endAll(accountId, reason, r.changes.now, except));
+}
+
+/** One message to each place the owner of the account reads. */
+export function notifyOwner(r: RecordContext, notice: { accountId: string; template: Notice }): void {
+  r.changes.rows.push(notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, ...notice }));
 }
 
 /** With an account the row takes its next place in that account's order. */

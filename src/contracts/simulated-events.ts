@@ -156,7 +156,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
   },
   challenge: {
     CODE_REQUESTED: (c, now) => ({
-      ...{ ...asked(c, now), contactId: id(SAMPLE.contact), accountId: none, notify: none, audience: none },
+      ...{ ...asked(c, now), contactId: id(SAMPLE.contact), accountId: none, audience: none },
       purpose: z.enum(['login', 'signup', 'email', 'contact', 'proof']).default('login'),
       ttlMs: ms(10 * MINUTE),
     }),

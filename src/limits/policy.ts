@@ -39,6 +39,8 @@ export type Limits = {
   secondFactor(call: { network: string }): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. */
   mail(call: { recipient: string }): Promise<Decision>;
+  /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
+  smsNotice(call: { recipient: string; range: string; country: string | null }): Promise<Decision>;
   user(call: { accountId: string }): Promise<Decision>;
   /** Decisions taken without the shared counters since start, by control. */
   degraded(): Record<string, number>;
@@ -80,7 +82,7 @@ export function createLimits(options: {
       refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor }, rememberedKey),
     ];
   };
-  const smsCaps = ({ range, country }: CodeSend): LimitRule[] => {
+  const smsCaps = ({ range, country }: Pick<CodeSend, 'range' | 'country'>): LimitRule[] => {
     if (range === undefined && country === undefined) return [];
     return [
       ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
@@ -140,6 +142,15 @@ export function createLimits(options: {
         name: 'mail',
         shown: numbers.mailRecipient,
         rules: [suppress('mail-recipient', recipient, numbers.mailRecipient)],
+      }),
+    smsNotice: ({ recipient, range, country }) =>
+      modes.closed({
+        name: 'sms-notice',
+        shown: numbers.mailRecipient,
+        rules: [
+          suppress('sms-notice-recipient', recipient, numbers.mailRecipient),
+          ...smsCaps({ range, ...(country === null ? {} : { country }) }),
+        ],
       }),
     user: ({ accountId }) =>
       modes.open({

@@ -26,10 +26,6 @@ export const accountRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const secured = { tags: ['Users'], security: [{ bearerAuth: [] }] };
-    const mailTo = async (accountId: string) => {
-      const contacts = await s.users.contactsOf(accountId);
-      return contacts.filter((c) => c.type === 'email' && c.verifiedAt !== null);
-    };
 
     app.patch(
       '/v1/users/me',
@@ -121,7 +117,7 @@ export const accountRoutes =
               ? { endSessions: { reason: 'password_changed', except: session.id } }
               : {}),
             event: { type: 'password.changed', sessionId: session.id },
-            mails: (await mailTo(account.id)).map((c) => ({ template: 'password_changed', contactId: c.id })),
+            notice: 'password_changed',
           },
           caller,
         );

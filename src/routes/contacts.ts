@@ -82,8 +82,6 @@ export const contactRoutes =
           ...contact.caps,
         });
         const contactId = s.keyring.lookupId(type, contact.canonical);
-        const known = (await s.users.contactsOf(account.id)).filter((c) => c.verifiedAt !== null);
-        const told = known.find((c) => c.type === 'email' && c.id !== contactId);
         const { flow } = await s.engine.openOn(
           'challenge',
           async () => ({
@@ -94,7 +92,6 @@ export const contactRoutes =
               now: caller.now,
               contactId,
               accountId: account.id,
-              notify: told?.id ?? null,
               audience: null,
               purpose: 'contact',
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
@@ -177,13 +174,12 @@ export const contactRoutes =
         const mine = await s.users.contactsOf(account.id);
         const gone = mine.find((c) => c.id === request.params.contact_id);
         if (!gone) throw new Problem('not_found');
-        const told = mine.filter((c) => c.type === 'email' && c.verifiedAt !== null);
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq },
             parts: [removeOne(gone.id, account.id)],
             event: { type: 'contact.removed' },
-            mails: told.map((c) => ({ template: 'contact_changed', contactId: c.id })),
+            notice: 'contact_changed',
           },
           caller,
         );

@@ -12,9 +12,11 @@ import { createEventPublisher } from '../events.ts';
 import { createInspectorFeed } from '../inspector/feed.ts';
 import type { Limits } from '../limits/policy.ts';
 import { createMailDelivery } from '../mail/deliver.ts';
-import { createSmsText } from '../ports/sms-text.ts';
+import { createSmsNotice, createSmsText } from '../ports/sms-text.ts';
 import { createProviders } from '../providers.ts';
 import { createRelay } from '../relay.ts';
+import { phoneReader } from '../request-context.ts';
+import { createSmsNotices } from '../sms-notice.ts';
 import { createSweep } from '../sweep.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
@@ -75,6 +77,15 @@ export function createLifecycles(deps: {
       resetTtlS: config.password.resetTtlS,
     },
   });
+  const domain = new URL(config.publicUrl).hostname;
+  const smsNotice = createSmsNotices({
+    db,
+    limits,
+    sms: adapters.sms,
+    text: createSmsNotice({ domain }),
+    capsOf: phoneReader(config),
+    log,
+  });
   const forget = (now: Date) => stores.idempotency.deleteExpired(now);
   const sweep = createSweep({ flows, users, engine, clock, log, forget });
   const relay = createRelay({
@@ -95,7 +106,8 @@ export function createLifecycles(deps: {
       clock,
       kms,
       sms: adapters.sms,
-      smsText: createSmsText({ domain: new URL(config.publicUrl).hostname }),
+      smsText: createSmsText({ domain }),
+      smsNotice,
       mail,
       kycPort: adapters.kyc,
       risk: adapters.risk,

@@ -268,7 +268,6 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     now: lockEnds,
     contactId: CONTACT,
     accountId: null as string | null,
-    notify: null as string | null,
     audience: null,
     purpose: 'login' as const,
     terms: TERMS,
@@ -282,7 +281,6 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     good('', asked),
     good('suppressed', { ...asked, suppressed: true }),
     good('to add', { ...asked, accountId: ACCOUNT, purpose: 'contact' }),
-    good('to add and tell', { ...asked, accountId: ACCOUNT, purpose: 'contact', notify: OTHER }),
     good('to add, suppressed', { ...asked, accountId: ACCOUNT, purpose: 'contact', suppressed: true }),
     good('of somebody else', { ...asked, contactId: OTHER, accountId: OTHER }),
     ...(c.code.lockedUntil === null

@@ -223,7 +223,6 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     codeAccepted: true,
     opensLogin: true,
     addsContact: true,
-    hasOldContact: true,
     lastCheck: false,
     timeUp: true,
   },

@@ -254,7 +254,10 @@ export const challengeMonitor: Monitor<null> = {
     never('a login opens without proof', !!effect(step, 'openFlow') && !proved);
     never('a contact is taken without proof', !!effect(step, 'claimContact') && !proved);
     never('a contact is taken for nobody', effect(step, 'claimContact')?.accountId === '');
-    never('nobody is told of a new contact', effect(step, 'sendMail')?.contactId === '');
+    never(
+      'the owner is not told of a new contact',
+      effect(step, 'claimContact')?.accountId !== effect(step, 'notifyOwner')?.accountId,
+    );
     never('failures are cleared without proof', !!effect(step, 'clearFailures') && !proved);
     const opened = stateOf(step.before) !== 'idle';
     never('a resend changes whom it is for', opened && was.contactId !== is.contactId);
@@ -290,6 +293,7 @@ export const recoveryMonitor: Monitor<null> = {
         event.type === 'PASSWORD_RESET' &&
         effect(step, 'storeCredentials')?.accountId !== event.ownerId,
     );
+    never('a password is set and the owner is not told', stored && !effect(step, 'notifyOwner'));
     never('a password is set and sessions live on', stored && !effect(step, 'endSessions'));
     return { ghost, broken };
   },

@@ -16,7 +16,7 @@ import {
 } from '../contracts/account.ts';
 import { problemsFor } from '../flow-answers.ts';
 import { acceptPassword } from '../new-password.ts';
-import { requirePassword } from '../password-check.ts';
+import { requireOwner, requirePassword } from '../password-check.ts';
 import { Problem } from '../problems.ts';
 import { callerOf } from '../request-context.ts';
 import { ERASURE_DELAY_MS } from '../retention.ts';
@@ -66,9 +66,11 @@ export const accountRoutes =
         },
       },
       async (request) => {
-        const { account } = await authenticate(request, s);
+        const live = await authenticate(request, s);
+        const { account } = live;
         const caller = callerOf(request, s);
-        const { eventSeq } = await requirePassword(s, account.id, request.body.password, caller);
+        const given = { password: request.body?.password, pointer: '/body/password' };
+        const { eventSeq } = await requireOwner(s, live, given, caller);
         const now = new Date(caller.now);
         const { sessionsEnded } = await s.commitAccount(
           {

@@ -198,7 +198,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
-      c.changes.rows.push(contacts.release(p.contactId, p.accountId));
+      c.changes.rows.push(contacts.release(p.contactId, p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
     archiveContact: (p, c) => {

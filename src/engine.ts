@@ -161,7 +161,7 @@ export function createEngine(deps: {
   ): Promise<Attempt> {
     const changes = noChanges(new Date(context.now));
     const { contact } = opening.enclosures ?? {};
-    if (contact) changes.before.push(contacts.intern(contact, changes.now));
+    if (contact) changes.before.push(...contacts.intern(contact, changes.now));
     const seqOf = (accountId: string): number => {
       if (opening.account?.id !== accountId) throw new Error('an effect names an account that was not read');
       return opening.account.eventSeq;

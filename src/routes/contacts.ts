@@ -181,7 +181,7 @@ export const contactRoutes =
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq },
-            parts: [removeOne(gone.id, account.id)],
+            parts: [removeOne(gone.id, account.id, new Date(caller.now))],
             event: { type: 'contact.removed' },
             notice: 'contact_changed',
           },

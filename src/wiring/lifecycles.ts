@@ -1,5 +1,6 @@
 /** The machines at work: engine, relay and sweeper around the effects they name, and whoever watches their commits. */
 import type { FastifyBaseLogger } from 'fastify';
+import { forgetUnowned } from '../../db/contacts.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { createLiveFeed } from '../console/live.ts';
@@ -20,6 +21,9 @@ import { createSmsNotices } from '../sms-notice.ts';
 import { createSweep } from '../sweep.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
+
+/** Addresses erased per run of the sweep, once a minute. */
+const FORGET_BATCH = 500;
 
 export type Lifecycles = ReturnType<typeof createLifecycles>;
 
@@ -87,7 +91,8 @@ export function createLifecycles(deps: {
     log,
   });
   const forget = (now: Date) => stores.idempotency.deleteExpired(now);
-  const sweep = createSweep({ flows, users, engine, clock, log, forget });
+  const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
+  const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
   const relay = createRelay({
     outbox,
     clock,

@@ -2,9 +2,9 @@
 
 import type { Runner } from './client.ts';
 import type { InferInsertModel } from './drizzle.ts';
+import { ENDED, type EndRecord, endedCount, endRecords } from './ended-sessions.ts';
 import { type Reservation, settle } from './idempotency.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
-import { type SurplusRecord, surplusCount, surplusRecords } from './session-limit.ts';
 import { execute, insert, type Part, part, update } from './statement.ts';
 
 export type FlowRow = InferInsertModel<typeof flows>;
@@ -22,8 +22,8 @@ export type AccountChange = {
   /** Status as read, when the decision was taken on it. */
   expectedStatus?: AccountRow['status'];
   events: number;
-  /** How sessions that give way in this commit are recorded, when any may; how many do only the statement knows. */
-  surplus?: SurplusRecord;
+  /** How sessions that end by this commit are recorded, when any may; how many do only the statement knows. */
+  ends?: EndRecord;
 };
 
 export type FlowChange = {
@@ -41,6 +41,8 @@ export type Changes = {
   steps: StepRow[];
   audit: AuditRow[];
   outbox: OutboxRow[];
+  /** Whether the statement makes outbox rows that are not in the list: one per session that ends, or per place to tell. */
+  unlisted: boolean;
   /** Until when the writer keeps the outbox rows to itself, to deliver them without claiming them; null leaves them to all. */
   lease: Date | null;
   rows: Part[];
@@ -59,6 +61,7 @@ export const noChanges = (
   steps: [],
   audit: [],
   outbox: [],
+  unlisted: false,
   lease,
   rows: [],
   reservation,
@@ -79,7 +82,7 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
       : { sql: 'id = ? and event_seq = ? and status = ?', params: [id, expectedSeq, expectedStatus] },
     {
       must: 1,
-      raw: `event_seq = event_seq + ${change.events}${change.surplus ? ` + (${surplusCount})` : ''}`,
+      raw: `event_seq = event_seq + ${change.events}${change.ends ? ` + (${endedCount})` : ''}`,
     },
   );
 }
@@ -104,7 +107,7 @@ export const toParts = (changes: Changes): Part[] => [
   ...changes.flows.map(flowPart),
   ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
   ...[...changes.accounts.values()].flatMap((c) =>
-    c.surplus ? surplusRecords(c.surplus, c.expectedSeq + c.events) : [],
+    c.ends ? endRecords(c.ends, c.expectedSeq + c.events) : [],
   ),
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
@@ -136,7 +139,7 @@ function outboxParts({ outbox: rows, lease }: Changes): Part[] {
     name: 'line',
     sql: `select ?::timestamptz as until, ${owners.length ? `not ${waiting}` : 'true'} as leased`,
     params: [lease.toISOString(), ...owners],
-    answer: 'leased',
+    report: 'leased',
   };
   const computed = {
     leased_until: '(select until from line where leased)',
@@ -145,13 +148,13 @@ function outboxParts({ outbox: rows, lease }: Changes): Part[] {
   return [line, insert(outbox, rows, { onConflict, computed })];
 }
 
-/**
- * Throws Stale when anything it was decided on has changed; nothing is written then. Answers with the outbox rows that
- * the caller has leased by it and has to deliver.
- */
-export async function commit(runner: Runner, changes: Changes): Promise<OutboxRow[]> {
-  const { leased } = await execute(runner, toParts(changes));
-  return leased === true ? changes.outbox : [];
+/** `leased`: outbox rows that are the writer's to deliver. */
+export type Committed = { sessionsEnded: number; leased: OutboxRow[] };
+
+/** Throws Stale when anything it was decided on has changed; nothing is written then. */
+export async function commit(runner: Runner, changes: Changes): Promise<Committed> {
+  const told = await execute(runner, toParts(changes));
+  return { sessionsEnded: Number(told[ENDED] ?? 0), leased: told.line === true ? changes.outbox : [] };
 }
 
 /** Holds the account at the status it was read with, for a decision that changes nothing else about it. */

@@ -24,6 +24,9 @@ export async function committedSteps({ reads }: Pick<Database, 'reads'>, ids: st
       tokenExpiresAt: flows.tokenExpiresAt,
       stateEnteredAt: flows.stateEnteredAt,
       accountStatus: accounts.status,
+      /** Sessions of the account that ended by the commit of the step. */
+      sessionsEnded: sql<number>`(select count(*)::int from sessions e
+        where e.account_id = ${flows.accountId} and e.revoked_at = ${flowSteps.at})`,
       /** Whether the session the step granted, if any, is still as it was opened. */
       sessionOver: sql<boolean>`coalesce(${sessions.revokedAt} is not null or ${sessions.refreshGeneration} > 1
         or least(${sessions.expiresAt}, ${sessions.idleExpiresAt}) <= ${at}::timestamptz, false)`,

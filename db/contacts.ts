@@ -3,13 +3,53 @@
 import type { Database } from './client.ts';
 import { eq, sql } from './drizzle.ts';
 import { contacts } from './schema.ts';
-import { insert, type Part, part, update } from './statement.ts';
+import { type Part, part, update } from './statement.ts';
 
 export type ContactPoint = { id: string; type: 'phone' | 'email'; canonical: string; value: string };
 
-/** Makes sure the row exists; says nothing about who owns it. */
-export const intern = (contact: ContactPoint, now: Date): Part =>
-  insert(contacts, [{ ...contact, createdAt: now }], { onConflict: 'nothing' });
+/** A row that nobody owns is kept on by whoever names it at this age: no later than half of any retention. */
+const KEEP_ON_MS = 15 * 86_400_000;
+
+/**
+ * Makes sure the row exists; says nothing about who owns it. One that is nearing its end is kept on first: that takes
+ * its lock, so that `forgetUnowned` passes it by, or waits for the one that has taken it away, and then it is made anew.
+ * A younger row needs no lock, and an owned one counts anew from when it is given up.
+ */
+export const intern = (contact: ContactPoint, now: Date): Part[] => {
+  const at = now.toISOString();
+  return [
+    {
+      name: 'kept_on',
+      sql: `update contacts set kept_from = ?::timestamptz
+        where id = ?::uuid and account_id is null and coalesce(kept_from, created_at) < ?::timestamptz`,
+      params: [at, contact.id, new Date(now.getTime() - KEEP_ON_MS).toISOString()],
+    },
+    part(
+      `insert into contacts (id, type, canonical, value, created_at) select ?::uuid, ?, ?, ?, ?::timestamptz
+       where not exists (select 1 from kept_on) on conflict do nothing`,
+      [contact.id, contact.type, contact.canonical, contact.value, at],
+    ),
+  ];
+};
+
+/**
+ * Erases addresses that nobody owns, no flow under way needs, and nobody has named since `until`: given up, or never
+ * proven. Ended flows forget them too. Other replicas and whoever is naming one are not waited for.
+ */
+export async function forgetUnowned(db: Database, until: Date, limit: number): Promise<void> {
+  await db.writes.unsafe(
+    `with gone as (
+       delete from contacts where id = any(array(
+         select c.id from contacts c
+         where c.account_id is null and coalesce(c.kept_from, c.created_at) <= $1::timestamptz
+           and not exists (select 1 from flows f where f.contact_id = c.id and f.status = 'active')
+         order by coalesce(c.kept_from, c.created_at) limit $2::int for update skip locked))
+       returning id)
+     update flows set contact_id = null where contact_id in (select id from gone)`,
+    [until.toISOString(), limit] as never[],
+    { prepare: true },
+  );
+}
 
 /** Gives a free contact to the account that proved it; stale when somebody else has it by now. */
 export const claim = (contactId: string, accountId: string, now: Date): Part =>
@@ -21,11 +61,12 @@ export const claim = (contactId: string, accountId: string, now: Date): Part =>
   );
 
 /** Frees a contact whose sign-up ended before it had an account to speak of. */
-export const release = (contactId: string, accountId: string): Part =>
-  part('update contacts set account_id = null, verified_at = null where id = ? and account_id = ?', [
-    contactId,
-    accountId,
-  ]);
+export const release = (contactId: string, accountId: string, now: Date): Part =>
+  part(
+    `update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz
+     where id = ? and account_id = ?`,
+    [now.toISOString(), contactId, accountId],
+  );
 
 /** Other contacts of the account and type are no longer the first choice. */
 export const demoteOthers = (contactId: string, accountId: string): Part =>
@@ -36,12 +77,12 @@ export const demoteOthers = (contactId: string, accountId: string): Part =>
   );
 
 /** Takes a contact from its account, unless it is the last proven one. */
-export const removeOne = (contactId: string, accountId: string): Part =>
+export const removeOne = (contactId: string, accountId: string, now: Date): Part =>
   part(
-    `update contacts set account_id = null, verified_at = null, is_primary = true
+    `update contacts set account_id = null, verified_at = null, is_primary = true, kept_from = ?::timestamptz
      where id = ? and account_id = ? and exists (
        select 1 from contacts other where other.account_id = ? and other.id <> ? and other.verified_at is not null)`,
-    [contactId, accountId, accountId, contactId],
+    [now.toISOString(), contactId, accountId, accountId, contactId],
     1,
   );
 
@@ -65,7 +106,10 @@ export const archive = (contactId: string, now: Date): Part[] => {
     part(`update kyc_records set status = 'REVOKED' where status = 'VERIFIED' and account_id = ${owner}`, [
       contactId,
     ]),
-    part('update contacts set account_id = null, verified_at = null where id = ?', [contactId]),
+    part(
+      'update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz where id = ?',
+      [at, contactId],
+    ),
   ];
 };
 

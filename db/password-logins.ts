@@ -39,6 +39,7 @@ export function createPasswordLogins(db: Database) {
         accountId: credentials.accountId,
         passwordHash: credentials.passwordHash,
         pinHash: credentials.pinHash,
+        passwordVersion: credentials.passwordVersion,
       },
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,
       name: sql<

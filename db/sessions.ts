@@ -2,6 +2,7 @@
 
 import type { Database, Reader } from './client.ts';
 import { and, desc, eq, gt, isNull, sql } from './drizzle.ts';
+import { ending } from './ended-sessions.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
 import { insert, type Part, part } from './statement.ts';
 
@@ -11,7 +12,7 @@ export const open = (session: NewSession): Part => insert(sessions, [session]);
 
 /** Ends every live session of the account, or all but one. */
 export const endAll = (accountId: string, reason: string, now: Date, except?: string): Part =>
-  part(
+  ending(
     `update sessions set revoked_at = ?::timestamptz, revoke_reason = ?
      where account_id = ? and revoked_at is null and id is distinct from ?::uuid`,
     [now.toISOString(), reason, accountId, except ?? null],

@@ -18,11 +18,11 @@ export type Part = {
   must?: number;
   /** A column of `returning` that must not be true on any row. */
   never?: string;
-  /** A column of this part's first row that `execute` answers with. */
-  answer?: string;
   /** Later parts read what this one returned under this name. */
   name?: string;
   returning?: string;
+  /** A column of its only row, or an aggregate over its rows: the statement answers with it, under the part's name. */
+  report?: string;
 };
 
 type Described = {
@@ -152,7 +152,7 @@ function numberOf(text: string): number {
 function textOf(parts: Part[]): string {
   let shape = '';
   for (const p of parts)
-    shape += `${numberOf(p.sql)} ${p.name} ${p.must} ${p.never} ${p.returning} ${p.answer}\n`;
+    shape += `${numberOf(p.sql)} ${p.name} ${p.must} ${p.never} ${p.returning} ${p.report}\n`;
   let text = texts.get(shape);
   if (text === undefined) {
     text = compose(parts);
@@ -165,22 +165,23 @@ function textOf(parts: Part[]): string {
 function compose(parts: Part[]): string {
   let n = 0;
   const checks: string[] = [];
-  const answers: string[] = [];
   const ctes = parts.map((p, i) => {
     const name = p.name ?? `p${i}`;
     const writes = /^(insert|update|delete)/.test(p.sql);
     const sql = writes ? `${p.sql} returning ${p.returning ?? '1'}` : p.sql;
     if (p.must !== undefined) checks.push(`(select count(*) from ${name}) = ${p.must}`);
-    if (p.answer !== undefined) answers.push(`(select ${p.answer} from ${name} limit 1) as ${p.answer}`);
     if (p.never !== undefined) checks.push(`not exists (select 1 from ${name} where ${p.never})`);
     return `${name} as (${sql.replace(/\?/g, () => `$${++n}`)})`;
   });
   const check = checks.length ? `vestibule_require(${checks.join(' and ')})` : 'true';
-  return `with ${ctes.join(', ')} select ${[check, ...answers].join(', ')}`;
+  const reports = parts.flatMap((p) =>
+    p.name && p.report ? [`, (select ${p.report} from ${p.name}) as ${p.name}`] : [],
+  );
+  return `with ${ctes.join(', ')} select ${check}${reports.join('')}`;
 }
 
 /**
- * Runs all parts in one statement, which Postgres commits whole or not at all. Answers with what parts asked for.
+ * Runs all parts in one statement, which Postgres commits whole or not at all. Answers with what parts report, by name.
  * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken; Taken when the key
  * is a name that somebody chose.
  */

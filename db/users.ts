@@ -72,6 +72,20 @@ export function createUserStore(db: Database) {
         .where(eq(contacts.accountId, accountId))
         .orderBy(sql`${contacts.isPrimary} desc`, contacts.createdAt),
 
+    /** What the person is known by: every contact, every name. No password may hold any of it. */
+    async identityOf(accountId: string): Promise<string[]> {
+      const [row] = await db.reads
+        .select({
+          known: sql<(string | null)[]>`jsonb_build_array(${accounts.username}, ${profiles.displayName},
+              ${profiles.firstName}, ${profiles.lastName})
+            || coalesce((select jsonb_agg(c.canonical) from contacts c where c.account_id = ${accounts.id}), '[]')`,
+        })
+        .from(accounts)
+        .leftJoin(profiles, eq(profiles.accountId, accounts.id))
+        .where(eq(accounts.id, accountId));
+      return row?.known.filter((one) => one !== null) ?? [];
+    },
+
     async preferencesOf(accountId: string): Promise<Record<string, unknown>> {
       const [row] = await db.reads
         .select({ preferences: profiles.preferences })

@@ -21,8 +21,6 @@ export const challengeContextSchema = z.strictObject({
   purpose: z.enum(['login', 'signup', 'email', 'contact', 'proof']),
   /** For whom the proof is, when others rely on it; codes of one audience are unknown to another. */
   audience: z.string().nullable(),
-  /** The contact to tell when another one is added to its account. */
-  notify: z.string().nullable(),
   code: codeSchema,
   dueAt: z.int().nullable(),
 });
@@ -34,7 +32,6 @@ export type ChallengeEvent =
       now: number;
       contactId: string;
       accountId: string | null;
-      notify: string | null;
       audience: string | null;
       purpose: Purpose;
       terms: CodeTerms;
@@ -59,7 +56,6 @@ const machine = setup({
     lockOver: ({ context, event }) => event.type === 'CODE_REQUESTED' && unlocked(context.code, event.now),
     codeAccepted: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
-    hasOldContact: ({ context }) => context.notify !== null,
     opensLogin: ({ event }) => event.type === 'CODE_CHECKED' && event.opens !== null,
     addsContact: ({ context }) => context.accountId !== null,
     /** A timer read before a resend moved the deadline is void. */
@@ -75,7 +71,6 @@ const ask = machine.assign(({ context, event: e }) =>
     ? {
         contactId: e.contactId,
         accountId: e.accountId,
-        notify: e.notify,
         audience: e.audience,
         purpose: e.purpose,
         code: issued(context.code, e.terms, e.now),
@@ -111,9 +106,9 @@ const clear = attempt('clearFailures');
 const ownContact = ({ context: c }: Args) => ({ accountId: c.accountId ?? '', contactId: c.contactId });
 const claim = { type: 'claimContact', params: ownContact } as const;
 const prefer = { type: 'preferContact', params: ownContact } as const;
-const tellOld = {
-  type: 'sendMail',
-  params: ({ context: c }: Args) => ({ template: 'contact_changed' as const, contactId: c.notify ?? '' }),
+const tell = {
+  type: 'notifyOwner',
+  params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', template: 'contact_changed' as const }),
 } as const;
 const added = ({ context: c }: Args) => ({ type: 'contact.added', accountId: c.accountId });
 const count = attempt('countFailure');
@@ -123,7 +118,6 @@ export const challengeMachine = machine.createMachine({
   context: {
     contactId: '',
     accountId: null,
-    notify: null,
     audience: null,
     purpose: 'login',
     code: NO_CODE,
@@ -164,14 +158,9 @@ export const challengeMachine = machine.createMachine({
             ],
           },
           {
-            guard: and(['codeAccepted', 'addsContact', 'hasOldContact']),
-            target: 'verified',
-            actions: [clear, claim, prefer, tellOld, { type: 'publish', params: added }],
-          },
-          {
             guard: and(['codeAccepted', 'addsContact']),
             target: 'verified',
-            actions: [clear, claim, prefer, { type: 'publish', params: added }],
+            actions: [clear, claim, prefer, tell, { type: 'publish', params: added }],
           },
           {
             guard: 'codeAccepted',

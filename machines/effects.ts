@@ -15,6 +15,9 @@ export type MailTemplate =
   | 'new_device'
   | 'already_registered';
 
+/** What the owner of an account is told wherever it reads. */
+export type Notice = Extract<MailTemplate, 'password_changed' | 'contact_changed'>;
+
 export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
@@ -66,6 +69,8 @@ export type Effects = {
   };
   /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */
   sendMail: { template: MailTemplate; contactId: string | null };
+  /** To every proven address the account had before this step; by SMS when it had none. */
+  notifyOwner: { accountId: string; template: Notice };
   /** The account's new contact is the one of its type to use from now on. */
   preferContact: { accountId: string; contactId: string };
   /** Every live session of the account ends, or all but one. */
@@ -117,6 +122,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   decideKyc: effect(),
   openSession: effect(),
   sendMail: effect(),
+  notifyOwner: effect(),
   preferContact: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),

@@ -6,7 +6,7 @@ import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
 import { type SignupEvent, signupContextSchema } from './signup-context.ts';
-import { signupV1toV2, type Upgrade } from './upgrades.ts';
+import { challengeV1toV2, loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
 
 export type Definition = {
   id: string;
@@ -39,18 +39,18 @@ export const registry: Record<MachineId, Definition> = {
   },
   login: {
     id: 'login',
-    version: 1,
+    version: 2,
     machine: loginMachine,
     context: loginContextSchema,
-    upgrades: {},
+    upgrades: { 1: loginV1toV2 },
     needsActiveAccount: false,
   },
   challenge: {
     id: 'challenge',
-    version: 1,
+    version: 2,
     machine: challengeMachine,
     context: challengeContextSchema,
-    upgrades: {},
+    upgrades: { 1: challengeV1toV2 },
     needsActiveAccount: false,
   },
   recovery: {

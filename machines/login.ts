@@ -18,6 +18,8 @@ export const subjectSchema = z.strictObject({
   /** Factors that no policy may skip (an enabled second factor), besides the risk-based ones. */
   mandatory: z.array(z.enum(FACTORS)),
   knownDevice: z.boolean(),
+  /** Moves with every new password; 0 while none was ever set. */
+  passwordVersion: z.int(),
   /** False while the identifier that found the account still waits for its code. */
   contactProven: z.boolean().optional(),
   /** The proven address to tell of a new device; absent without one. */
@@ -30,6 +32,8 @@ export type Subject = z.infer<typeof subjectSchema>;
 export const loginContextSchema = z.strictObject({
   contactId: z.string().nullable(),
   subject: subjectSchema.nullable(),
+  /** As it was when the first factor was proven; null: not known, so nothing passes for it. */
+  passwordVersion: z.int().nullable(),
   sessionId: z.string(),
   deviceId: z.string().nullable(),
   persistent: z.boolean(),
@@ -64,6 +68,7 @@ export type LoginEvent =
 const START: LoginContext = {
   contactId: null,
   subject: null,
+  passwordVersion: null,
   sessionId: '',
   deviceId: null,
   persistent: false,
@@ -118,6 +123,8 @@ const machine = setup({
     byPassword: ({ event }) => event.type === 'PRIMARY_PROVED' && event.method === 'password',
     contactProven: ({ context }) => context.subject?.contactProven !== false,
     accountActive: ({ context }) => context.subject?.status === 'active',
+    /** Whoever sets a new password ends what others have begun, by whichever way in. */
+    proofStands: ({ context }) => context.subject?.passwordVersion === context.passwordVersion,
     tierGranted: ({ context }) => context.subject?.tier === 'LIMITED' || context.subject?.tier === 'FULL',
     factorsSatisfied: ({ context }) => context.required.every((f) => context.satisfied.includes(f)),
     answerAccepted: ({ context, event }) =>
@@ -140,6 +147,7 @@ const takePrimary = machine.assign(({ event: e }) =>
     ? {
         contactId: e.contactId,
         subject: e.subject,
+        passwordVersion: e.subject?.passwordVersion ?? null,
         sessionId: e.sessionId,
         deviceId: e.deviceId,
         persistent: e.persistent,
@@ -186,7 +194,12 @@ export const loginMachine = machine.createMachine({
     L2_status: {
       meta: { label: 'L2 user status' },
       always: [
-        { guard: and(['accountActive', 'contactProven']), target: 'L3_guard' },
+        { guard: and(['accountActive', 'contactProven', 'proofStands']), target: 'L3_guard' },
+        {
+          guard: and(['accountActive', 'contactProven']),
+          target: 'L6_result.DENIED',
+          actions: assign({ denial: 'password_changed' }),
+        },
         {
           guard: 'accountActive',
           target: 'L6_result.DENIED',

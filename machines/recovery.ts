@@ -1,5 +1,5 @@
 /** Password recovery: one token, one use, thirty minutes. What it opens is a new password, never a session. */
-import { setup } from 'xstate';
+import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 
@@ -24,7 +24,13 @@ export type RecoveryEvent =
       suppressed: boolean;
       ttlMs: number;
     }
-  | { type: 'PASSWORD_RESET'; now: number; passwordVersion: number | null }
+  | {
+      type: 'PASSWORD_RESET';
+      now: number;
+      passwordVersion: number | null;
+      /** Whose the contact is by now. */
+      ownerId: string | null;
+    }
   | { type: 'EXPIRE'; now: number };
 
 const machine = setup({
@@ -40,6 +46,9 @@ const machine = setup({
       event.type === 'PASSWORD_RESET' &&
       event.now < (context.dueAt ?? 0) &&
       event.passwordVersion === context.passwordVersion,
+    /** A link sent to an address that the account has given up sets no password of it. */
+    stillOwned: ({ context, event }) =>
+      event.type === 'PASSWORD_RESET' && event.ownerId !== null && event.ownerId === context.accountId,
   },
 });
 
@@ -103,7 +112,7 @@ export const recoveryMachine = machine.createMachine({
       meta: { label: 'link sent', budgetMs: 30 * 60_000, milestone: 1 },
       on: {
         PASSWORD_RESET: {
-          guard: 'tokenLives',
+          guard: and(['tokenLives', 'stillOwned']),
           target: 'completed',
           actions: [
             {
@@ -116,10 +125,10 @@ export const recoveryMachine = machine.createMachine({
               params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', reason: 'password_reset' }),
             },
             {
-              type: 'sendMail',
+              type: 'notifyOwner',
               params: ({ context: c }: Args) => ({
+                accountId: c.accountId ?? '',
                 template: 'password_changed' as const,
-                contactId: c.contactId,
               }),
             },
             {

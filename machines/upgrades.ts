@@ -36,3 +36,21 @@ export const signupV1toV2: Upgrade = ({ value, context, status }) => {
     },
   };
 };
+
+/** v1 did not remember under which password a login began: one that waits for its step-up has to begin anew. */
+export const loginV1toV2: Upgrade = ({ value, context, status }) => ({
+  status,
+  value,
+  context: {
+    ...context,
+    passwordVersion: null,
+    subject: context.subject === null ? null : { ...record(context.subject), passwordVersion: 0 },
+  },
+});
+
+/** v1 remembered the one contact to tell of another; now the account's addresses are told, as they are by then. */
+export const challengeV1toV2: Upgrade = ({ value, context: { notify: _notify, ...context }, status }) => ({
+  status,
+  value,
+  context,
+});

@@ -3,29 +3,39 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../db/client.ts';
 import { type AccountChange, type Changes, commit, noChanges } from '../db/commit.ts';
 import { type Part, Stale } from '../db/statement.ts';
-import type { MailTemplate } from '../machines/effects.ts';
+import type { Notice } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
 import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { Problem } from './problems.ts';
-import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
+import {
+  accountChange,
+  endSessions,
+  enqueue,
+  notifyOwner,
+  type RecordContext,
+  recordAudit,
+} from './records.ts';
 
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
   account: { id: string; eventSeq: number };
   parts: Part[];
   patch?: AccountChange['patch'];
+  /** Every live session of the account, or all but one, ends by it. */
+  endSessions?: { reason: string; except?: string };
   /** Published and audited. */
   event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
-  mails?: { template: MailTemplate; contactId: string }[];
+  /** What the owner is told, wherever it reads. */
+  notice?: Notice;
 };
 
-/** @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
+/** Answers with how many sessions it ended. @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
 export async function commitAccount(
   deps: { db: Database; onCommit: (changes: Changes) => void },
-  { account, parts, patch, event, mails = [] }: AccountEdit,
+  { account, parts, patch, endSessions: ends, event, notice }: AccountEdit,
   context: SendContext,
-): Promise<void> {
-  if (alreadyCommitted(context)) return;
+): Promise<{ sessionsEnded: number }> {
+  if (alreadyCommitted(context)) return { sessionsEnded: 0 };
   const changes = noChanges(new Date(context.now), { reservation: reservationOf(context) });
   const record = (): RecordContext => ({
     id: `account:${uuidv7()}`,
@@ -42,13 +52,15 @@ export async function commitAccount(
     outcome: event.outcome ?? 'success',
     reason: event.reason ?? null,
   });
-  for (const mail of mails) enqueue(record(), 'mail.send', null, mail);
+  if (notice) notifyOwner(record(), { accountId: account.id, template: notice });
+  if (ends) endSessions(record(), { accountId: account.id, ...ends });
   try {
-    await commit(deps.db.writes, changes);
+    const committed = await commit(deps.db.writes, changes);
+    settled(context);
+    deps.onCommit(changes);
+    return committed;
   } catch (error) {
     const cause = await unlessTakenOver(deps.db, context, error);
     throw cause instanceof Stale ? new Problem('conflict', {}, { cause }) : cause;
   }
-  settled(context);
-  deps.onCommit(changes);
 }

@@ -53,6 +53,7 @@ export function createDeliveries(deps: {
   kms: KmsPort;
   sms: SmsPort;
   smsText: SmsText;
+  smsNotice: TopicHandler;
   mail: MailDelivery;
   kycPort: KycPort;
   risk: RiskPort | null;
@@ -87,6 +88,7 @@ export function createDeliveries(deps: {
       });
     },
     'mail.send': deps.mail.send,
+    'sms.send': deps.smsNotice,
     'verification.resend': createResend(deps),
     'kyc.submit': async ({ id, payload }) => {
       const record = await kyc.byId((payload as { kycId: string }).kycId);

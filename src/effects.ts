@@ -11,12 +11,19 @@ import * as throttles from '../db/throttles.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
 import { hashToken } from './flow-token.ts';
 import type { Keyring } from './keyring.ts';
-import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
+import {
+  accountChange,
+  endSessions,
+  enqueue,
+  notifyOwner,
+  type RecordContext,
+  recordAudit,
+  recordSessionEnds,
+} from './records.ts';
 
 export type { Envelope } from './records.ts';
 
 import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
-import { uuidv7 } from './uuid7.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {
@@ -126,16 +133,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(kyc.decide(p.kycId, p, now(c)));
     },
     openSession: (p, c) => {
-      const change = account(c, p.accountId);
-      change.patch.lastLoginAt = now(c);
+      account(c, p.accountId).patch.lastLoginAt = now(c);
       if (c.sessionsOf(p.accountId) >= rules.sessionMax) {
-        change.surplus = {
-          at: now(c),
-          auditId: uuidv7(),
-          accountId: p.accountId,
-          actor: c.envelope.actor,
-          requestId: c.envelope.requestId,
-        };
+        recordSessionEnds(c, p.accountId, 'limit');
         c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
       }
       const idle = rules.sessionIdleMs;
@@ -167,13 +167,11 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     sendMail: (p, c) => {
       if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
     },
+    notifyOwner: (p, c) => notifyOwner(c, p),
     preferContact: (p, c) => {
       c.changes.rows.push(contacts.demoteOthers(p.contactId, p.accountId));
     },
-    endSessions: (p, c) => {
-      account(c, p.accountId);
-      c.changes.rows.push(sessions.endAll(p.accountId, p.reason, now(c), p.except));
-    },
+    endSessions: (p, c) => endSessions(c, p),
     supersedeFlows: (p, c) => {
       c.changes.rows.push(
         update(
@@ -205,7 +203,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
-      c.changes.rows.push(contacts.release(p.contactId, p.accountId));
+      c.changes.rows.push(contacts.release(p.contactId, p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
     archiveContact: (p, c) => {

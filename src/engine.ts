@@ -37,6 +37,8 @@ export type Result = {
   opened: FlowView[];
   /** What the decision was taken on; null when the flow was opened by it. */
   loaded: LoadedFlow | null;
+  /** How many sessions the step ended. */
+  sessionsEnded: number;
 };
 
 /** Effects may name the account that was read for the decision, and no other. */
@@ -130,8 +132,9 @@ export function createEngine(deps: {
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
     if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
-    const leased = await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded }, changes, leased };
+    const { sessionsEnded, leased } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded, sessionsEnded }, changes, leased };
   }
 
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
@@ -168,7 +171,7 @@ export function createEngine(deps: {
   ): Promise<Attempt> {
     const changes = begun(context);
     const { contact } = opening.enclosures ?? {};
-    if (contact) changes.before.push(contacts.intern(contact, changes.now));
+    if (contact) changes.before.push(...contacts.intern(contact, changes.now));
     const views = start(
       registry[machineId],
       opening.flowId,
@@ -176,8 +179,9 @@ export function createEngine(deps: {
       { enclosures: opening.enclosures ?? {}, context, changes, account: onlyAccount(opening.account) },
       opening.tokenTtlMs,
     );
-    const leased = await commit(runner, changes);
-    return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, changes, leased };
+    const { sessionsEnded, leased } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
   }
 
   return {

@@ -137,6 +137,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         factors,
         mandatory: [],
         knownDevice: device !== null,
+        passwordVersion: credential?.passwordVersion ?? 0,
         signupFlowId: loaded.signupFlowId,
         ...(loaded.mailContactId === null ? {} : { mailContactId: loaded.mailContactId }),
       };
@@ -152,6 +153,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         factors: credential?.pinHash ? ['pin'] : [],
         mandatory: [],
         knownDevice: read.knownDevice,
+        passwordVersion: credential?.passwordVersion ?? 0,
         signupFlowId: read.signupFlowId,
         contactProven: read.contactProven,
         ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
@@ -248,6 +250,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         factors: [],
         mandatory: [],
         knownDevice: true,
+        passwordVersion: loaded.credential?.passwordVersion ?? 0,
         signupFlowId: loaded.flow.id,
       };
       return this.primaryProved({

@@ -1,6 +1,9 @@
 /** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
 
 import type { AccountChange, AuditRow, Changes } from '../db/commit.ts';
+import * as notices from '../db/notices.ts';
+import { endAll } from '../db/sessions.ts';
+import type { Notice } from '../machines/effects.ts';
 import { uuidv7 } from './uuid7.ts';
 
 /** Who asks, for the record. Never decides anything. */
@@ -29,6 +32,30 @@ export function accountChange(r: RecordContext, id: string): AccountChange {
   const change: AccountChange = { insert: null, patch: {}, expectedSeq: r.seqOf(id), events: 0 };
   r.changes.accounts.set(id, change);
   return change;
+}
+
+/** Records every session of the account that ends by this commit; how many there are is known once it is written. */
+export function recordSessionEnds(r: RecordContext, accountId: string, reason: string): AccountChange {
+  const change = accountChange(r, accountId);
+  const { actor, requestId } = r.envelope;
+  r.changes.unlisted = true;
+  change.ends = { at: r.changes.now, reason, auditId: uuidv7(), accountId, actor, requestId };
+  return change;
+}
+
+/** Every live session of the account ends, or all but one. */
+export function endSessions(
+  r: RecordContext,
+  { accountId, reason, except }: { accountId: string; reason: string; except?: string | undefined },
+): void {
+  recordSessionEnds(r, accountId, reason);
+  r.changes.before.push(endAll(accountId, reason, r.changes.now, except));
+}
+
+/** One message to each place the owner of the account reads. */
+export function notifyOwner(r: RecordContext, notice: { accountId: string; template: Notice }): void {
+  r.changes.unlisted = true;
+  r.changes.rows.push(notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, ...notice }));
 }
 
 /** With an account the row takes its next place in that account's order. */

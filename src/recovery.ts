@@ -2,6 +2,8 @@
  * Forgotten passwords as every route that offers it does it: a link is asked for, known address or not, with the same
  * work either way, and is good for one new password.
  */
+import type { LoadedFlow } from '../db/flows.ts';
+import type { RecoveryContext } from '../machines/recovery.ts';
 import { parseFlowToken } from './flow-token.ts';
 import type { Email } from './identifiers.ts';
 import { acceptPassword } from './new-password.ts';
@@ -47,16 +49,22 @@ export async function askForReset(s: Services, email: Email, caller: Caller): Pr
 /** Expired, used, foreign and malformed tokens look alike. */
 const badToken = (): Problem => new Problem('invalid_code');
 
+/** What a token was asked for, as it is now. */
+const factsOf = ({ credential, contact }: LoadedFlow) => ({
+  passwordVersion: credential?.passwordVersion ?? 0,
+  ownerId: contact?.accountId ?? null,
+});
+
 /** Sets the password and ends every session. @throws Problem invalid_code, weak_password, rate_limited, overloaded */
 export async function resetPassword(
   s: Services,
   { token, password }: { token: string; password: string },
   caller: Caller,
-): Promise<FlowView> {
+): Promise<{ flow: FlowView; sessionsEnded: number }> {
   const known = await s.engine.replay('recovery', caller);
-  if (known) return known.flow;
+  if (known) return known;
   const parsed = parseFlowToken(token);
-  await s.limits.passwordReset({ identifier: parsed?.flowId ?? 'malformed', network: caller.network });
+  await s.limits.passwordReset({ identifier: parsed?.flowId ?? null, network: caller.network });
   if (!parsed) throw badToken();
   const proven = async <T>(work: () => Promise<T>): Promise<T> =>
     work().catch((error) => {
@@ -66,31 +74,33 @@ export async function resetPassword(
     const read = await s.engine.read('recovery', { id: parsed.flowId }, caller);
     s.proofs.holder(read.loaded, token, caller.now);
     // Before the new password is looked at: a spent token must not tell whether it is the present one.
-    if (read.view.done) throw badToken();
+    const { context } = read.view as unknown as { context: RecoveryContext };
+    const facts = factsOf(read.loaded);
+    if (
+      read.view.done ||
+      facts.passwordVersion !== context.passwordVersion ||
+      facts.ownerId !== context.accountId
+    )
+      throw badToken();
     return read;
   });
   const passwordHash = await acceptPassword(s, password, {
-    context: [loaded.contact?.canonical ?? ''],
+    context: await s.users.identityOf(loaded.flow.accountId ?? ''),
     previous: loaded.credential?.passwordHash ?? null,
     pointer: '/body/new_password',
   });
-  const { flow } = await proven(() =>
+  return proven(() =>
     s.engine.send(
       'recovery',
       { id: parsed.flowId },
       (fresh) => {
         s.proofs.holder(fresh, token, caller.now);
         return {
-          event: {
-            type: 'PASSWORD_RESET',
-            now: caller.now,
-            passwordVersion: fresh.credential?.passwordVersion ?? 0,
-          },
+          event: { type: 'PASSWORD_RESET', now: caller.now, ...factsOf(fresh) },
           enclosures: { credentials: { passwordHash, pinHash: null } },
         };
       },
       caller,
     ),
   );
-  return flow;
 }

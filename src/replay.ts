@@ -50,5 +50,5 @@ export const createReplay =
     if (!flow || steps.length !== ids.length || flow.machine !== machineId) throw answerLost();
     const loaded = (await flows.byId(flow.id, { deviceId: context.deviceId, now })) ?? null;
     settled(context);
-    return { flow, opened, loaded };
+    return { flow, opened, loaded, sessionsEnded: steps[0]?.sessionsEnded ?? 0 };
   };

@@ -35,7 +35,7 @@ export type Services = {
   accounts: AccountStore;
   users: UserStore;
   /** Plain account edits with their audit and outbox rows. */
-  commitAccount: (edit: AccountEdit, context: SendContext) => Promise<void>;
+  commitAccount: (edit: AccountEdit, context: SendContext) => Promise<{ sessionsEnded: number }>;
   sessions: ReturnType<typeof createSessionStore>;
   sessionEnds: SessionEnds;
   activity: Activity;

@@ -68,6 +68,7 @@ function usualContext(machine: MachineId, state: string, now: number): Record<st
     return {
       contactId: SAMPLE.contact,
       subject: { ...SAMPLE_SUBJECT, knownDevice: false },
+      passwordVersion: SAMPLE_SUBJECT.passwordVersion,
       sessionId: SAMPLE.session,
       required: ['pin'],
       scope: ['*'],

@@ -1,4 +1,4 @@
-/** What time does by itself: EXPIRE for flows whose timer has passed, erasure of accounts deleted long ago. */
+/** What time does by itself: EXPIRE for flows whose timer has passed, erasure of accounts and addresses given up long ago. */
 import type { FlowStore } from '../db/flows.ts';
 import type { UserStore } from '../db/users.ts';
 import type { MachineId } from '../machines/index.ts';
@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts';
 import type { RelayLog } from './delivery.ts';
 import { type Engine, EventRefused } from './engine.ts';
 import { systemEnvelope } from './providers.ts';
-import { ERASURE_DELAY_MS } from './retention.ts';
+import { ERASURE_DELAY_MS, UNOWNED_CONTACT_MS } from './retention.ts';
 
 /** Erasure is looked for this often; a day's delay in a month would not matter either. */
 const ERASURE_EVERY_MS = 60_000;
@@ -21,6 +21,8 @@ export function createSweep(deps: {
   log: RelayLog;
   /** Drops stored answers whose day is over. */
   forget: (now: Date) => Promise<void>;
+  /** Erases a number of contacts that nobody has owned or named since. */
+  forgetContacts: (until: Date) => Promise<void>;
 }) {
   const { flows, users, engine, clock, log } = deps;
   let erasureDueAt = 0;
@@ -50,6 +52,7 @@ export function createSweep(deps: {
     erasureDueAt = clock.now() + ERASURE_EVERY_MS;
     await deps.forget(new Date(clock.now()));
     for (const id of await users.toErase(new Date(clock.now() - ERASURE_DELAY_MS))) await users.erase(id);
+    await deps.forgetContacts(new Date(clock.now() - UNOWNED_CONTACT_MS));
   }
 
   return async (): Promise<void> => {

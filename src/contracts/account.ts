@@ -10,6 +10,10 @@ const text = z
   .min(1)
   .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
 const password = z.string().min(1).max(1024);
+/** Demanded where the account has one, which the schema cannot know. */
+const passwordIfAny = password
+  .optional()
+  .describe('The present password; without one on the account, a login within the last five minutes instead');
 
 export const patchMeBody = z
   .strictObject({
@@ -37,11 +41,11 @@ export const patchMeAnswer = z
   .object({ user_id: z.string(), message: z.string(), updated_fields: z.array(z.string()) })
   .meta({ id: 'MeChanged' });
 
-export const deleteMeBody = z.strictObject({ password }).meta({ id: 'DeleteMe' });
+export const deleteMeBody = z.strictObject({ password: passwordIfAny }).nullish().meta({ id: 'DeleteMe' });
 export const deleteMeAnswer = z
   .object({
     message: z.string(),
-    sessions_revoked: z.boolean(),
+    sessions_revoked: z.int(),
     trading_accounts_unlinked: z.number(),
     erased_after: z.string(),
   })
@@ -80,11 +84,14 @@ export const preferencesAnswer = z
 
 export const addContactBody = z
   .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('email'), value: emailInput, current_password: password }),
-    z.strictObject({ type: z.literal('phone'), value: phoneInput, current_password: password }),
+    z.strictObject({ type: z.literal('email'), value: emailInput, current_password: passwordIfAny }),
+    z.strictObject({ type: z.literal('phone'), value: phoneInput, current_password: passwordIfAny }),
   ])
   .meta({ id: 'AddContact' });
-export const removeContactBody = z.strictObject({ current_password: password }).meta({ id: 'RemoveContact' });
+export const removeContactBody = z
+  .strictObject({ current_password: passwordIfAny })
+  .nullish()
+  .meta({ id: 'RemoveContact' });
 export const verifyContactBody = z
   .strictObject({ flow_token: z.string().max(100), code: otpInput })
   .meta({ id: 'VerifyContact' });

@@ -13,7 +13,7 @@ export const resetBody = z
   .meta({ id: 'PasswordReset' });
 
 export const resetAnswer = z
-  .object({ user_id: z.string(), message: z.string(), state: z.string() })
+  .object({ user_id: z.string(), message: z.string(), state: z.string(), sessions_revoked: z.int() })
   .meta({ id: 'PasswordResetDone' });
 
 export const resetRequested = (email: string, ttlS: number) => ({

@@ -27,6 +27,7 @@ export const SAMPLE_SUBJECT = {
   factors: ['pin' as const],
   mandatory: [],
   knownDevice: true,
+  passwordVersion: 1,
   signupFlowId: null,
 };
 
@@ -50,6 +51,7 @@ export type Known = {
   subject?: z.infer<typeof subjectSchema> | null;
   required?: string[];
   passwordVersion?: number | null;
+  accountId?: string | null;
 };
 type Facts = (c: Known, now: number) => z.ZodRawShape;
 
@@ -154,7 +156,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
   },
   challenge: {
     CODE_REQUESTED: (c, now) => ({
-      ...{ ...asked(c, now), contactId: id(SAMPLE.contact), accountId: none, notify: none, audience: none },
+      ...{ ...asked(c, now), contactId: id(SAMPLE.contact), accountId: none, audience: none },
       purpose: z.enum(['login', 'signup', 'email', 'contact', 'proof']).default('login'),
       ttlMs: ms(10 * MINUTE),
     }),
@@ -171,6 +173,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
     }),
     PASSWORD_RESET: (c) => ({
       passwordVersion: nullableInt.default(c.passwordVersion ?? 1),
+      ownerId: word.nullable().default(c.accountId ?? SAMPLE.account),
     }),
     EXPIRE: () => ({}),
   },

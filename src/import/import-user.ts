@@ -45,7 +45,7 @@ export async function importUser(s: Services, user: ImportedUser): Promise<Impor
   const contactId = s.keyring.lookupId(contact.type, contact.canonical);
   const phone = contact.type === 'phone' ? contact.canonical : null;
   // A statement does not see what it inserts, and this one claims the contact.
-  await execute(s.db.writes, [intern({ id: contactId, ...contact }, new Date(now))]);
+  await execute(s.db.writes, intern({ id: contactId, ...contact }, new Date(now)));
   try {
     const { flow } = await s.engine.open(
       'signup',

@@ -37,11 +37,14 @@ export type Limits = {
   register(call: { identifier: string; network: string }): Promise<Decision>;
   /** Reset requests and resent verifications. */
   recoveryRequest(call: { identifier: string; network: string }, asking?: Asking): Promise<Decision>;
-  passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
+  /** Null: what was sent names nothing, so that only its network is counted. */
+  passwordReset(call: { identifier: string | null; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. */
   mail(call: { recipient: string }): Promise<Decision>;
+  /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
+  smsNotice(call: { recipient: string; range: string; country: string | null }): Promise<Decision>;
   user(call: { accountId: string }): Promise<Decision>;
   /** Decisions taken without the shared counters since start, by control. */
   degraded(): Record<string, number>;
@@ -83,7 +86,7 @@ export function createLimits(options: {
       refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor }, rememberedKey),
     ];
   };
-  const smsCaps = ({ range, country }: CodeSend): LimitRule[] => {
+  const smsCaps = ({ range, country }: Pick<CodeSend, 'range' | 'country'>): LimitRule[] => {
     if (range === undefined && country === undefined) return [];
     return [
       ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
@@ -133,10 +136,12 @@ export function createLimits(options: {
     recoveryRequest: once((call) =>
       modes.closed(pair('recovery', call, numbers.recoveryIdentifier, numbers.recoveryNetwork)),
     ),
-    passwordReset: (call) =>
-      modes.closed(
-        pair('password-reset', call, numbers.passwordResetIdentifier, numbers.passwordResetNetwork),
-      ),
+    passwordReset({ identifier, network }) {
+      const shown = numbers.passwordResetNetwork;
+      if (identifier === null) return modes.closed(networkOnly('password-reset', network, shown));
+      const call = { identifier, network };
+      return modes.closed(pair('password-reset', call, numbers.passwordResetIdentifier, shown));
+    },
     refresh: ({ sessionId }) =>
       modes.open({
         name: 'refresh',
@@ -150,6 +155,15 @@ export function createLimits(options: {
         name: 'mail',
         shown: numbers.mailRecipient,
         rules: [suppress('mail-recipient', recipient, numbers.mailRecipient)],
+      }),
+    smsNotice: ({ recipient, range, country }) =>
+      modes.closed({
+        name: 'sms-notice',
+        shown: numbers.mailRecipient,
+        rules: [
+          suppress('sms-notice-recipient', recipient, numbers.mailRecipient),
+          ...smsCaps({ range, ...(country === null ? {} : { country }) }),
+        ],
       }),
     user: ({ accountId }) =>
       modes.open({

@@ -1,7 +1,9 @@
 /**
- * The text of a code by SMS: one GSM-7 segment (3GPP TS 23.038) that names its purpose and ends with the line that
- * binds the code to our origin (`@domain #code`). It must never carry anything a person has typed.
+ * Texts by SMS, one GSM-7 segment each (3GPP TS 23.038): a code names its purpose and ends with the line that binds it
+ * to our origin (`@domain #code`); a notice says what changed. None may carry anything a person has typed.
  */
+import type { Notice } from '../../machines/effects.ts';
+
 export type SmsPurpose = 'signup' | 'login' | 'email' | 'reset' | 'change' | 'step_up';
 
 const SENTENCES: Record<SmsPurpose, (code: string) => string> = {
@@ -21,13 +23,35 @@ const CODE = /^\d{4,10}$/;
 
 export type SmsText = (content: { purpose: SmsPurpose; code: string }) => string;
 
+const NOTICES: Record<Notice, (domain: string) => string> = {
+  password_changed: (domain) =>
+    `The password of your account at ${domain} was changed. Not you? Reset it at once.`,
+  contact_changed: (domain) =>
+    `A contact of your account at ${domain} was changed. Not you? Change your password at once.`,
+};
+
+export type SmsNotice = (notice: Notice) => string;
+
+/** Texts that tell of a change; they name the service, nothing of the person. @throws as `createSmsText` */
+export function createSmsNotice({ domain }: { domain: string }): SmsNotice {
+  requireHost(domain);
+  return (notice) => oneSegment(NOTICES[notice](domain));
+}
+
+function requireHost(domain: string): void {
+  if (!HOST.test(domain)) throw new Error('The SMS domain must be a host name of at most 63 characters');
+}
+
+function oneSegment(text: string): string {
+  if (text.length > MAX_SEPTETS || !GSM7.test(text)) throw new RangeError('An SMS must fit one segment');
+  return text;
+}
+
 /** @throws Error at wiring time when the domain is not a plain host name of at most 63 characters. */
 export function createSmsText({ domain }: { domain: string }): SmsText {
-  if (!HOST.test(domain)) throw new Error('The SMS domain must be a host name of at most 63 characters');
+  requireHost(domain);
   return ({ purpose, code }) => {
     if (!CODE.test(code)) throw new RangeError('A code by SMS has 4 to 10 digits');
-    const text = `${SENTENCES[purpose](code)} Never share it.\n\n@${domain} #${code}`;
-    if (text.length > MAX_SEPTETS || !GSM7.test(text)) throw new RangeError('An SMS must fit one segment');
-    return text;
+    return oneSegment(`${SENTENCES[purpose](code)} Never share it.\n\n@${domain} #${code}`);
   };
 }

@@ -1,7 +1,6 @@
 /** The person's own account: data, preferences, password, deletion. Every change is audited in its own commit. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { endAll } from '../../db/sessions.ts';
 import { changePassword, changeProfile, replacePreferences } from '../../db/users.ts';
 import { authenticate } from '../authenticate.ts';
 import {
@@ -18,7 +17,7 @@ import {
 import { problemsFor } from '../flow-answers.ts';
 import { alreadyCommitted } from '../keyed-run.ts';
 import { acceptPassword } from '../new-password.ts';
-import { requirePassword } from '../password-check.ts';
+import { requireOwner, requirePassword } from '../password-check.ts';
 import { Problem } from '../problems.ts';
 import { callerOf } from '../request-context.ts';
 import { ERASURE_DELAY_MS } from '../retention.ts';
@@ -28,8 +27,6 @@ export const accountRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const secured = { tags: ['Users'], security: [{ bearerAuth: [] }] };
-    const mailTo = async (accountId: string) =>
-      (await s.users.contactsOf(accountId)).filter((c) => c.type === 'email' && c.verifiedAt !== null);
 
     app.patch(
       '/v1/users/me',
@@ -70,14 +67,17 @@ export const accountRoutes =
         },
       },
       async (request) => {
-        const { account } = await authenticate(request, s);
+        const live = await authenticate(request, s);
+        const { account } = live;
         const caller = callerOf(request, s);
-        const { eventSeq } = await requirePassword(s, account.id, request.body.password, caller);
+        const given = { password: request.body?.password, pointer: '/body/password' };
+        const { eventSeq } = await requireOwner(s, live, given, caller);
         const now = new Date(caller.now);
-        await s.commitAccount(
+        const { sessionsEnded } = await s.commitAccount(
           {
             account: { id: account.id, eventSeq },
-            parts: [endAll(account.id, 'deleted', now)],
+            parts: [],
+            endSessions: { reason: 'deleted' },
             patch: { status: 'deleted', deletedAt: now },
             event: { type: 'user.deleted' },
           },
@@ -85,7 +85,7 @@ export const accountRoutes =
         );
         return {
           message: 'The account is deleted.',
-          sessions_revoked: true,
+          sessions_revoked: sessionsEnded,
           trading_accounts_unlinked: 0,
           erased_after: new Date(caller.now + ERASURE_DELAY_MS).toISOString(),
         };
@@ -103,29 +103,25 @@ export const accountRoutes =
         },
       },
       async (request) => {
-        const { account, session, profile } = await authenticate(request, s);
+        const { account, session } = await authenticate(request, s);
         const caller = callerOf(request, s);
         const { body } = request;
         if (alreadyCommitted(caller)) return { message: 'The password is changed.' };
         const checked = await requirePassword(s, account.id, body.current_password, caller);
-        const contacts = await s.users.contactsOf(account.id);
         const hash = await acceptPassword(s, body.new_password, {
-          context: [...contacts.map((c) => c.canonical), profile?.firstName ?? '', profile?.lastName ?? ''],
+          context: await s.users.identityOf(account.id),
           previous: checked.passwordHash,
           pointer: '/body/new_password',
         });
-        const now = new Date(caller.now);
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq: checked.eventSeq },
-            parts: [
-              changePassword(account.id, hash, checked.passwordHash, now),
-              ...(body.revoke_other_sessions
-                ? [endAll(account.id, 'password_changed', now, session.id)]
-                : []),
-            ],
+            parts: [changePassword(account.id, hash, checked.passwordHash, new Date(caller.now))],
+            ...(body.revoke_other_sessions
+              ? { endSessions: { reason: 'password_changed', except: session.id } }
+              : {}),
             event: { type: 'password.changed', sessionId: session.id },
-            mails: (await mailTo(account.id)).map((c) => ({ template: 'password_changed', contactId: c.id })),
+            notice: 'password_changed',
           },
           caller,
         );

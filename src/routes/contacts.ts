@@ -14,7 +14,7 @@ import { nextActions } from '../contracts/actions.ts';
 import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
 import { parseEmail } from '../identifiers.ts';
-import { requirePassword } from '../password-check.ts';
+import { requireOwner } from '../password-check.ts';
 import { Problem } from '../problems.ts';
 import { callerOf, mint, phoneReader } from '../request-context.ts';
 import type { Services } from '../services.ts';
@@ -24,6 +24,7 @@ export const contactRoutes =
   async (app) => {
     const phoneOf = phoneReader(s.config);
     const secured = { tags: ['Users'], security: [{ bearerAuth: [] }] };
+    const pointer = '/body/current_password';
     const ttlMs = s.config.flow.challengeTtlS * 1000;
     const listed = async (accountId: string) => ({
       contacts: (await s.users.contactsOf(accountId)).map((c) => ({
@@ -70,11 +71,12 @@ export const contactRoutes =
         },
       },
       async (request, reply) => {
-        const { account } = await authenticate(request, s);
+        const live = await authenticate(request, s);
+        const { account } = live;
         const caller = callerOf(request, s);
         const { type, value, current_password: password } = request.body;
         const contact = named(type, value);
-        await requirePassword(s, account.id, password, caller);
+        await requireOwner(s, live, { password, pointer }, caller);
         const { suppressed } = await s.limits.codeSend(
           {
             purpose: 'contact',
@@ -85,8 +87,6 @@ export const contactRoutes =
           caller,
         );
         const contactId = s.keyring.lookupId(type, contact.canonical);
-        const known = (await s.users.contactsOf(account.id)).filter((c) => c.verifiedAt !== null);
-        const told = known.find((c) => c.type === 'email' && c.id !== contactId);
         const { flow } = await s.engine.openOn(
           'challenge',
           async () => ({
@@ -97,7 +97,6 @@ export const contactRoutes =
               now: caller.now,
               contactId,
               accountId: account.id,
-              notify: told?.id ?? null,
               audience: null,
               purpose: 'contact',
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
@@ -174,19 +173,20 @@ export const contactRoutes =
         },
       },
       async (request) => {
-        const { account } = await authenticate(request, s);
+        const live = await authenticate(request, s);
+        const { account } = live;
         const caller = callerOf(request, s);
-        const { eventSeq } = await requirePassword(s, account.id, request.body.current_password, caller);
+        const given = { password: request.body?.current_password, pointer };
+        const { eventSeq } = await requireOwner(s, live, given, caller);
         const mine = await s.users.contactsOf(account.id);
         const gone = mine.find((c) => c.id === request.params.contact_id);
         if (!gone) throw new Problem('not_found');
-        const told = mine.filter((c) => c.type === 'email' && c.verifiedAt !== null);
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq },
-            parts: [removeOne(gone.id, account.id)],
+            parts: [removeOne(gone.id, account.id, new Date(caller.now))],
             event: { type: 'contact.removed' },
-            mails: told.map((c) => ({ template: 'contact_changed', contactId: c.id })),
+            notice: 'contact_changed',
           },
           caller,
         );

@@ -70,7 +70,6 @@ export const identityProofRoutes =
               now: caller.now,
               contactId: contactId(email),
               accountId: null,
-              notify: null,
               audience: project,
               purpose: 'proof',
               terms: proofs.terms(null),

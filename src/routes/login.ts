@@ -46,7 +46,6 @@ export const loginRoutes =
           now: caller.now,
           contactId: contact,
           accountId: null,
-          notify: null,
           audience: null,
           purpose: 'login' as const,
           terms: proofs.terms(phone.e164),

@@ -49,11 +49,12 @@ export const recoveryRoutes =
       },
       async (request) => {
         const { token, new_password: password } = request.body;
-        const flow = await resetPassword(s, { token, password }, callerOf(request, s));
+        const { flow, sessionsEnded } = await resetPassword(s, { token, password }, callerOf(request, s));
         return {
           user_id: flow.accountId ?? '',
           message: 'The password is set and every session has ended.',
           state: flow.state,
+          sessions_revoked: sessionsEnded,
         };
       },
     );

@@ -1,5 +1,6 @@
 /** The machines at work: engine, relay and sweeper around the effects they name, and whoever watches their commits. */
 import type { FastifyBaseLogger } from 'fastify';
+import { forgetUnowned } from '../../db/contacts.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { createLiveFeed } from '../console/live.ts';
@@ -12,12 +13,17 @@ import { createEventPublisher } from '../events.ts';
 import { createInspectorFeed } from '../inspector/feed.ts';
 import type { Limits } from '../limits/policy.ts';
 import { createMailDelivery } from '../mail/deliver.ts';
-import { createSmsText } from '../ports/sms-text.ts';
+import { createSmsNotice, createSmsText } from '../ports/sms-text.ts';
 import { createProviders } from '../providers.ts';
 import { createRelay } from '../relay.ts';
+import { phoneReader } from '../request-context.ts';
+import { createSmsNotices } from '../sms-notice.ts';
 import { createSweep } from '../sweep.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
+
+/** Addresses erased per run of the sweep, once a minute. */
+const FORGET_BATCH = 500;
 
 export type Lifecycles = ReturnType<typeof createLifecycles>;
 
@@ -54,11 +60,7 @@ export function createLifecycles(deps: {
     lease: () => relay.lease(),
     onCommit: (changes, leased) => {
       relay.accept(leased);
-      if (
-        changes.outbox.length > leased.length ||
-        [...changes.accounts.values()].some((account) => account.surplus)
-      )
-        relay.nudge();
+      if (changes.unlisted || changes.outbox.length > leased.length) relay.nudge();
       feed?.committed(changes.steps);
       inspector?.committed(changes.steps);
     },
@@ -81,8 +83,18 @@ export function createLifecycles(deps: {
       resetTtlS: config.password.resetTtlS,
     },
   });
+  const domain = new URL(config.publicUrl).hostname;
+  const smsNotice = createSmsNotices({
+    db,
+    limits,
+    sms: adapters.sms,
+    text: createSmsNotice({ domain }),
+    capsOf: phoneReader(config),
+    log,
+  });
   const forget = (now: Date) => stores.idempotency.deleteExpired(now);
-  const sweep = createSweep({ flows, users, engine, clock, log, forget });
+  const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
+  const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
   const relay = createRelay({
     outbox,
     clock,
@@ -101,7 +113,8 @@ export function createLifecycles(deps: {
       clock,
       kms,
       sms: adapters.sms,
-      smsText: createSmsText({ domain: new URL(config.publicUrl).hostname }),
+      smsText: createSmsText({ domain }),
+      smsNotice,
       mail,
       kycPort: adapters.kyc,
       risk: adapters.risk,

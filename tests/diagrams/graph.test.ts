@@ -181,6 +181,7 @@ describe('the real login', () => {
     factors: ['pin'],
     mandatory: [],
     knownDevice: false,
+    passwordVersion: 1,
     signupFlowId: null,
   };
   const proved = {
@@ -224,7 +225,7 @@ describe('the real login', () => {
 
   test('denies a blocked account at L2', () => {
     expect(go(start, { ...proved, subject: { ...subject, status: 'blocked' } })).toEqual([
-      ...['idle|PRIMARY_PROVED|0', 'L1_identity||0', 'L2_status||2'],
+      ...['idle|PRIMARY_PROVED|0', 'L1_identity||0', 'L2_status||3'],
     ]);
   });
 });

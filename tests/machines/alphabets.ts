@@ -185,6 +185,7 @@ export const SUBJECT: Subject = {
   factors: ['pin'],
   mandatory: [],
   knownDevice: true,
+  passwordVersion: 3,
   signupFlowId: null,
 };
 
@@ -249,6 +250,11 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
         factor,
         subject: changed({ status: 'blocked' }),
       }),
+      bad(`right ${factor}, new password meanwhile`, {
+        ...answer,
+        factor,
+        subject: changed({ passwordVersion: SUBJECT.passwordVersion + 1 }),
+      }),
     ]),
     good('due', { type: 'EXPIRE', now: due }),
     bad('early', { type: 'EXPIRE', now: due - 1 }),
@@ -262,7 +268,6 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     now: lockEnds,
     contactId: CONTACT,
     accountId: null as string | null,
-    notify: null as string | null,
     audience: null,
     purpose: 'login' as const,
     terms: TERMS,
@@ -276,7 +281,6 @@ export function challengeLetters(c: ChallengeContext): Letter<ChallengeEvent>[] 
     good('', asked),
     good('suppressed', { ...asked, suppressed: true }),
     good('to add', { ...asked, accountId: ACCOUNT, purpose: 'contact' }),
-    good('to add and tell', { ...asked, accountId: ACCOUNT, purpose: 'contact', notify: OTHER }),
     good('to add, suppressed', { ...asked, accountId: ACCOUNT, purpose: 'contact', suppressed: true }),
     good('of somebody else', { ...asked, contactId: OTHER, accountId: OTHER }),
     ...(c.code.lockedUntil === null
@@ -308,14 +312,22 @@ export function recoveryLetters(c: RecoveryContext): Letter<RecoveryEvent>[] {
   };
   const due = c.dueAt ?? T0 + 1_800_000;
   const version = c.passwordVersion ?? 3;
+  const used = {
+    type: 'PASSWORD_RESET' as const,
+    now: due - 1,
+    passwordVersion: version,
+    ownerId: c.accountId as string | null,
+  };
   return [
     good('', asked),
     good('suppressed', { ...asked, suppressed: true }),
     good('of nobody', { ...asked, accountId: null, passwordVersion: null }),
     good('without a password', { ...asked, passwordVersion: null }),
-    good('', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version }),
-    bad('late', { type: 'PASSWORD_RESET', now: due, passwordVersion: version }),
-    bad('after another change', { type: 'PASSWORD_RESET', now: due - 1, passwordVersion: version + 1 }),
+    good('', used),
+    bad('late', { ...used, now: due }),
+    bad('after another change', { ...used, passwordVersion: version + 1 }),
+    bad('of an address given up', { ...used, ownerId: null }),
+    bad('of an address somebody else has by now', { ...used, ownerId: OTHER }),
     good('due', { type: 'EXPIRE', now: due }),
     bad('early', { type: 'EXPIRE', now: due - 1 }),
   ];

@@ -109,6 +109,7 @@ describe('login', () => {
       'accountKnown',
       'accountActive',
       'contactProven',
+      'proofStands',
       'tierGranted',
       'factorsSatisfied',
     ]) {
@@ -127,7 +128,7 @@ describe('login', () => {
   });
 
   test('after an answered step-up, status, tier and factors are judged again', () => {
-    for (const guard of ['accountActive', 'tierGranted', 'factorsSatisfied']) {
+    for (const guard of ['accountActive', 'proofStands', 'tierGranted', 'factorsSatisfied']) {
       const answered = login.edges.filter(on('STEP_UP_ANSWERED', 'answerAccepted'));
       expect(answered.map((e) => e.target)).toEqual(['L2_status']);
       expect(
@@ -166,7 +167,8 @@ describe('challenge and recovery', () => {
   });
 
   test('a password is replaced only past a token that lives', () => {
-    expect(gated(recovery, 'completed', on('PASSWORD_RESET', 'tokenLives'))).toBe(true);
+    for (const guard of ['tokenLives', 'stillOwned'])
+      expect(gated(recovery, 'completed', on('PASSWORD_RESET', guard)), guard).toBe(true);
   });
 });
 
@@ -207,6 +209,7 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
   login: {
     accountActive: true,
     contactProven: true,
+    proofStands: true,
     byPassword: true,
     tierGranted: true,
     factorsSatisfied: true,
@@ -220,11 +223,10 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     codeAccepted: true,
     opensLogin: true,
     addsContact: true,
-    hasOldContact: true,
     lastCheck: false,
     timeUp: true,
   },
-  recovery: { ownerKnown: true, sendSuppressed: false, tokenLives: true, timeUp: true },
+  recovery: { ownerKnown: true, sendSuppressed: false, tokenLives: true, stillOwned: true, timeUp: true },
 };
 
 /** Guards that only choose between ways that are all safe, and why. */

@@ -182,7 +182,7 @@ export const signupMonitor: Monitor<SignupGhost> = {
   },
 };
 
-type LoginGhost = { answered: string[]; wrong: number };
+type LoginGhost = { answered: string[]; wrong: number; password: number | null };
 
 /** The factors a login must not pass without; told again here on purpose. */
 function needed({ subject, method, highRisk }: LoginContext): string[] {
@@ -192,7 +192,7 @@ function needed({ subject, method, highRisk }: LoginContext): string[] {
 }
 
 export const loginMonitor: Monitor<LoginGhost> = {
-  start: { answered: [], wrong: 0 },
+  start: { answered: [], wrong: 0, password: null },
   watch(step, before) {
     const { broken, never } = rules();
     const was = contextOf<LoginContext>(step.before);
@@ -201,6 +201,7 @@ export const loginMonitor: Monitor<LoginGhost> = {
     const to = stateOf(step.after);
     const ghost = { ...before };
     every('login', step, never);
+    if (event.type === 'PRIMARY_PROVED') ghost.password = event.subject?.passwordVersion ?? null;
     if (event.type === 'STEP_UP_ANSWERED') {
       const right =
         event.ok &&
@@ -221,6 +222,7 @@ export const loginMonitor: Monitor<LoginGhost> = {
     if (session) {
       never('a session for nobody', is.subject === null);
       never('a session of an account that is not active', is.subject?.status !== 'active');
+      never('a session begun under another password', ghost.password !== is.subject?.passwordVersion);
       never('a session by an unproven contact', is.subject?.contactProven === false);
       never('a session below LIMITED', is.subject?.tier !== 'LIMITED' && is.subject?.tier !== 'FULL');
       never(
@@ -252,7 +254,10 @@ export const challengeMonitor: Monitor<null> = {
     never('a login opens without proof', !!effect(step, 'openFlow') && !proved);
     never('a contact is taken without proof', !!effect(step, 'claimContact') && !proved);
     never('a contact is taken for nobody', effect(step, 'claimContact')?.accountId === '');
-    never('nobody is told of a new contact', effect(step, 'sendMail')?.contactId === '');
+    never(
+      'the owner is not told of a new contact',
+      effect(step, 'claimContact')?.accountId !== effect(step, 'notifyOwner')?.accountId,
+    );
     never('failures are cleared without proof', !!effect(step, 'clearFailures') && !proved);
     const opened = stateOf(step.before) !== 'idle';
     never('a resend changes whom it is for', opened && was.contactId !== is.contactId);
@@ -282,6 +287,13 @@ export const recoveryMonitor: Monitor<null> = {
       'a password is set by a void token',
       stored && event.type === 'PASSWORD_RESET' && event.passwordVersion !== was.passwordVersion,
     );
+    never(
+      'a password is set through an address that is not the account’s',
+      stored &&
+        event.type === 'PASSWORD_RESET' &&
+        effect(step, 'storeCredentials')?.accountId !== event.ownerId,
+    );
+    never('a password is set and the owner is not told', stored && !effect(step, 'notifyOwner'));
     never('a password is set and sessions live on', stored && !effect(step, 'endSessions'));
     return { ghost, broken };
   },

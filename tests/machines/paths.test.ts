@@ -33,11 +33,10 @@ const placeOf = (snapshot: AnyMachineSnapshot): string => {
     attemptsLeft?: number;
     satisfied?: string[];
     purpose?: string;
-    notify?: string | null;
     code?: { attemptsLeft: number };
   };
   const left = stateOf(snapshot).match(LEAVES) ? null : (c.attemptsLeft ?? c.code?.attemptsLeft);
-  return JSON.stringify([stateOf(snapshot), left, c.satisfied, c.purpose, c.notify]);
+  return JSON.stringify([stateOf(snapshot), left, c.satisfied, c.purpose]);
 };
 
 type Range = { id: MachineId; from?: AnyMachineSnapshot; stopWhen?: (s: AnyMachineSnapshot) => boolean };

@@ -9,9 +9,9 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.contactProven subject.mailContactId subject.signupFlowId sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
-    'contactId accountId notify audience purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
+    'contactId accountId audience purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
 };
 
@@ -43,6 +43,7 @@ const PARAMS: Record<string, string> = {
   publish: 'type accountId outcome reason',
   audit: 'type accountId outcome reason',
   sendMail: 'template contactId',
+  notifyOwner: 'accountId template',
   endSessions: 'accountId reason except',
   supersedeFlows: 'contactId',
 };

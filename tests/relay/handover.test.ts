@@ -55,8 +55,8 @@ describe('rows leased by their own commit', () => {
       dueAt: new Date(clock.now()),
       createdAt: new Date(clock.now()),
     }));
-  const write = (outbox: OutboxRow[], lease: Date | null) =>
-    commit(db.writes, { ...noChanges(new Date(clock.now()), { lease }), outbox });
+  const write = async (outbox: OutboxRow[], lease: Date | null) =>
+    (await commit(db.writes, { ...noChanges(new Date(clock.now()), { lease }), outbox })).leased;
   const statuses = async () =>
     Object.fromEntries(
       (await sql`select id, status, attempts from outbox`).map((r) => [r.id, `${r.status} ${r.attempts}`]),

@@ -1,12 +1,17 @@
 /** What a person can change about the account, and what each change leaves behind. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKeyring } from '../../src/keyring.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
-    env: { LIMIT_SECOND_FACTOR_NETWORK: '1000/1h', LIMIT_PASSWORD_LOGIN: '5/15m' },
+    env: {
+      LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
+      LIMIT_PASSWORD_LOGIN: '5/15m',
+      LIMIT_RECOVERY_NETWORK: '1000/1h',
+    },
   });
 });
 afterAll(() => app.close());
@@ -71,6 +76,30 @@ describe('profile', () => {
 });
 
 describe('password', () => {
+  /** Somebody with every kind of name, and two addresses, who has just asked for a link. */
+  async function wellKnown() {
+    const person = await limitedPerson(app);
+    await giveEmail(app, person.userId, 'analytical@example.com');
+    await giveEmail(app, person.userId, 'second-box@example.net');
+    await query(app, "update accounts set username = 'countess9' where id = $1", [person.userId]);
+    await query(
+      app,
+      `update profiles set display_name = 'Lady Lovelace', first_name = 'Augusta', last_name = 'Noel-King' where account_id = $1`,
+      [person.userId],
+    );
+    await app.call('POST', '/v1/auth/password/reset-request', { body: { email: 'analytical@example.com' } });
+    return person;
+  }
+
+  async function resetLinkOf(userId: string): Promise<string> {
+    const [row] = await query<{ id: string; token_generation: string }>(
+      app,
+      "select id, token_generation from flows where machine = 'recovery' and account_id = $1",
+      [userId],
+    );
+    return createKeyring(app.secrets.masterKey).flowTokenFor(row!.id, Number(row!.token_generation));
+  }
+
   const change = (token: string, current: string, next: string, extra = {}) =>
     app.call('POST', '/v1/users/change-password', {
       token,
@@ -91,6 +120,22 @@ describe('password', () => {
     expect((await change(token, PASSWORD, 'Third-Secret#2024')).status).toBe(401);
   });
 
+  test('a new one may hold no name, user name or address of the person, changed or reset', async () => {
+    const { accessToken: token, userId } = await wellKnown();
+    const link = await resetLinkOf(userId);
+    const weak = {
+      status: 422,
+      body: { code: 'weak_password', errors: [{ code: 'password_contains_identity' }] },
+    };
+    for (const known of ['Lovelace', 'Augusta', 'Noel', 'countess9', 'analytical', 'second-box']) {
+      const next = `Xy7#${known}!Qw2z`;
+      expect(await change(token, PASSWORD, next), known).toMatchObject(weak);
+      const body = { token: link, new_password: next };
+      expect(await app.call('POST', '/v1/auth/password/reset', { body }), known).toMatchObject(weak);
+    }
+    expect((await change(token, PASSWORD, NEW_PASSWORD)).status).toBe(200);
+  });
+
   test('wrong guesses are throttled however parallel, and the throttle holds against the right one', async () => {
     const { accessToken: token } = await limitedPerson(app);
     const guesses = await Promise.all(
@@ -109,7 +154,7 @@ describe('deletion', () => {
       (await app.call('DELETE', '/v1/users/me', { token, body: { password: 'Wrong-Password#1' } })).status,
     ).toBe(401);
     const gone = await app.call('DELETE', '/v1/users/me', { token, body: { password: PASSWORD } });
-    expect(gone).toMatchObject({ status: 200, body: { sessions_revoked: true } });
+    expect(gone).toMatchObject({ status: 200, body: { sessions_revoked: 1 } });
     expect((await app.call('GET', '/v1/users/me', { token })).status).toBe(401);
     await app.relay.drain();
     expect(await query(app, 'select 1 from profiles where account_id = $1', [userId])).toHaveLength(1);

@@ -128,6 +128,32 @@ describe('resetting', () => {
     expect((await reset(token)).body.code).toBe('invalid_code');
   });
 
+  test('a link sent to an address the owner has removed since sets no password, and tells nothing of the present one', async () => {
+    const person = await owner('hijacked@example.com');
+    await ask('hijacked@example.com');
+    const token = await latestToken(person.userId);
+    const listed = await app.call('GET', '/v1/users/me/contacts', { token: person.accessToken });
+    const { contact_id: id } = listed.body.contacts.find((c: { type: string }) => c.type === 'email');
+    const removed = await app.call('DELETE', `/v1/users/me/contacts/${id}`, {
+      token: person.accessToken,
+      body: { current_password: PASSWORD },
+    });
+    expect(removed.status).toBe(200);
+    for (const password of [NEW_PASSWORD, PASSWORD, 'short'])
+      expect(await reset(token, password)).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
+    expect((await app.call('GET', '/v1/users/me', { token: person.accessToken })).status).toBe(200);
+  });
+
+  test('nor does it once somebody else has proven the address', async () => {
+    const [person, other] = [await owner('moved-on@example.com'), await limitedPerson(app)];
+    await ask('moved-on@example.com');
+    const token = await latestToken(person.userId);
+    await query(app, "update contacts set account_id = $1 where canonical = 'moved-on@example.com'", [
+      other.userId,
+    ]);
+    expect(await reset(token)).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
+  });
+
   test('expired, used, foreign and malformed tokens look alike', async () => {
     const person = await limitedPerson(app);
     const foreign = createKeyring(app.secrets.masterKey).flowTokenFor(person.flowId, 1);
@@ -135,6 +161,16 @@ describe('resetting', () => {
     const shown = answers.map(({ status, body: { request_id: _id, ...body } }) => ({ status, body }));
     expect(shown[1]).toEqual(shown[0]);
     expect(shown[2]).toEqual(shown[0]);
+  });
+
+  test('however many malformed tokens were tried elsewhere, another one is answered like a used one', async () => {
+    const malformed = (n: number) =>
+      app.call('POST', '/v1/auth/password/reset', {
+        body: { token: 'z'.repeat(40 + n), new_password: NEW_PASSWORD },
+        remoteAddress: `198.51.100.${n}`,
+      });
+    for (let n = 1; n <= 25; n++)
+      expect(await malformed(n)).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
   });
 
   test('a weak or unchanged password is refused and the token stays good', async () => {

@@ -35,7 +35,7 @@ export const ROOMY: Record<string, string> = Object.fromEntries(
   ].map((name) => [`LIMIT_${name}`, '1000000/1s']),
 );
 
-const PASSWORD = 'Correct-Horse-9-Battery';
+export const PASSWORD = 'Correct-Horse-9-Battery';
 
 export async function signUp(
   app: TestApp,

@@ -1,0 +1,2 @@
+ALTER TABLE "contacts" ADD COLUMN "kept_from" timestamp with time zone;--> statement-breakpoint
+CREATE INDEX "contacts_unowned" ON "contacts" USING btree (coalesce("kept_from", "created_at")) WHERE "contacts"."account_id" is null;

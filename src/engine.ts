@@ -1,5 +1,5 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { AnyMachineSnapshot } from 'xstate';
+import type { AnyMachineSnapshot, EventObject } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
 import { type Changes, commit, type FlowRow, noChanges, requireActive } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
@@ -66,6 +66,31 @@ export function createEngine(deps: {
     return new Rejection(problem, () => flows.refuse({ ...met, refused: true, reason }));
   }
 
+  /**
+   * The account that has to stay active for this event, null when none does.
+   * @throws Rejection for an event the flow does not take as it rests
+   */
+  function admit(
+    definition: Definition,
+    loaded: LoadedFlow,
+    restored: AnyMachineSnapshot,
+    view: FlowView,
+    event: EventObject,
+    context: SendContext,
+  ): LoadedFlow['account'] {
+    // The account of whoever else owns the contact says nothing about this flow.
+    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? loaded.account : null;
+    const reject = (problem: Problem, reason: string) =>
+      rejection(problem, reason, loaded, definition, view, event.type, context);
+    // An ended flow says so, also when its end took the account with it.
+    if (own && own.status !== 'active' && loaded.flow.status === 'active')
+      throw reject(new Problem('account_blocked'), 'the account is not active');
+    if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
+      throw reject(refused(view, event.type, context.now), 'not possible in this state');
+    }
+    return own;
+  }
+
   /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
     machineId: M,
@@ -78,17 +103,8 @@ export function createEngine(deps: {
     const restored = revive(definition, loaded);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
+    const own = admit(definition, loaded, restored, view, event, context);
     const { account } = loaded;
-    // The account of whoever else owns the contact says nothing about this flow.
-    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? account : null;
-    const reject = (problem: Problem, reason: string) =>
-      rejection(problem, reason, loaded, definition, view, event.type, context);
-    // An ended flow says so, also when its end took the account with it.
-    if (own && own.status !== 'active' && loaded.flow.status === 'active')
-      throw reject(new Problem('account_blocked'), 'the account is not active');
-    if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
-      throw reject(refused(view, event.type, context.now), 'not possible in this state');
-    }
     const changes = noChanges(new Date(context.now));
     const seqOf = (accountId: string): number => {
       if (account?.id !== accountId) throw new Error('an effect names an account that was not read');
@@ -174,6 +190,27 @@ export function createEngine(deps: {
     return { result: { flow: views[0] as FlowView, opened: views.slice(1), loaded: null }, views, changes };
   }
 
+  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. */
+  async function readThen(
+    machineId: MachineId,
+    locator: Locator,
+    context: SendContext,
+    look: (loaded: LoadedFlow, view: FlowView) => void = () => {},
+  ) {
+    const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
+    if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
+    const definition = registry[machineId];
+    try {
+      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded));
+      look(loaded, view);
+      return { loaded, view };
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      await error.record();
+      throw error.problem;
+    }
+  }
+
   return {
     /** Starts a flow with its first event. */
     open: <M extends MachineId>(machineId: M, opening: Opening<M>, context: SendContext): Promise<Result> =>
@@ -241,18 +278,23 @@ export function createEngine(deps: {
     },
 
     /** The flow as it rests, without sending anything. */
-    async read(machineId: MachineId, locator: Locator, context: SendContext) {
-      const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
-      if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
-      const definition = registry[machineId];
-      try {
-        return { loaded, view: viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded)) };
-      } catch (error) {
-        if (!(error instanceof Rejection)) throw error;
-        await error.record();
-        throw error.problem;
-      }
-    },
+    read: (machineId: MachineId, locator: Locator, context: SendContext) =>
+      readThen(machineId, locator, context),
+
+    /**
+     * The flow as it rests, if it takes the event: asked before slow work is done for one that would be refused.
+     * `decide` builds the event as it does for `send`.
+     * @throws EventRefused, Problem not_found / account_blocked / flow_needs_restart
+     */
+    ready: <M extends MachineId>(
+      machineId: M,
+      locator: Locator,
+      decide: (loaded: LoadedFlow, view: FlowView) => MachineEvents[M],
+      context: SendContext,
+    ) =>
+      readThen(machineId, locator, context, (loaded, view) => {
+        admit(registry[machineId], loaded, view.snapshot, view, decide(loaded, view), context);
+      }),
   };
 }
 

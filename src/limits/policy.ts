@@ -34,6 +34,8 @@ export type Limits = {
   /** Reset requests and resent verifications. */
   recoveryRequest(call: { identifier: string; network: string }): Promise<Decision>;
   passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
+  /** Taken before the hash of a sign-up's password. */
+  setPassword(call: { flowId: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. */
@@ -123,6 +125,15 @@ export function createLimits(options: {
     passwordReset: (call) =>
       modes.closed(
         pair('password-reset', call, numbers.passwordResetIdentifier, numbers.passwordResetNetwork),
+      ),
+    setPassword: ({ flowId, network }) =>
+      modes.closed(
+        pair(
+          'set-password',
+          { identifier: flowId, network },
+          numbers.setPasswordFlow,
+          numbers.setPasswordNetwork,
+        ),
       ),
     refresh: ({ sessionId }) =>
       modes.open({

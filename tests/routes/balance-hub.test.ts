@@ -16,6 +16,7 @@ const WIDE = Object.fromEntries(
     'PASSWORD_RESET',
     'PASSWORD_RESET_NETWORK',
     'CODE_CHECK_NETWORK',
+    'SET_PASSWORD_NETWORK',
     'PASSWORD_LOGIN_NETWORK',
     'NETWORK',
     'MAIL',

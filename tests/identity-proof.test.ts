@@ -105,6 +105,27 @@ describe('the service', () => {
     expect((await app.call('GET', '/v1/users/me', { token: body.identity_token })).status).toBe(401);
   });
 
+  test('codes to one address share their limits whatever project they are said to be for', async () => {
+    const strict = await createTestApp({ env: { DEMO_MODE: 'false', MAIL_ADAPTER: 'local' } });
+    try {
+      const ask = (project_id: string, email = 'victim@example.com') =>
+        strict.call('POST', '/api/v1/auth/send-code', { body: { email, project_id } });
+      const statuses: number[] = [];
+      for (let i = 0; i < 5; i++) statuses.push((await ask(`project-${i}`)).status);
+      expect(statuses).toEqual([200, 429, 429, 429, 429]);
+      for (let i = 0; i < 3; i++) {
+        strict.clock.advance(61_000);
+        statuses.push((await ask(`later-${i}`)).status);
+      }
+      expect(statuses.slice(5)).toEqual([200, 200, 429]);
+      await strict.relay.drain();
+      expect(await strict.services.inbox!.list({ to: 'victim@example.com' })).toHaveLength(3);
+      expect((await ask('project-0', 'other@example.com')).status).toBe(200);
+    } finally {
+      await strict.close();
+    }
+  });
+
   test('ten codes a minute from one network, then 429 with Retry-After', async () => {
     const strict = await createTestApp({ env: { LIMIT_API_SEND_CODE_NETWORK: '10/1m' } });
     try {

@@ -90,8 +90,6 @@ export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number
       alg: signing(settings),
       /** Null: generate one and keep it encrypted in the database. */
       privateKeyPem: v.JWT_PRIVATE_KEY,
-      /** Null: the RFC 7638 thumbprint. */
-      keyId: v.JWT_SIGNING_KEY_ID,
       clientId: v.JWT_CLIENT_ID,
     },
   };

@@ -12,6 +12,7 @@ import type { EffectName, Effects } from '../machines/effects.ts';
 import { hashToken } from './flow-token.ts';
 import type { Keyring } from './keyring.ts';
 import { accountChange, enqueue, type RecordContext, recordAudit } from './records.ts';
+import { openKey } from './rules.ts';
 
 export type { Envelope } from './records.ts';
 
@@ -66,7 +67,11 @@ function enclosed<T>(value: T | undefined, name: string): T {
 export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRules }): Handlers {
   const { keyring, rules } = deps;
   return {
-    sendCode: (p, c) => enqueue(c, 'code.send', null, p),
+    sendCode: (p, c) => {
+      // The first code of a flow is for anybody to ask for; its resends are the token holder's, and nobody else's news.
+      if (p.counter === 1) c.changes.rows.push(throttles.reset(openKey(p.contactId)));
+      enqueue(c, 'code.send', null, p);
+    },
     createAccount: (p, c) => {
       c.changes.accounts.set(p.accountId, {
         insert: { id: p.accountId, status: 'active', tier: 'UNVERIFIED', createdAt: now(c) },

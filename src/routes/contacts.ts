@@ -153,7 +153,6 @@ export const contactRoutes =
             caller,
           ),
           caller.now,
-          true,
         );
         return listed(account.id);
       },

@@ -7,7 +7,7 @@ import {
   verifyCodeAnswer,
   verifyCodeBody,
 } from '../contracts/identity-proof.ts';
-import { codeOutcome, problemsFor } from '../flow-answers.ts';
+import { checkedCode, problemsFor } from '../flow-answers.ts';
 import { type Email, parseEmail } from '../identifiers.ts';
 import { type ProofFields, proofToken, signProof } from '../identity-proof.ts';
 import { Problem } from '../problems.ts';
@@ -110,7 +110,7 @@ export const identityProofRoutes =
         const caller = callerOf(request, s);
         await limits.codeCheck({ network: caller.network });
         const contact = contactId(email);
-        await codeOutcome(
+        await checkedCode(s, { token: null, name: contact, now: caller.now }, () =>
           engine.send(
             'challenge',
             { contactId: contact, machine: 'challenge', purpose: `proof:${project}` },
@@ -121,8 +121,6 @@ export const identityProofRoutes =
             },
             caller,
           ),
-          caller.now,
-          false,
         ).catch((error) => {
           throw refusedAlike(error);
         });

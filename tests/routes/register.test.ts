@@ -180,6 +180,7 @@ describe('verify-email', () => {
     // Whoever holds the token is not locked out by that.
     const held = await verify({ code: '000000', flow_token: registered.body.flow_token });
     expect(held).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+    app.clock.advance(60_001);
     expect(await verify({ user_id, code: '000000' })).toMatchObject({ status: 400 });
   });
 

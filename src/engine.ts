@@ -1,5 +1,5 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { AnyMachineSnapshot, EventObject } from 'xstate';
+import type { AnyMachineSnapshot } from 'xstate';
 import type { Database, Runner } from '../db/client.ts';
 import { type Changes, commit, type FlowRow, noChanges, requireActive } from '../db/commit.ts';
 import * as contacts from '../db/contacts.ts';
@@ -7,7 +7,8 @@ import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
 import { isStale } from '../db/statement.ts';
 import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
-import { createAdvance, type SendContext, step } from './advance.ts';
+import { createAdmission } from './admission.ts';
+import { createAdvance, type SendContext } from './advance.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import type { Keyring } from './keyring.ts';
 import { Problem } from './problems.ts';
@@ -52,44 +53,7 @@ export function createEngine(deps: {
     new EventRefused(view, event, deps.nextOf(view, now));
   const { advance, start } = createAdvance({ handlers, keyring, refused });
 
-  /** The refused step of an event that changed nothing. */
-  function rejection(
-    problem: Problem,
-    reason: string,
-    loaded: LoadedFlow,
-    definition: Definition,
-    view: FlowView,
-    event: string,
-    context: SendContext,
-  ): Rejection {
-    const met = step(definition, loaded.flow as FlowRow, context, event, [], view.state, view.state, null);
-    return new Rejection(problem, () => flows.refuse({ ...met, refused: true, reason }));
-  }
-
-  /**
-   * The account that has to stay active for this event, null when none does.
-   * @throws Rejection for an event the flow does not take as it rests
-   */
-  function admit(
-    definition: Definition,
-    loaded: LoadedFlow,
-    restored: AnyMachineSnapshot,
-    view: FlowView,
-    event: EventObject,
-    context: SendContext,
-  ): LoadedFlow['account'] {
-    // The account of whoever else owns the contact says nothing about this flow.
-    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? loaded.account : null;
-    const reject = (problem: Problem, reason: string) =>
-      rejection(problem, reason, loaded, definition, view, event.type, context);
-    // An ended flow says so, also when its end took the account with it.
-    if (own && own.status !== 'active' && loaded.flow.status === 'active')
-      throw reject(new Problem('account_blocked'), 'the account is not active');
-    if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
-      throw reject(refused(view, event.type, context.now), 'not possible in this state');
-    }
-    return own;
-  }
+  const admit = createAdmission({ flows, refused });
 
   /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
@@ -103,7 +67,7 @@ export function createEngine(deps: {
     const restored = revive(definition, loaded);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
-    const own = admit(definition, loaded, restored, view, event, context);
+    const own = admit({ definition, loaded, view, restored, event, context });
     const { account } = loaded;
     const changes = noChanges(new Date(context.now));
     const seqOf = (accountId: string): number => {
@@ -293,7 +257,8 @@ export function createEngine(deps: {
       context: SendContext,
     ) =>
       readThen(machineId, locator, context, (loaded, view) => {
-        admit(registry[machineId], loaded, view.snapshot, view, decide(loaded, view), context);
+        const [definition, event] = [registry[machineId], decide(loaded, view)];
+        admit({ definition, loaded, view, restored: view.snapshot, event, context });
       }),
   };
 }

@@ -164,6 +164,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         knownDevice: read.knownDevice,
         signupFlowId: read.signupFlowId,
         contactProven: read.contactProven,
+        ...(read.contactType === 'email' ? { signupEntry: 'email' as const } : {}),
         ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
       };
     },

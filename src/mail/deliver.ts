@@ -108,7 +108,7 @@ export function createMailDelivery(deps: {
       if (written) await post(item, to, written);
     },
 
-    /** `code.send` to an address. An address that belongs to somebody else by now gets a notice instead of a code. */
+    /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
       const { contactId, purpose, counter } = item.payload as {
         contactId: string;
@@ -120,7 +120,7 @@ export function createMailDelivery(deps: {
       if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
         throw new DeliveryError('the code has expired', false);
       const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
-      if (taken && recipient.accountId !== source.flow.accountId) {
+      if (taken && recipient.accountId !== source.flow.accountId && !recipient.signupUnderWay) {
         await post(item, recipient, { content: alreadyRegisteredMail(brand) });
         return;
       }

@@ -224,6 +224,66 @@ describe('verify-email', () => {
   });
 });
 
+describe('a sign-up in review', () => {
+  /** Six wrong codes over two codes are one too many for the local rules. */
+  async function inReview(email: string) {
+    const { body } = await register(app, email);
+    const guess = (code: string) => verify({ code, flow_token: body.flow_token });
+    for (let i = 0; i < 4; i++) await guess('111111');
+    await app.call('POST', '/v1/auth/resend-verification', { body: { email } });
+    await app.relay.drain();
+    for (let i = 0; i < 2; i++) await guess('111111');
+    const held = await guess('000000');
+    expect(held.body).toMatchObject({ state: 'UNVERIFIED.risk_review' });
+    return { userId: body.user_id as string, flowId: held.body.flow_id as string };
+  }
+
+  test('is resumed by proving the address again once its token has expired, and keeps its password', async () => {
+    const email = freshEmail();
+    const { flowId, userId } = await inReview(email);
+    app.clock.advance(app.services.config.flow.tokenTtlS * 1000 + 1);
+    const again = await register(app, email, { password: 'Somebody-Elses-1' });
+    const [mail] = await mailbox(app, email);
+    expect(mail).toMatchObject({ code: '000000', subject: '000000 is your Vestibule code' });
+    const resumed = await verify({ code: '000000', flow_token: again.body.flow_token });
+    expect(resumed.body).toMatchObject({ flow_id: flowId, state: 'UNVERIFIED.risk_review' });
+    const token = resumed.body.flow_token;
+    await app.call('POST', `/v1/admin/reviews/${flowId}`, {
+      body: { decision: 'APPROVE', reason: 'looked at it' },
+      token: app.secrets.adminToken,
+    });
+    expect((await app.call('GET', '/v1/auth/signup', { token })).body).toMatchObject({
+      state: 'LIMITED.kyc_none',
+    });
+    const login = (password: string) => app.call('POST', '/v1/auth/login', { body: { email, password } });
+    expect(await login(MAIL_PASSWORD)).toMatchObject({ status: 200, body: { user_id: userId } });
+    expect((await login('Somebody-Elses-1')).status).toBe(401);
+  });
+
+  test('is what a login points to, by the way it came in', async () => {
+    const email = freshEmail();
+    const { flowId } = await inReview(email);
+    const login = await app.call('POST', '/v1/auth/login', { body: { email, password: MAIL_PASSWORD } });
+    expect(login.body).toMatchObject({
+      auth_status: 'ONBOARDING_REQUIRED',
+      onboarding: { flow_id: flowId, method: 'POST', href: '/v1/auth/register' },
+      next: [{ event: 'REGISTERED', href: '/v1/auth/register', schema: 'Register' }],
+    });
+    expect(login.body.access_token).toBeUndefined();
+  });
+
+  test('refused for good, leaves a notice to whoever registers anew', async () => {
+    const email = freshEmail();
+    const { flowId } = await inReview(email);
+    await app.call('POST', `/v1/admin/reviews/${flowId}`, {
+      body: { decision: 'REJECT', reason: 'looked at it' },
+      token: app.secrets.adminToken,
+    });
+    await register(app, email);
+    expect((await mailbox(app, email))[0]).toMatchObject({ subject: 'You already have a Vestibule account' });
+  });
+});
+
 describe('resend-verification', () => {
   const resend = (body: object) => app.call('POST', '/v1/auth/resend-verification', { body });
 

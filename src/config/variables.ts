@@ -256,7 +256,7 @@ const OPERATION = {
   CONSOLE_HOSTS: setting(
     p.list(p.text),
     '',
-    'Host names the console answers to, besides loopback and that of PUBLIC_URL',
+    'Host names the console and `/dev` answer to, besides loopback and that of PUBLIC_URL',
   ),
   INSPECT_URL: setting(
     p.httpUrl,

@@ -301,6 +301,20 @@ test('bodies of another type, compressed or too large are refused unread', async
   expect((await type('application/json; charset=utf-8')).status).toBe(200);
 });
 
+test('codes in the inbox and the clock answer to this machine’s own names only', async () => {
+  const before = demo.clock.offset();
+  for (const host of ['evil.example', 'localhost.evil.example:8000', '127.0.0.1.nip.io', '10.0.0.1:8000']) {
+    const headers = { host };
+    for (const path of ['/dev/inbox', '/dev/inbox/latest?to=x', '/dev/clock'])
+      expectProblem(await demo.call('GET', path, { headers }), 421, 'misdirected_request');
+    const moved = await demo.call('POST', '/dev/clock', { headers, body: { advance_seconds: 60 } });
+    expectProblem(moved, 421, 'misdirected_request');
+  }
+  expect(demo.clock.offset()).toBe(before);
+  for (const host of ['localhost:8000', '127.0.0.1', '[::1]:8000', 'LOCALHOST.'])
+    expect((await demo.call('GET', '/dev/inbox', { headers: { host } })).status, host).toBe(200);
+});
+
 test('methods: HEAD like GET, what a path does not know is 405 with Allow, what nobody knows too', async () => {
   const head = await demo.server.inject({ method: 'HEAD', url: '/health' });
   expect([head.statusCode, head.body]).toEqual([200, '']);

@@ -79,10 +79,16 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
         expectedSeq: 0,
         events: 0,
       });
-      if (p.claim) c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+      if (p.claim) {
+        // A number has one spelling; an imported address brings its own.
+        const value = c.enclosures.contact?.value;
+        const proven = value === undefined ? { capitals: [] } : { value };
+        c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), proven));
+      }
     },
     claimContact: (p, c) => {
-      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+      const { capitals = [] } = p;
+      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), { capitals }));
     },
     grantToken: (p, c) => {
       c.flow.tokenGeneration = c.at;

@@ -6,7 +6,7 @@ import type { Locator } from '../db/flows.ts';
 import { Taken } from '../db/statement.ts';
 import type { Result } from './engine.ts';
 import { checkedCode } from './flow-answers.ts';
-import type { Email } from './identifiers.ts';
+import { capitalsOf, type Email } from './identifiers.ts';
 import { acceptPassword } from './new-password.ts';
 import { anotherCode } from './open-checks.ts';
 import { Problem } from './problems.ts';
@@ -50,6 +50,7 @@ export async function registerByEmail(
           suppressed: false,
           contactId,
           accountId: mint(),
+          capitals: capitalsOf(email),
           ttlMs: config.flow.signupTtlDays * 86_400_000,
         },
         enclosures: {

@@ -7,6 +7,7 @@ import type { OutboxItem } from '../../db/outbox.ts';
 import type { Recipient, Recipients } from '../../db/recipients.ts';
 import type { MailTemplate, Purpose } from '../../machines/effects.ts';
 import type { Clock } from '../clock.ts';
+import { spelled } from '../identifiers.ts';
 import type { Keyring } from '../keyring.ts';
 import type { Limits } from '../limits/policy.ts';
 import { DeliveryError, type MailPort } from '../ports/index.ts';
@@ -110,8 +111,14 @@ export function createMailDelivery(deps: {
 
     /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
-      const { contactId, purpose, counter } = item.payload as {
+      const {
+        contactId,
+        purpose,
+        counter,
+        capitals = [],
+      } = item.payload as {
         contactId: string;
+        capitals?: number[];
         purpose: Purpose;
         counter: number;
       };
@@ -127,7 +134,9 @@ export function createMailDelivery(deps: {
       const code = proofs.code(source.flow.id, purpose, counter);
       const minutes = Math.ceil(settings.codeTtlS / 60);
       const compose = purpose === 'login' ? loginCodeMail : verificationMail;
-      await post(item, recipient, { content: compose({ appName, code, minutes }), code });
+      // As it was spelled for this flow, whoever named the address before.
+      const to = { ...recipient, value: spelled(recipient.canonical, capitals) };
+      await post(item, to, { content: compose({ appName, code, minutes }), code });
     },
   };
 }

@@ -8,7 +8,7 @@ import {
   verifyCodeBody,
 } from '../contracts/identity-proof.ts';
 import { checkedCode, problemsFor } from '../flow-answers.ts';
-import { type Email, parseEmail } from '../identifiers.ts';
+import { capitalsOf, type Email, parseEmail } from '../identifiers.ts';
 import { type ProofFields, proofToken, signProof } from '../identity-proof.ts';
 import { Problem } from '../problems.ts';
 import { callerOf, mint } from '../request-context.ts';
@@ -74,6 +74,7 @@ export const identityProofRoutes =
               terms: proofs.terms(null),
               suppressed,
               ttlMs,
+              capitals: capitalsOf(email),
             },
             enclosures: {
               contact: {

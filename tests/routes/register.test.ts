@@ -224,6 +224,59 @@ describe('verify-email', () => {
   });
 });
 
+describe('an address is written to as its owner spells it, whoever named it first', () => {
+  const sentTo = async (address: string) => {
+    await app.relay.drain();
+    const mails = (await app.services.inbox?.list({ channel: 'mail', limit: 100 })) ?? [];
+    return mails.filter((m) => m.to.toLowerCase() === address.toLowerCase()).map((m) => m.to);
+  };
+
+  test('the code of a registration, and everything after it', async () => {
+    const email = freshEmail();
+    const theirs = email.replace('person', 'Person');
+    await register(app, theirs);
+    expect(await sentTo(email)).toEqual([theirs]);
+    const { body } = await register(app, email);
+    expect(await sentTo(email)).toEqual([email, theirs]);
+    // A code that was asked for in another spelling meanwhile changes nothing either.
+    await app.call('POST', '/api/v1/auth/send-code', { body: { email: email.toUpperCase() } });
+    await verify({ code: '000000', flow_token: body.flow_token });
+    await app.call('POST', '/v1/auth/password/reset-request', { body: { email: theirs } });
+    expect((await sentTo(email)).slice(0, 3).sort()).toEqual(
+      [email.toUpperCase().replace('EXAMPLE.COM', 'example.com'), email, email].sort(),
+    );
+    const rows = await query(app, 'select value, canonical from contacts where canonical = $1', [email]);
+    expect(rows).toEqual([{ value: email, canonical: email }]);
+  });
+
+  test('capitals that were proven are kept', async () => {
+    const email = freshEmail();
+    await register(app, email);
+    const mine = email.replace('person', 'PerSon');
+    const { body } = await register(app, mine);
+    const verified = await verify({ code: '000000', flow_token: body.flow_token });
+    const me = await app.call('GET', '/v1/users/me', { token: verified.body.access_token });
+    expect(me.body.email).toBe(mine);
+  });
+
+  test('also one that is added to an account', async () => {
+    const { verified } = await emailPerson(app);
+    const email = freshEmail();
+    await register(app, email.toUpperCase());
+    const token = verified.access_token;
+    const added = await app.call('POST', '/v1/users/me/contacts', {
+      token,
+      body: { type: 'email', value: email, current_password: MAIL_PASSWORD },
+    });
+    expect(await sentTo(email)).toContain(email);
+    const listed = await app.call('POST', '/v1/users/me/contacts/verify', {
+      token,
+      body: { flow_token: added.body.flow_token, code: '000000' },
+    });
+    expect(listed.body.contacts.map((c: { value: string }) => c.value)).toContain(email);
+  });
+});
+
 describe('a sign-up in review', () => {
   /** Six wrong codes over two codes are one too many for the local rules. */
   async function inReview(email: string) {

@@ -301,6 +301,34 @@ test('bodies of another type, compressed or too large are refused unread', async
   expect((await type('application/json; charset=utf-8')).status).toBe(200);
 });
 
+test('an address with line breaks and a record of its own is refused, and is one record in the log', async () => {
+  const lines: string[] = [];
+  const logged = await createTestApp({
+    env: { LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
+    logStream: { write: (line) => void lines.push(line) },
+  });
+  try {
+    lines.length = 0;
+    const email = 'a@b.co\r\n{"level":30,"msg":"login ok","user":"admin"}\n';
+    const answer = await logged.call('POST', '/v1/auth/register', {
+      body: { email, password: 'Correct-Horse-77', name: 'Ada' },
+      headers: { 'user-agent': 'x\ty "msg":"login ok"' },
+    });
+    expectProblem(answer, 400, 'validation_failed');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]!.trimEnd().split('\n')).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      msg: 'request',
+      status: 400,
+      problem: 'validation_failed',
+    });
+    expect(lines[0]).not.toContain('login ok');
+    expect(answer.text).not.toContain('login ok');
+  } finally {
+    await logged.close();
+  }
+});
+
 test('codes in the inbox and the clock answer to this machine’s own names only', async () => {
   const before = demo.clock.offset();
   for (const host of ['evil.example', 'localhost.evil.example:8000', '127.0.0.1.nip.io', '10.0.0.1:8000']) {

@@ -30,9 +30,19 @@ export const stepUpRoutes =
         if (token === null) throw new Problem('unauthenticated');
         await limits.secondFactor({ network: caller.network });
         const locator = flowNamedBy(token);
-        const { loaded } = await ownFlow(engine.read('login', locator, caller));
-        proofs.holder(loaded, token, caller.now);
-        proofs.pinBudget(loaded);
+        // No hash for a login that waits for no answer.
+        const { loaded } = await ownFlow(
+          engine.ready(
+            'login',
+            locator,
+            (read) => {
+              proofs.holder(read, token, caller.now);
+              proofs.pinBudget(read);
+              return proofs.stepUpAnswered(read, read, 'pin', false, caller.now);
+            },
+            caller,
+          ),
+        );
         const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, request.body.pin);
         const { flow } = await engine.send(
           'login',

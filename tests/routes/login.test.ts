@@ -1,5 +1,5 @@
 /** Login by phone over HTTP: codes, their budgets, what each answer tells and what it must not. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import {
   claimsOf,
@@ -377,7 +377,10 @@ describe('step-up', () => {
     expect(claimsOf(done.body.access_token).amr).toContain('pin');
     const [after] = await sessions();
     expect([before?.n, after?.n]).toEqual([2, 3]);
+    const verified = vi.spyOn(demo.services.hasher, 'verify');
     expectProblem(await stepUp(demo, body.flow_token, PIN), 409, 'event_refused');
+    expect(verified).not.toHaveBeenCalled();
+    verified.mockRestore();
   });
 
   test('wrong PIN 401 with what is next, the third 403, then nothing helps', async () => {

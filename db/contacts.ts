@@ -3,7 +3,7 @@
 import type { Database } from './client.ts';
 import { eq, sql } from './drizzle.ts';
 import { contacts } from './schema.ts';
-import { type Part, part, update } from './statement.ts';
+import { type Part, part } from './statement.ts';
 
 export type ContactPoint = { id: string; type: 'phone' | 'email'; canonical: string; value: string };
 
@@ -51,14 +51,28 @@ export async function forgetUnowned(db: Database, until: Date, limit: number): P
   );
 }
 
-/** Gives a free contact to the account that proved it; stale when somebody else has it by now. */
-export const claim = (contactId: string, accountId: string, now: Date): Part =>
-  update(
-    contacts,
-    { accountId, verifiedAt: now },
-    { sql: 'id = ? and (account_id is null or account_id = ?)', params: [contactId, accountId] },
-    { must: 1 },
+/**
+ * Gives a free contact to the account that proved it; stale when somebody else has it by now. It is written to as it was
+ * proven from then on, whoever named it first: in capitals at these places of the canonical form, or as `value` says.
+ */
+export const claim = (
+  contactId: string,
+  accountId: string,
+  now: Date,
+  proven: { capitals: number[] } | { value: string },
+): Part => {
+  const owned = 'id = ? and (account_id is null or account_id = ?)';
+  const [text, given] = 'value' in proven ? ['?', proven.value] : [SPELLED, proven.capitals.join(',')];
+  return part(
+    `update contacts set account_id = ?, verified_at = ?::timestamptz, value = ${text} where ${owned}`,
+    [accountId, now.toISOString(), given, contactId, accountId],
+    1,
   );
+};
+
+const SPELLED = `(select string_agg(
+    case when i = any(string_to_array(?, ',')::bigint[]) then upper(letter) else letter end, '' order by i)
+  from unnest(string_to_array(canonical, null)) with ordinality as spelled(letter, i))`;
 
 /** Frees a contact whose sign-up ended before it had an account to speak of. */
 export const release = (contactId: string, accountId: string, now: Date): Part =>

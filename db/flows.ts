@@ -68,8 +68,8 @@ const columns = {
   /** Durable failure counters of the contact and the account, as `{key: count}`, expired windows left out. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
-    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:h:' || contacts.id,
-                    'open:d:' || contacts.id, 'pin:' || accounts.id)
+    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:c:' || contacts.id,
+                    'open:h:' || contacts.id, 'open:d:' || contacts.id, 'pin:' || accounts.id)
       and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
 };
 

@@ -26,6 +26,7 @@ export function createPasswordLogins(db: Database) {
   // One row whether or not anybody owns the contact. An address that still waits for its code finds its newest account.
   const query = db.reads
     .select({
+      contactType: contacts.type,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
       account: {
         id: accounts.id,

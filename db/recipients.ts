@@ -10,6 +10,8 @@ export type Recipient = {
   canonical: string;
   accountId: string | null;
   name: string | null;
+  /** Its owner is still signing up: whoever proves the contact again goes on there. */
+  signupUnderWay: boolean;
   /** Where the account gets its mail: its own proven address, whatever the contact is. */
   accountEmail: { value: string; canonical: string } | null;
 };
@@ -28,6 +30,8 @@ export function createRecipients(db: Database) {
       const rows = await db.reads.execute<Recipient>(sql`
         select c.id as "contactId", c.type, c.value, c.canonical, c.account_id as "accountId",
           coalesce(p.display_name, p.first_name) as name,
+          exists (select 1 from accounts a join flows s on s.account_id = a.id where a.id = c.account_id
+            and a.tier = 'UNVERIFIED' and s.machine = 'signup' and s.status = 'active') as "signupUnderWay",
           (select jsonb_build_object('value', e.value, 'canonical', e.canonical) from contacts e
             where e.account_id = c.account_id and e.type = 'email' and e.verified_at is not null
             order by e.is_primary desc, e.created_at limit 1) as "accountEmail"

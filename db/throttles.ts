@@ -1,4 +1,8 @@
 /** Durable failure counters: they survive restarts and Redis, and are counted in the commit that records the failure. */
+
+import type { Database } from './client.ts';
+import { and, gt, inArray } from './drizzle.ts';
+import { throttles } from './schema.ts';
 import { type Part, part } from './statement.ts';
 
 export type Window = { key: string; limit: number; windowMs: number };
@@ -31,3 +35,13 @@ export const reset = (key: string): Part => part('delete from throttles where ke
 /** The first window without room in counts already read, or null. */
 export const full = (windows: Window[], counts: Record<string, number>): Window | null =>
   windows.find((w) => (counts[w.key] ?? 0) >= w.limit) ?? null;
+
+/** Counts of the windows that have not ended, by key. */
+export async function counts(db: Database, windows: Window[], now: Date): Promise<Record<string, number>> {
+  const keys = windows.map(({ key }) => key);
+  const rows = await db.reads
+    .select({ key: throttles.key, count: throttles.count })
+    .from(throttles)
+    .where(and(inArray(throttles.key, keys), gt(throttles.windowEndsAt, now)));
+  return Object.fromEntries(rows.map(({ key, count }) => [key, count]));
+}

@@ -5,10 +5,12 @@ import {
   accepted,
   type CodeTerms,
   type CodeVerdict,
+  capitalsSchema,
   codeSchema,
   exhausts,
   issued,
   NO_CODE,
+  spelling,
   spent,
   unlocked,
 } from './code.ts';
@@ -22,6 +24,7 @@ export const challengeContextSchema = z.strictObject({
   /** For whom the proof is, when others rely on it; codes of one audience are unknown to another. */
   audience: z.string().nullable(),
   code: codeSchema,
+  capitals: capitalsSchema,
   dueAt: z.int().nullable(),
 });
 export type ChallengeContext = z.infer<typeof challengeContextSchema>;
@@ -38,6 +41,7 @@ export type ChallengeEvent =
       /** A spending cap was reached: accepted, but nothing is sent. */
       suppressed: boolean;
       ttlMs: number;
+      capitals?: number[];
     }
   | {
       type: 'CODE_CHECKED';
@@ -73,6 +77,7 @@ const ask = machine.assign(({ context, event: e }) =>
         accountId: e.accountId,
         audience: e.audience,
         purpose: e.purpose,
+        ...spelling(e),
         code: issued(context.code, e.terms, e.now),
         dueAt: e.now + e.ttlMs,
       }
@@ -87,7 +92,12 @@ const spend = machine.assign(({ context, event: e }) =>
 );
 const send = {
   type: 'sendCode',
-  params: ({ context: c }: Args) => ({ contactId: c.contactId, purpose: c.purpose, counter: c.code.counter }),
+  params: ({ context: c }: Args) => ({
+    contactId: c.contactId,
+    purpose: c.purpose,
+    counter: c.code.counter,
+    ...spelling(c),
+  }),
 } as const;
 const record = (type: string, outcome: 'success' | 'failure') =>
   ({ type: 'audit', params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }) }) as const;
@@ -104,7 +114,10 @@ const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
   }) as const;
 const clear = attempt('clearFailures');
 const ownContact = ({ context: c }: Args) => ({ accountId: c.accountId ?? '', contactId: c.contactId });
-const claim = { type: 'claimContact', params: ownContact } as const;
+const claim = {
+  type: 'claimContact',
+  params: (args: Args) => ({ ...ownContact(args), ...spelling(args.context) }),
+} as const;
 const prefer = { type: 'preferContact', params: ownContact } as const;
 const tell = {
   type: 'notifyOwner',

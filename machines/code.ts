@@ -13,6 +13,15 @@ export const codeSchema = z.strictObject({
 });
 export type Code = z.infer<typeof codeSchema>;
 
+/**
+ * Which letters of an address are capitals: as much of its spelling as a flow may know. A mailbox whose name is
+ * case-sensitive is reached, and proven, in the spelling given for this flow and no other.
+ */
+export const capitalsSchema = z.array(z.int().min(1).max(254)).optional();
+type Capitals = { capitals?: number[] | undefined };
+export const spelling = ({ capitals }: Capitals): { capitals?: number[] } =>
+  capitals?.length ? { capitals } : {};
+
 export const NO_CODE: Code = {
   counter: 0,
   attemptsLeft: 0,

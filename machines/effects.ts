@@ -23,11 +23,11 @@ export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
   /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
-  sendCode: { contactId: string; purpose: Purpose; counter: number };
+  sendCode: { contactId: string; purpose: Purpose; counter: number; capitals?: number[] };
   /** S1: the PreUser; claims the contact unless the contact still has to be proven. */
   createAccount: { accountId: string; contactId: string; claim: boolean };
   /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. */
-  claimContact: { accountId: string; contactId: string };
+  claimContact: { accountId: string; contactId: string; capitals?: number[] };
   /** Replace the flow's token by the one derived for this step. */
   grantToken: { ttlMs: number };
   /** Let the current token live on from this step. */

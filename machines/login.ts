@@ -24,6 +24,8 @@ export const subjectSchema = z.strictObject({
   contactProven: z.boolean().optional(),
   /** The proven address to tell of a new device; absent without one. */
   mailContactId: z.string().optional(),
+  /** How it came in, where that is not by phone. */
+  signupEntry: z.literal('email').optional(),
   /** The sign-up to continue when there is no tier yet. */
   signupFlowId: z.string().nullable(),
 });

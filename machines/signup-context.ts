@@ -1,6 +1,6 @@
 /** What a sign-up remembers and which events move it: ids, verdicts, counters and times, never personal data. */
 import { z } from 'zod';
-import { type CodeTerms, type CodeVerdict, codeSchema, NO_CODE } from './code.ts';
+import { type CodeTerms, type CodeVerdict, capitalsSchema, codeSchema, NO_CODE } from './code.ts';
 
 /** `PENDING` waits for an external provider. */
 export const riskSchema = z.strictObject({
@@ -16,6 +16,7 @@ export const signupContextSchema = z.strictObject({
   /** The PreUser, from S1 on; for the e-mail entry from the start. */
   accountId: z.string().nullable(),
   code: codeSchema,
+  capitals: capitalsSchema,
   /** Resends and wrong codes so far: a risk fact. */
   codeRetries: z.int().min(0),
   /** Single use: lets the literal demo command set a password without the token. */
@@ -62,7 +63,13 @@ type Verdict = { now: number; kycId: string; sequence: number; reason: string | 
 
 export type SignupEvent =
   | ({ type: 'PHONE_SUBMITTED'; contactId: string; ttlMs: number; restart: boolean } & CodeAsked)
-  | ({ type: 'REGISTERED'; contactId: string; accountId: string; ttlMs: number } & CodeAsked)
+  | ({
+      type: 'REGISTERED';
+      contactId: string;
+      accountId: string;
+      ttlMs: number;
+      capitals?: number[];
+    } & CodeAsked)
   | {
       type: 'IMPORTED';
       now: number;

@@ -1,6 +1,6 @@
 /** Sign-up, S1 to S8: UNVERIFIED → LIMITED → FULL. A tier is a top-level state, and every way into one is a guarded edge here. */
 import { and, setup } from 'xstate';
-import { accepted, exhausts, issued, spent, unlocked } from './code.ts';
+import { accepted, exhausts, issued, spelling, spent, unlocked } from './code.ts';
 import { effects } from './effects.ts';
 import { NEW_SIGNUP, type SignupContext, type SignupEvent } from './signup-context.ts';
 
@@ -69,6 +69,7 @@ const open = machine.assign(({ context, event: e }) =>
         entry: e.type === 'REGISTERED' ? ('email' as const) : ('phone' as const),
         contactId: e.contactId,
         accountId: e.type === 'REGISTERED' ? e.accountId : null,
+        ...(e.type === 'REGISTERED' ? spelling(e) : {}),
         code: issued(context.code, e.terms, e.now),
         dueAt: e.now + e.ttlMs,
       }
@@ -111,6 +112,7 @@ const sendCode = {
     contactId: c.contactId,
     purpose: c.entry === 'phone' ? ('signup' as const) : ('email' as const),
     counter: c.code.counter,
+    ...spelling(c),
   }),
 } as const;
 const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
@@ -125,7 +127,7 @@ const clearFailures = attempt('clearFailures');
 const countFailure = attempt('countFailure');
 const claimContact = {
   type: 'claimContact',
-  params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId }),
+  params: ({ context: c }: Args) => ({ accountId: id(c), contactId: c.contactId, ...spelling(c) }),
 } as const;
 const grantToken = {
   type: 'grantToken',

@@ -6,7 +6,7 @@ import {
   getMicrosteps,
   initialTransition,
 } from 'xstate';
-import type { Changes, FlowRow, StepRow } from '../db/commit.ts';
+import type { Changes, FlowRow } from '../db/commit.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
 import { edgesTaken } from '../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../machines/index.ts';
@@ -15,7 +15,7 @@ import { hashToken } from './flow-token.ts';
 import type { KeyedRun } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
-import { uuidv7 } from './uuid7.ts';
+import { step } from './step-row.ts';
 
 /** One clock reading, who asks, from which device, and under which idempotency key. */
 export type SendContext = {
@@ -36,6 +36,14 @@ export type Work = {
 
 /** What effects need to know of an account: `event_seq` as read, and how many of its sessions nobody has ended, if counted. */
 export type AccountRead = { eventSeq: number; openSessions?: number };
+
+/** Effects may name the account that was read for the decision, and no other. */
+export const onlyAccount =
+  (read: (AccountRead & { id: string }) | null | undefined) =>
+  (id: string): AccountRead => {
+    if (read?.id !== id) throw new Error('an effect names an account that was not read');
+    return read;
+  };
 
 type Effect = { type: string; params?: unknown };
 
@@ -164,33 +172,3 @@ function idleOf(machine: AnyStateMachine): AnyMachineSnapshot {
 
 /** A flow opened by another one's step gets a token that outlives its shortest rest. */
 const OPENED_TOKEN_TTL_MS = 15 * 60_000;
-
-/** The step row of one event: where it met the flow and where it left it. */
-export function step(
-  definition: Definition,
-  row: Pick<FlowRow, 'id' | 'version'>,
-  context: SendContext,
-  event: string,
-  edges: string[],
-  fromState: string,
-  toState: string,
-  after: unknown,
-): StepRow {
-  return {
-    id: uuidv7(),
-    flowId: row.id,
-    seq: row.version,
-    machine: definition.id,
-    machineVersion: definition.version,
-    at: new Date(context.now),
-    event,
-    edges,
-    fromState,
-    toState,
-    refused: false,
-    reason: null,
-    actor: context.envelope.actor,
-    requestId: context.envelope.requestId,
-    context: after as Record<string, unknown> | null,
-  };
-}

@@ -20,6 +20,7 @@ import {
   recordAudit,
   recordSessionEnds,
 } from './records.ts';
+import { openKey } from './rules.ts';
 
 export type { Envelope } from './records.ts';
 
@@ -75,7 +76,11 @@ function enclosed<T>(value: T | undefined, name: string): T {
 export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRules }): Handlers {
   const { keyring, rules } = deps;
   return {
-    sendCode: (p, c) => enqueue(c, 'code.send', null, p),
+    sendCode: (p, c) => {
+      // The first code of a flow is for anybody to ask for; its resends are the token holder's, and nobody else's news.
+      if (p.counter === 1) c.changes.rows.push(throttles.reset(openKey(p.contactId)));
+      enqueue(c, 'code.send', null, p);
+    },
     createAccount: (p, c) => {
       c.changes.accounts.set(p.accountId, {
         insert: { id: p.accountId, status: 'active', tier: 'UNVERIFIED', createdAt: now(c) },
@@ -83,10 +88,16 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
         expectedSeq: 0,
         events: 0,
       });
-      if (p.claim) c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+      if (p.claim) {
+        // A number has one spelling; an imported address brings its own.
+        const value = c.enclosures.contact?.value;
+        const proven = value === undefined ? { capitals: [] } : { value };
+        c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), proven));
+      }
     },
     claimContact: (p, c) => {
-      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+      const { capitals = [] } = p;
+      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), { capitals }));
     },
     grantToken: (p, c) => {
       c.flow.tokenGeneration = c.at;

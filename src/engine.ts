@@ -12,8 +12,10 @@ import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
 import { isStale } from '../db/statement.ts';
-import { type Definition, type MachineEvents, type MachineId, registry } from '../machines/index.ts';
-import { type AccountRead, createAdvance, type SendContext, step } from './advance.ts';
+import { type MachineEvents, type MachineId, registry } from '../machines/index.ts';
+import { createAdmission } from './admission.ts';
+import { type AccountRead, createAdvance, onlyAccount, type SendContext } from './advance.ts';
+import { persistently } from './contention.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import type { Keyring } from './keyring.ts';
@@ -40,14 +42,6 @@ export type Result = {
   /** How many sessions the step ended. */
   sessionsEnded: number;
 };
-
-/** Effects may name the account that was read for the decision, and no other. */
-const onlyAccount =
-  (read: (AccountRead & { id: string }) | null | undefined) =>
-  (id: string): AccountRead => {
-    if (read?.id !== id) throw new Error('an effect names an account that was not read');
-    return read;
-  };
 
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
@@ -83,19 +77,7 @@ export function createEngine(deps: {
       reservation: reservationOf(context),
     });
 
-  /** The refused step of an event that changed nothing. */
-  function rejection(
-    problem: Problem,
-    reason: string,
-    loaded: LoadedFlow,
-    definition: Definition,
-    view: FlowView,
-    event: string,
-    context: SendContext,
-  ): Rejection {
-    const met = step(definition, loaded.flow as FlowRow, context, event, [], view.state, view.state, null);
-    return new Rejection(problem, () => flows.refuse({ ...met, refused: true, reason }));
-  }
+  const admit = createAdmission({ flows, refused });
 
   /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
@@ -109,17 +91,8 @@ export function createEngine(deps: {
     const restored = revive(definition, loaded);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
+    const own = admit({ definition, loaded, view, restored, event, context });
     const { account } = loaded;
-    // The account of whoever else owns the contact says nothing about this flow.
-    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? account : null;
-    const reject = (problem: Problem, reason: string) =>
-      rejection(problem, reason, loaded, definition, view, event.type, context);
-    // An ended flow says so, also when its end took the account with it.
-    if (own && own.status !== 'active' && loaded.flow.status === 'active')
-      throw reject(new Problem('account_blocked'), 'the account is not active');
-    if (loaded.flow.status !== 'active' || !restored.can(event as never)) {
-      throw reject(refused(view, event.type, context.now), 'not possible in this state');
-    }
     const changes = begun(context);
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
     const views = advance(definition, current, event, {
@@ -151,18 +124,6 @@ export function createEngine(deps: {
     }
   }
 
-  /** Repeats `work` while it meets rows that have moved on; `conflict` when that does not end. */
-  async function persistently<T>(tries: number, work: () => Promise<T>): Promise<T> {
-    for (let left = tries; ; left--) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isStale(error)) throw error;
-        if (left <= 1) throw new Problem('conflict', {}, { cause: error });
-      }
-    }
-  }
-
   async function begin<M extends MachineId>(
     machineId: M,
     opening: Opening<M>,
@@ -182,6 +143,27 @@ export function createEngine(deps: {
     const { sessionsEnded, leased } = await commit(runner, changes);
     const [flow, ...opened] = views as [FlowView, ...FlowView[]];
     return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
+  }
+
+  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. */
+  async function readThen(
+    machineId: MachineId,
+    locator: Locator,
+    context: SendContext,
+    look: (loaded: LoadedFlow, view: FlowView) => void = () => {},
+  ) {
+    const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
+    if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
+    const definition = registry[machineId];
+    try {
+      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded));
+      look(loaded, view);
+      return { loaded, view };
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      await error.record();
+      throw error.problem;
+    }
   }
 
   return {
@@ -265,18 +247,24 @@ export function createEngine(deps: {
     replay,
 
     /** The flow as it rests, without sending anything. */
-    async read(machineId: MachineId, locator: Locator, context: SendContext) {
-      const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
-      if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
-      const definition = registry[machineId];
-      try {
-        return { loaded, view: viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded)) };
-      } catch (error) {
-        if (!(error instanceof Rejection)) throw error;
-        await error.record();
-        throw error.problem;
-      }
-    },
+    read: (machineId: MachineId, locator: Locator, context: SendContext) =>
+      readThen(machineId, locator, context),
+
+    /**
+     * The flow as it rests, if it takes the event: asked before slow work is done for one that would be refused.
+     * `decide` builds the event as it does for `send`.
+     * @throws EventRefused, Problem not_found / account_blocked / flow_needs_restart
+     */
+    ready: <M extends MachineId>(
+      machineId: M,
+      locator: Locator,
+      decide: (loaded: LoadedFlow, view: FlowView) => MachineEvents[M],
+      context: SendContext,
+    ) =>
+      readThen(machineId, locator, context, (loaded, view) => {
+        const [definition, event] = [registry[machineId], decide(loaded, view)];
+        admit({ definition, loaded, view, restored: view.snapshot, event, context });
+      }),
   };
 }
 

@@ -1,8 +1,9 @@
 /** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
 import type { Code } from '../machines/code.ts';
 import { nextActions } from './contracts/actions.ts';
-import { EventRefused, type Result, type SendContext } from './engine.ts';
+import type { Result, SendContext } from './engine.ts';
 import { answerLost, isReplay } from './keyed-run.ts';
+import { openCheck, openlyWrong, wrongCode } from './open-checks.ts';
 import { problemSchema } from './plugins/problem-json.ts';
 import { Problem } from './problems.ts';
 import type { Services } from './services.ts';
@@ -34,31 +35,47 @@ export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): 
   return shown;
 }
 
-/**
- * Turns a wrong code, a missing flow and a lock into their documented answers; expired looks like wrong. Whoever only
- * names the identifier (`holder: false`) learns nothing about its flow, not even that there is one to refuse.
- */
-export async function codeOutcome(sending: Promise<Result>, now: number, holder: boolean): Promise<Result> {
-  const result = await (holder ? ownFlow(sending) : sending).catch((error) => {
-    const untold = error instanceof EventRefused || (error instanceof Problem && error.code === 'not_found');
-    throw untold && !holder ? wrongCode() : error;
-  });
+const refused = (flow: FlowView): boolean => flow.tags.has('locked') || flow.state.endsWith('code_sent');
+
+/** Turns a wrong code and a lock into their documented answers; expired looks like wrong. For whoever holds the token. */
+export async function codeOutcome(sending: Promise<Result>, now: number): Promise<Result> {
+  const result = await ownFlow(sending);
   const { flow } = result;
   const code = flow.context.code as Code;
-  if (flow.tags.has('locked')) throw locked(flow, code.lockedUntil ?? now, now, holder);
-  if (flow.state.endsWith('code_sent')) {
-    throw !holder && code.openAttemptsLeft === 0 ? locked(flow, code.expiresAt, now, holder) : wrongCode();
-  }
+  if (flow.tags.has('locked')) throw locked(flow, code.lockedUntil ?? now, now);
+  if (refused(flow)) throw wrongCode();
+  return result;
+}
+
+export type CodeChecker = {
+  /** The flow's own token, or null for a caller who only names it. */
+  token: string | null;
+  /** What such a caller names: the id of a contact or of an account. */
+  name: string;
+  now: number;
+  /** A reserved number that shows what a lock looks like. */
+  showsLock?: boolean;
+};
+
+/** The same for callers with the token or without; these learn nothing about the flow, not even that there is one. */
+export async function checkedCode(
+  s: Pick<Services, 'db' | 'proofs' | 'windows'>,
+  { token, name, now, showsLock = false }: CodeChecker,
+  send: () => Promise<Result>,
+): Promise<Result> {
+  if (token !== null) return codeOutcome(send(), now);
+  const result = await openCheck(s, { name, now }, send);
+  const code = result.flow.context.code as Code;
+  if (showsLock && code.openAttemptsLeft === 0) throw locked(result.flow, code.expiresAt, now);
+  if (refused(result.flow)) throw openlyWrong(s, result);
   return result;
 }
 
 /** No check is left: not even the right code helps until `until`. */
-const locked = (flow: FlowView, until: number, now: number, holder: boolean): Problem =>
+const locked = (flow: FlowView, until: number, now: number): Problem =>
   new Problem('rate_limited', {
     retryAfter: Math.max(1, Math.ceil((until - now) / 1000)),
-    ...(holder ? { state: flow.state, next: nextActions(flow, now) } : {}),
+    state: flow.state,
+    next: nextActions(flow, now),
     members: { valid: false },
   });
-
-/** Neither the state nor how many tries are left. */
-const wrongCode = (): Problem => new Problem('invalid_code', { members: { valid: false } });

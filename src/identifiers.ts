@@ -1,5 +1,5 @@
 /** The two ways to name a person. Their canonical form is the only key for limits, uniqueness and look-ups. */
-export { type Email, emailInput, maskEmail, parseEmail } from './identifiers/email.ts';
+export { capitalsOf, type Email, emailInput, maskEmail, parseEmail, spelled } from './identifiers/email.ts';
 export {
   isReservedPhone,
   maskPhone,

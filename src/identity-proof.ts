@@ -49,12 +49,15 @@ export const signProof = (key: string, proof: ProofFields): string =>
 /** Seconds a proof in the JWS form may be accepted. */
 export const PROOF_TTL_S = 300;
 
+/** What stands before the project: `:` is no letter of a project, so no project can name an audience of access tokens. */
+export const PROOF_AUDIENCE_PREFIX = 'proof:';
+
 /** The JWS form (RFC 7515): own `typ`, audience, expiry and id, so that it is no access token and no one else's. */
 export const proofToken = (keys: ActiveKeys, issuer: string, proof: ProofFields): Promise<string> =>
   new SignJWT({
     iss: issuer,
     sub: proof.auth_user_id,
-    aud: proof.project_id,
+    aud: `${PROOF_AUDIENCE_PREFIX}${proof.project_id}`,
     iat: proof.issued_at,
     exp: proof.issued_at + PROOF_TTL_S,
     jti: uuidv7(),

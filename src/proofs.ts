@@ -111,9 +111,19 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
 
     /** Refuses before any comparison when the identifier's durable counters are full. */
     codeBudget(loaded: LoadedFlow, holder: boolean): void {
-      const full = throttles.full(rules.codeWindows(loaded.flow.contactId ?? '', holder), loaded.failures);
-      if (full) throw new Problem('rate_limited', { retryAfter: retryAfter(full) });
+      this.budgetOf(rules.codeWindows(loaded.flow.contactId ?? '', holder), loaded.failures);
     },
+
+    /** The same for counters that belong to no flow. */
+    budgetOf(windows: throttles.Window[], failures: Record<string, number>): void {
+      const full = throttles.full(windows, failures);
+      if (full) {
+        throw new Problem('rate_limited', { retryAfter: retryAfter(full), members: { valid: false } });
+      }
+    },
+
+    /** Whether this number stands for a lock that whoever names it is shown. */
+    showsLock: (phone: string): boolean => demoOutcome(phone) === 'code_locked',
 
     codeVerdict(view: FlowView, purpose: Purpose, submitted: string, holder: boolean): CodeVerdict {
       const { counter } = view.context.code as Code;
@@ -156,6 +166,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         passwordVersion: credential?.passwordVersion ?? 0,
         signupFlowId: read.signupFlowId,
         contactProven: read.contactProven,
+        ...(read.contactType === 'email' ? { signupEntry: 'email' as const } : {}),
         ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
       };
     },

@@ -5,10 +5,11 @@
 import type { Locator } from '../db/flows.ts';
 import { Taken } from '../db/statement.ts';
 import type { Result } from './engine.ts';
-import { codeOutcome } from './flow-answers.ts';
-import type { Email } from './identifiers.ts';
+import { checkedCode } from './flow-answers.ts';
+import { capitalsOf, type Email } from './identifiers.ts';
 import { alreadyCommitted, reservationOf, settled } from './keyed-run.ts';
 import { acceptPassword } from './new-password.ts';
+import { anotherCode } from './open-checks.ts';
 import { Problem } from './problems.ts';
 import { type Caller, mint } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -52,6 +53,7 @@ export async function registerByEmail(
           suppressed: false,
           contactId,
           accountId: mint(),
+          capitals: capitalsOf(email),
           ttlMs: config.flow.signupTtlDays * 86_400_000,
         },
         enclosures: {
@@ -92,7 +94,10 @@ export const uniquely = <T>(work: Promise<T>): Promise<T> =>
 
 export type CodeEntry = {
   code: string;
-  locator: Locator;
+  /** What a caller without the token names: the id of a contact or of an account. */
+  name: string;
+  /** Looked for once the caller may ask; nobody hears whether there is one. */
+  locate: () => Promise<Locator>;
   /** The flow's own token, or null for somebody who only names it. */
   token: string | null;
   /** The session to open once LIMITED is reached; null opens none. */
@@ -104,40 +109,41 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
   const { proofs } = s;
   const { token, session } = entry;
   const [loginId, sessionId] = [mint(), mint()];
-  const sending = s.engine.send(
-    'signup',
-    entry.locator,
-    (loaded, view) => {
-      const holder = proofs.holder(loaded, token, caller.now);
-      proofs.aboutEmail(loaded);
-      proofs.codeBudget(loaded, holder);
-      const codeRetries = Number(view.context.codeRetries);
-      const login = session && {
-        flowId: loginId,
-        event: proofs.signupLogin(loaded, {
-          now: caller.now,
-          sessionId,
-          deviceId: caller.deviceId,
-          persistent: session.persistent,
-        }),
-      };
-      return {
-        event: {
-          type: 'CODE_CHECKED',
-          now: caller.now,
-          verdict: proofs.codeVerdict(view, 'email', entry.code, holder),
-          owner: proofs.owner(loaded),
-          accountId: view.accountId ?? '',
-          grant: false,
-          tokenTtlMs: s.config.flow.tokenTtlS * 1000,
-          risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
-          login,
-        },
-      };
-    },
-    caller,
-  );
-  return codeOutcome(sending, caller.now, token !== null);
+  const send = async () =>
+    s.engine.send(
+      'signup',
+      await entry.locate(),
+      (loaded, view) => {
+        const holder = proofs.holder(loaded, token, caller.now);
+        proofs.aboutEmail(loaded);
+        proofs.codeBudget(loaded, holder);
+        const codeRetries = Number(view.context.codeRetries);
+        const login = session && {
+          flowId: loginId,
+          event: proofs.signupLogin(loaded, {
+            now: caller.now,
+            sessionId,
+            deviceId: caller.deviceId,
+            persistent: session.persistent,
+          }),
+        };
+        return {
+          event: {
+            type: 'CODE_CHECKED',
+            now: caller.now,
+            verdict: proofs.codeVerdict(view, 'email', entry.code, holder),
+            owner: proofs.owner(loaded),
+            accountId: view.accountId ?? '',
+            grant: false,
+            tokenTtlMs: s.config.flow.tokenTtlS * 1000,
+            risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
+            login,
+          },
+        };
+      },
+      caller,
+    );
+  return checkedCode(s, { token, name: entry.name, now: caller.now }, send);
 }
 
 /** Puts the wish for another code on its way; what comes of it shows in the mailbox only. @throws Problem rate_limited */
@@ -149,11 +155,12 @@ export async function askForAnotherCode(
   const identifier = 'email' in who ? who.email.canonical : who.userId;
   await s.limits.recoveryRequest({ identifier, network: caller.network }, caller);
   if (alreadyCommitted(caller)) return;
+  const name = 'email' in who ? s.keyring.lookupId('email', identifier) : who.userId;
+  await anotherCode(s, name);
   await s.outbox.add({
     id: mint(),
     topic: 'verification.resend',
-    payload:
-      'email' in who ? { contactId: s.keyring.lookupId('email', identifier) } : { accountId: identifier },
+    payload: 'email' in who ? { contactId: name } : { accountId: name },
     now: new Date(caller.now),
     reservation: reservationOf(caller),
   });

@@ -4,10 +4,17 @@ import type { Config } from './config.ts';
 
 export type DurableWindows = ReturnType<typeof durableWindows>;
 
-export const durableWindows = ({ limits }: Pick<Config, 'limits'>) => ({
+/** Guesses without the token at what may be one code: they start anew when another code is asked for. */
+export const openKey = (name: string): string => `open:c:${name}`;
+
+export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>) => ({
+  /** Of a contact; without the token also of whatever a caller named, known or not. */
   codeWindows: (contactId: string, holder: boolean): Window[] => {
     const who = holder ? 'code' : 'open';
+    const lifeMs = Math.max(code.ttlS, code.emailTtlS) * 1000;
+    const perCode = { limit: code.attempts, windowMs: Math.min(lifeMs, limits.codeCheck.windowMs) };
     return [
+      ...(holder ? [] : [{ key: openKey(contactId), ...perCode }]),
       { key: `${who}:h:${contactId}`, ...limits.codeCheck },
       { key: `${who}:d:${contactId}`, ...limits.codeCheckDaily },
     ];

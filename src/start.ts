@@ -6,7 +6,7 @@ import { styleText } from 'node:util';
 import { startEmbeddedPostgres } from '../db/embedded.ts';
 import type { App } from './app.ts';
 import { systemClock } from './clock.ts';
-import { type Config, ConfigError, loadConfig } from './config.ts';
+import { type Config, ConfigError, loadConfig, withoutEffect } from './config.ts';
 import { loadOrCreateSecrets, type Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
 
@@ -28,6 +28,8 @@ async function open(options: { startRelay: boolean }): Promise<Opened> {
   // Before there is a logger, JSON has to wait.
   const notes: string[] = [];
   const note = (line: string): void => void (config.logFormat === 'text' ? say(line) : notes.push(line));
+  const idle = withoutEffect();
+  if (idle.length > 0) note(`Set, but without effect: ${idle.join(', ')}`);
   const stops: Stop[] = [];
   // Most of a start is loading modules; Postgres starts meanwhile.
   const modules = Promise.all([import('../db/migrate.ts'), import('./app.ts')]);

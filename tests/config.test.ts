@@ -184,7 +184,6 @@ describe('documented deployments', () => {
         audience: 'trading_platform',
         accessTtlS: 900,
         alg: 'RS256',
-        keyId: 'key-001',
       },
       session: {
         absoluteDays: 90,
@@ -222,7 +221,12 @@ describe('documented deployments', () => {
 
   test('names that change nothing are reported, so that nobody relies on them', () => {
     const all = { ...parse(DOCUMENTED['user service']), ALGORITHM: 'HS256' };
-    expect(withoutEffect(all)).toEqual(['REDIS_POOL_SIZE', 'PASSWORD_BCRYPT_COST', 'ALGORITHM']);
+    expect(withoutEffect(all)).toEqual([
+      'REDIS_POOL_SIZE',
+      'PASSWORD_BCRYPT_COST',
+      'JWT_SIGNING_KEY_ID',
+      'ALGORITHM',
+    ]);
     expect(withoutEffect({})).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../src/config.ts';
 import { canonicalProof, signProof } from '../src/identity-proof.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 
@@ -98,11 +99,54 @@ describe('the service', () => {
     const { body } = await verify('eve@example.com', '000000', { project_id: 'shop', proof: 'jws' });
     const jwks = createLocalJWKSet((await app.call('GET', '/.well-known/jwks.json')).body);
     const options = { typ: 'identity-proof+jwt', issuer: app.services.config.jwt.issuer };
-    const { payload } = await jwtVerify(body.identity_token, jwks, { ...options, audience: 'shop' });
+    const { payload } = await jwtVerify(body.identity_token, jwks, { ...options, audience: 'proof:shop' });
     expect(payload).toMatchObject({ email: 'eve@example.com', sub: body.auth_user_id });
     expect(payload.exp! - payload.iat!).toBe(300);
-    await expect(jwtVerify(body.identity_token, jwks, { ...options, audience: 'other' })).rejects.toThrow();
+    await expect(
+      jwtVerify(body.identity_token, jwks, { ...options, audience: 'proof:other' }),
+    ).rejects.toThrow();
     expect((await app.call('GET', '/v1/users/me', { token: body.identity_token })).status).toBe(401);
+  });
+
+  test('a proof is for no audience that access tokens have, even for a project named like one', async () => {
+    const { audience, issuer } = app.services.config.jwt;
+    await send('mallory@example.com', audience);
+    const { body } = await verify('mallory@example.com', '000000', { project_id: audience, proof: 'jws' });
+    const jwks = createLocalJWKSet((await app.call('GET', '/.well-known/jwks.json')).body);
+    // A service that looks at key, issuer and audience only.
+    const careless = jwtVerify(body.identity_token, jwks, {
+      issuer,
+      audience: [audience, `${audience}:limited`],
+    });
+    await expect(careless).rejects.toThrow(/aud/);
+    await expect(
+      jwtVerify(body.identity_token, jwks, { issuer, audience: `proof:${audience}` }),
+    ).resolves.toBeDefined();
+  });
+
+  test('no audience of access tokens may look like one of proofs', () => {
+    expect(() => loadConfig({ JWT_AUDIENCE: 'proof:shop' })).toThrow(/^JWT_AUDIENCE: /);
+  });
+
+  test('codes to one address share their limits whatever project they are said to be for', async () => {
+    const strict = await createTestApp({ env: { DEMO_MODE: 'false', MAIL_ADAPTER: 'local' } });
+    try {
+      const ask = (project_id: string, email = 'victim@example.com') =>
+        strict.call('POST', '/api/v1/auth/send-code', { body: { email, project_id } });
+      const statuses: number[] = [];
+      for (let i = 0; i < 5; i++) statuses.push((await ask(`project-${i}`)).status);
+      expect(statuses).toEqual([200, 429, 429, 429, 429]);
+      for (let i = 0; i < 3; i++) {
+        strict.clock.advance(61_000);
+        statuses.push((await ask(`later-${i}`)).status);
+      }
+      expect(statuses.slice(5)).toEqual([200, 200, 429]);
+      await strict.relay.drain();
+      expect(await strict.services.inbox!.list({ to: 'victim@example.com' })).toHaveLength(3);
+      expect((await ask('project-0', 'other@example.com')).status).toBe(200);
+    } finally {
+      await strict.close();
+    }
   });
 
   test('ten codes a minute from one network, then 429 with Retry-After', async () => {

@@ -81,3 +81,14 @@ test('in production format the start is JSON lines only', async () => {
   expect(lines).toContainEqual(expect.objectContaining({ route: '/health/live', status: 200 }));
   expect(running.output()).not.toContain('secret');
 }, 90_000);
+
+test('what is set but changes nothing is named at start, without its value', async () => {
+  const env = {
+    JWT_SIGNING_KEY_ID: 'key-001',
+    PASSWORD_BCRYPT_COST: '12',
+    DATABASE_URL: 'postgres://127.0.0.1:1/x',
+  };
+  const { lines } = await failing(env);
+  expect(lines[0]).toBe('Set, but without effect: PASSWORD_BCRYPT_COST, JWT_SIGNING_KEY_ID');
+  expect(lines.join()).not.toContain('key-001');
+}, 40_000);

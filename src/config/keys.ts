@@ -65,6 +65,14 @@ function kms({ values: v }: Settings) {
   return { provider: v.KMS_PROVIDER };
 }
 
+/** Proofs are signed with the same keys, for `proof:<project>`: access tokens must never be for one of those. */
+function audience({ values: v }: Settings): string {
+  if (v.JWT_AUDIENCE.startsWith('proof:')) {
+    throw new ConfigError('JWT_AUDIENCE', 'must not start with proof: as identity proofs do');
+  }
+  return v.JWT_AUDIENCE;
+}
+
 export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number) {
   const v = settings.values;
   return {
@@ -77,13 +85,11 @@ export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number
     kms: kms(settings),
     jwt: {
       issuer: v.JWT_ISSUER ?? publicUrl,
-      audience: v.JWT_AUDIENCE,
+      audience: audience(settings),
       accessTtlS,
       alg: signing(settings),
       /** Null: generate one and keep it encrypted in the database. */
       privateKeyPem: v.JWT_PRIVATE_KEY,
-      /** Null: the RFC 7638 thumbprint. */
-      keyId: v.JWT_SIGNING_KEY_ID,
       clientId: v.JWT_CLIENT_ID,
     },
   };

@@ -68,6 +68,8 @@ const WINDOWS = {
   LIMIT_RECOVERY_NETWORK: window('recoveryNetwork', 'The same from one network'),
   LIMIT_PASSWORD_RESET: window('passwordResetIdentifier', 'Password resets of one identifier'),
   LIMIT_PASSWORD_RESET_NETWORK: window('passwordResetNetwork', 'Password resets from one network'),
+  LIMIT_SET_PASSWORD: window('setPasswordFlow', 'Passwords hashed for one sign-up under way'),
+  LIMIT_SET_PASSWORD_NETWORK: window('setPasswordNetwork', 'Passwords hashed for sign-ups from one network'),
   LIMIT_REFRESH: window('refreshSession', 'Token refreshes of one session'),
   LIMIT_SECOND_FACTOR: window('secondFactor', 'Second-factor checks per account and factor'),
   LIMIT_SECOND_FACTOR_NETWORK: window('secondFactorNetwork', 'Second-factor checks from one network'),

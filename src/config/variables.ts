@@ -106,7 +106,10 @@ const KEYS = {
     otherwise: 'RS256',
   }),
   ALGORITHM: optional(p.oneOf('HS256', 'RS256', 'ES256', 'EdDSA'), 'As JWT_ALGORITHM; HS256 has no effect'),
-  JWT_SIGNING_KEY_ID: optional(p.text, '`kid` of JWT_PRIVATE_KEY', { otherwise: 'its RFC 7638 thumbprint' }),
+  JWT_SIGNING_KEY_ID: optional(
+    p.text,
+    'Accepted without effect: the `kid` of a key is its RFC 7638 thumbprint',
+  ),
   JWT_ISSUER: optional(p.text, '`iss` of tokens', { otherwise: 'PUBLIC_URL' }),
   JWT_AUDIENCE: setting(p.text, 'vestibule', '`aud` of FULL tokens; LIMITED ones carry `<audience>:limited`'),
   JWT_CLIENT_ID: setting(p.text, 'vestibule', '`client_id` of first-party tokens'),
@@ -253,7 +256,7 @@ const OPERATION = {
   CONSOLE_HOSTS: setting(
     p.list(p.text),
     '',
-    'Host names the console answers to, besides loopback and that of PUBLIC_URL',
+    'Host names the console and `/dev` answer to, besides loopback and that of PUBLIC_URL',
   ),
   INSPECT_URL: setting(
     p.httpUrl,

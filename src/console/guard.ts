@@ -4,6 +4,7 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { requireOwnHost } from '../own-host.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 
@@ -20,7 +21,6 @@ export const POLICY = [
 ].join('; ');
 
 const SESSION_MS = 8 * 3_600_000;
-const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 export type Guard = ReturnType<typeof createGuard>;
 
@@ -30,7 +30,7 @@ const same = (a: string, b: string): boolean => timingSafeEqual(digest(a), diges
 export function createGuard(s: Services) {
   const { config, keyring, clock } = s;
   const production = config.env === 'production';
-  const hosts = new Set([...LOOPBACK, new URL(config.publicUrl).hostname, ...config.console.hosts]);
+  const ownHost = requireOwnHost(config);
   const cookieName = `${config.session.cookiePrefix}vestibule_console`;
   /** Bound to the admin token, so that another one ends every session. */
   const seal = (text: string): string =>
@@ -84,7 +84,7 @@ export function createGuard(s: Services) {
           // With no-referrer browsers send `Origin: null` with our own forms.
           'referrer-policy': 'same-origin',
         });
-        if (!hosts.has(hostOf(request))) throw new Problem('misdirected_request');
+        await ownHost(request);
         refuseForeign(request);
         const open = /^\/console\/(login|assets\/)/.test(request.url);
         if (production && !open && !signedIn(request)) return reply.redirect('/console/login', 303);
@@ -92,10 +92,6 @@ export function createGuard(s: Services) {
     },
   };
 }
-
-/** The name without its port; a name that resolves to loopback by trickery is still not one of ours. */
-const hostOf = (request: FastifyRequest): string =>
-  (request.headers.host ?? '').toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 
 /** Links from anywhere may open a page; nothing else may come from another site, and a change only from here. */
 function refuseForeign({ method, headers }: FastifyRequest): void {

@@ -1,6 +1,7 @@
 /** The events a client may cause, and where: what `next` lists and why another one is refused. Pure. */
 import type { AnyMachineSnapshot } from 'xstate';
 import { z } from 'zod';
+import type { Subject } from '../../machines/login.ts';
 import type { FlowView } from '../snapshots.ts';
 
 export const actionSchema = z
@@ -96,9 +97,7 @@ const AFTER: Record<string, Row[]> = {
   'signup:FULL': [action('ME', 'GET', '/v1/users/me', null)],
   'challenge:expired': [action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp')],
   'login:L6_result.AUTHENTICATED': [action('ME', 'GET', '/v1/users/me', null)],
-  'login:L6_result.ONBOARDING_REQUIRED': [
-    action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone'),
-  ],
+  'login:L6_result.ONBOARDING_REQUIRED': ANEW,
   'login:L6_result.DENIED': [],
 };
 
@@ -107,9 +106,11 @@ const possible = (snapshot: AnyMachineSnapshot, row: Row, now: number): boolean 
   // A locked flow takes a code only to count it.
   !(row.event === 'CODE_CHECKED' && snapshot.hasTag('locked')) && snapshot.can(row.sample(now) as never);
 
-/** Which way in the flow came; flows other than a sign-up come in by none. */
+/** Which way in the flow came, or the sign-up it leads to; by phone unless it says otherwise. */
 const offered = ({ context }: FlowView, rows: Row[] = []): Row[] => {
-  const entry = context.entry === undefined || context.entry === 'phone' ? 'phone' : 'email';
+  const subject = context.subject as Subject | null | undefined;
+  const came = context.entry ?? subject?.signupEntry ?? 'phone';
+  const entry = came === 'phone' ? 'phone' : 'email';
   return rows.filter((row) => row.entry === null || row.entry === entry);
 };
 

@@ -33,6 +33,9 @@ export const verifyCodeAnswer = z
     verified: z.literal(true),
     issued_at: z.number().describe('Seconds since the epoch; refuse proofs older than five minutes'),
     signature: z.string().describe('Hex HMAC-SHA-256 over the canonical JSON of the five other fields'),
-    identity_token: z.string().optional().describe('The same statement as a JWS of type identity-proof+jwt'),
+    identity_token: z
+      .string()
+      .optional()
+      .describe('The same statement as a JWS of type identity-proof+jwt; its `aud` is `proof:<project_id>`'),
   })
   .meta({ id: 'IdentityProof' });

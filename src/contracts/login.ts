@@ -116,13 +116,15 @@ export function loginContract(view: FlowView, now: number, revealed: Revealed, t
     }
     throw new Problem('access_denied', { state: view.state, next: [], members });
   }
+  // Proving the identifier again, by the way it came in, goes on with the sign-up under way.
+  const [way] = base.next;
   return {
     ...base,
     auth_status: 'ONBOARDING_REQUIRED' as const,
     onboarding: {
       flow_id: c.subject?.signupFlowId ?? null,
-      method: 'POST',
-      href: '/v1/auth/signup/phone',
+      method: way?.method ?? '',
+      href: way?.href ?? '',
     },
   };
 }

@@ -53,6 +53,14 @@ function asciiDomain(domain: string): string {
   return ascii;
 }
 
+/** Where an address has capitals, from 1: all that its own spelling says beyond its canonical one. */
+export const capitalsOf = ({ original }: Email): number[] =>
+  [...original].flatMap((letter, i) => (/[A-Z]/.test(letter) ? [i + 1] : []));
+
+/** A canonical address as whoever gave it spelled it. */
+export const spelled = (canonical: string, capitals: number[]): string =>
+  [...canonical].map((letter, i) => (capitals.includes(i + 1) ? letter.toUpperCase() : letter)).join('');
+
 /** For logs, events and pages: j***@example.com. */
 export const maskEmail = (email: string): string => {
   const at = email.lastIndexOf('@');

@@ -20,6 +20,9 @@ export type LimitNumbers = {
   recoveryNetwork: Window;
   passwordResetIdentifier: Window;
   passwordResetNetwork: Window;
+  /** Passwords hashed for sign-ups under way, per flow. */
+  setPasswordFlow: Window;
+  setPasswordNetwork: Window;
   refreshSession: Window;
   secondFactorNetwork: Window;
   /** All mail kinds together; beyond it nothing is sent. */
@@ -62,6 +65,8 @@ export const defaultLimits: LimitNumbers = {
   recoveryNetwork: perHour(5),
   passwordResetIdentifier: perHour(10),
   passwordResetNetwork: perHour(10),
+  setPasswordFlow: perHour(10),
+  setPasswordNetwork: perHour(60),
   refreshSession: perMinute(10),
   secondFactorNetwork: perHour(60),
   mailRecipient: perHour(10),
@@ -90,6 +95,8 @@ export const demoLimits: LimitNumbers = {
   recoveryNetwork: perMinute(60),
   passwordResetIdentifier: perMinute(20),
   passwordResetNetwork: perMinute(60),
+  setPasswordFlow: perMinute(20),
+  setPasswordNetwork: perMinute(60),
   refreshSession: perMinute(60),
   secondFactorNetwork: perMinute(60),
   mailRecipient: perMinute(60),

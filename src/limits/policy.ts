@@ -39,6 +39,8 @@ export type Limits = {
   recoveryRequest(call: { identifier: string; network: string }, asking?: Asking): Promise<Decision>;
   /** Null: what was sent names nothing, so that only its network is counted. */
   passwordReset(call: { identifier: string | null; network: string }): Promise<Decision>;
+  /** Taken before the hash of a sign-up's password. */
+  setPassword(call: { flowId: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. */
@@ -142,6 +144,15 @@ export function createLimits(options: {
       const call = { identifier, network };
       return modes.closed(pair('password-reset', call, numbers.passwordResetIdentifier, shown));
     },
+    setPassword: ({ flowId, network }) =>
+      modes.closed(
+        pair(
+          'set-password',
+          { identifier: flowId, network },
+          numbers.setPasswordFlow,
+          numbers.setPasswordNetwork,
+        ),
+      ),
     refresh: ({ sessionId }) =>
       modes.open({
         name: 'refresh',

@@ -8,6 +8,7 @@ import type { Recipient, Recipients } from '../../db/recipients.ts';
 import type { MailTemplate, Purpose } from '../../machines/effects.ts';
 import type { Clock } from '../clock.ts';
 import type { RelayLog } from '../delivery.ts';
+import { spelled } from '../identifiers.ts';
 import type { Keyring } from '../keyring.ts';
 import type { Limits } from '../limits/policy.ts';
 import { DeliveryError, type MailPort } from '../ports/index.ts';
@@ -108,10 +109,16 @@ export function createMailDelivery(deps: {
       if (written) await post(item, to, written);
     },
 
-    /** `code.send` to an address. An address that belongs to somebody else by now gets a notice instead of a code. */
+    /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
-      const { contactId, purpose, counter } = item.payload as {
+      const {
+        contactId,
+        purpose,
+        counter,
+        capitals = [],
+      } = item.payload as {
         contactId: string;
+        capitals?: number[];
         purpose: Purpose;
         counter: number;
       };
@@ -120,14 +127,16 @@ export function createMailDelivery(deps: {
       if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
         throw new DeliveryError('the code has expired', false);
       const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
-      if (taken && recipient.accountId !== source.flow.accountId) {
+      if (taken && recipient.accountId !== source.flow.accountId && !recipient.signupUnderWay) {
         await post(item, recipient, { content: alreadyRegisteredMail(brand) });
         return;
       }
       const code = proofs.code(source.flow.id, purpose, counter);
       const minutes = Math.ceil(settings.codeTtlS / 60);
       const compose = purpose === 'login' ? loginCodeMail : verificationMail;
-      await post(item, recipient, { content: compose({ appName, code, minutes }), code });
+      // As it was spelled for this flow, whoever named the address before.
+      const to = { ...recipient, value: spelled(recipient.canonical, capitals) };
+      await post(item, to, { content: compose({ appName, code, minutes }), code });
     },
   };
 }

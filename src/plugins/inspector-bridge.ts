@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { InspectorFeed } from '../inspector/feed.ts';
+import { hostOf } from '../own-host.ts';
 import { Problem } from '../problems.ts';
 
 const SCRIPT = readFileSync(new URL('../inspector/bridge.js', import.meta.url), 'utf8');
@@ -28,10 +29,9 @@ const page = (viewer: string): string => `<!doctype html>
 `;
 
 /** Names that resolve here by trickery, and other sites' pages, get nothing. */
-async function onlyFromHere({ headers }: FastifyRequest): Promise<void> {
-  const host = (headers.host ?? '').toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
-  if (!LOOPBACK.has(host)) throw new Problem('misdirected_request');
-  const site = headers['sec-fetch-site'] ?? 'none';
+async function onlyFromHere(request: FastifyRequest): Promise<void> {
+  if (!LOOPBACK.has(hostOf(request))) throw new Problem('misdirected_request');
+  const site = request.headers['sec-fetch-site'] ?? 'none';
   if (site !== 'same-origin' && site !== 'none') throw new Problem('foreign_origin');
 }
 

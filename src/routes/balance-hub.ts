@@ -79,8 +79,17 @@ export const balanceHubRoutes =
         const { user_id: accountId, code } = request.body;
         const caller = callerOf(request, s);
         await s.limits.codeCheck({ network: caller.network }, caller);
-        const locator = { accountId, machine: 'signup' as const };
-        const { flow } = await enterEmailCode(s, { code, locator, token: null, session: null }, caller);
+        const { flow } = await enterEmailCode(
+          s,
+          {
+            code,
+            name: accountId,
+            locate: async () => ({ accountId, machine: 'signup' }),
+            token: null,
+            session: null,
+          },
+          caller,
+        );
         return hubVerified(flow);
       },
     );

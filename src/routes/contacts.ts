@@ -13,7 +13,7 @@ import {
 import { nextActions } from '../contracts/actions.ts';
 import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
 import { parseFlowToken } from '../flow-token.ts';
-import { parseEmail } from '../identifiers.ts';
+import { capitalsOf, parseEmail } from '../identifiers.ts';
 import { requireOwner } from '../password-check.ts';
 import { Problem } from '../problems.ts';
 import { callerOf, mint, phoneReader } from '../request-context.ts';
@@ -39,11 +39,11 @@ export const contactRoutes =
     /** The canonical contact somebody names, and what limits its codes. */
     const named = (type: 'email' | 'phone', value: string) => {
       if (type === 'email') {
-        const { canonical, original } = parseEmail(value);
-        return { canonical, value: original, caps: {} };
+        const email = parseEmail(value);
+        return { canonical: email.canonical, value: email.original, capitals: capitalsOf(email), caps: {} };
       }
       const { e164, range, country } = phoneOf(value);
-      return { canonical: e164, value: e164, caps: { range, ...(country ? { country } : {}) } };
+      return { canonical: e164, value: e164, capitals: [], caps: { range, ...(country ? { country } : {}) } };
     };
 
     app.get(
@@ -102,6 +102,7 @@ export const contactRoutes =
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
               suppressed,
               ttlMs,
+              capitals: contact.capitals,
             },
             enclosures: {
               contact: { id: contactId, type, canonical: contact.canonical, value: contact.value },
@@ -155,7 +156,6 @@ export const contactRoutes =
             caller,
           ),
           caller.now,
-          true,
         );
         return listed(account.id);
       },

@@ -7,8 +7,8 @@ import {
   verifyCodeAnswer,
   verifyCodeBody,
 } from '../contracts/identity-proof.ts';
-import { codeOutcome, problemsFor } from '../flow-answers.ts';
-import { type Email, parseEmail } from '../identifiers.ts';
+import { checkedCode, problemsFor } from '../flow-answers.ts';
+import { capitalsOf, type Email, parseEmail } from '../identifiers.ts';
 import { type ProofFields, proofToken, signProof } from '../identity-proof.ts';
 import { Problem } from '../problems.ts';
 import { callerOf, mint } from '../request-context.ts';
@@ -53,7 +53,8 @@ export const identityProofRoutes =
         const caller = callerOf(request, s);
         const { suppressed } = await limits.codeSend(
           {
-            purpose: `proof:${project}`,
+            // Not per project: whoever asks makes its name up.
+            purpose: 'proof',
             identifier: email.canonical,
             network: caller.network,
             networkClass: 'send-code',
@@ -75,6 +76,7 @@ export const identityProofRoutes =
               terms: proofs.terms(null),
               suppressed,
               ttlMs,
+              capitals: capitalsOf(email),
             },
             enclosures: {
               contact: {
@@ -111,7 +113,7 @@ export const identityProofRoutes =
         const caller = callerOf(request, s);
         await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(email);
-        await codeOutcome(
+        await checkedCode(s, { token: null, name: contact, now: caller.now }, () =>
           engine.send(
             'challenge',
             { contactId: contact, machine: 'challenge', purpose: `proof:${project}` },
@@ -122,8 +124,6 @@ export const identityProofRoutes =
             },
             caller,
           ),
-          caller.now,
-          false,
         ).catch((error) => {
           throw refusedAlike(error);
         });

@@ -1,5 +1,6 @@
 /** Every route of the API in one list: the application serves it, and the published document is made from it. */
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
+import { requireOwnHost } from '../own-host.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
@@ -36,6 +37,15 @@ const demandCredential: onRequestHookHandler = ({ routeOptions, headers }, _repl
   done(missing ? new Problem('unauthenticated') : undefined);
 };
 
+/** What nobody needs a credential for answers to this machine's own names only. */
+const developerRoutes =
+  (s: Services) =>
+  async (dev: FastifyInstance): Promise<void> => {
+    dev.addHook('onRequest', requireOwnHost(s.config));
+    if (s.config.demo) await dev.register(clockRoutes(s));
+    if (s.inbox && s.config.env !== 'production') await dev.register(devRoutes(s.inbox));
+  };
+
 /** Registering asks nothing of a store: only handlers may. */
 export const routes =
   (s: Services, version: string) =>
@@ -60,6 +70,5 @@ export const routes =
     await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));
     await api.register(definitionRoutes(s));
-    if (s.config.demo) await api.register(clockRoutes(s));
-    if (s.inbox && s.config.env !== 'production') await api.register(devRoutes(s.inbox));
+    await api.register(developerRoutes(s));
   };

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { nextActions } from '../contracts/actions.ts';
 import { loginAnswer, loginContract, sendOtpAnswer, sendOtpBody, verifyOtpBody } from '../contracts/login.ts';
-import { codeOutcome, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
+import { checkedCode, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
 import { Problem } from '../problems.ts';
 import { deliverRefresh } from '../refresh-cookie.ts';
@@ -106,41 +106,42 @@ export const loginRoutes =
         await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(phone.e164);
         const [loginId, sessionId] = [mint(), mint()];
-        const { opened, loaded } = await codeOutcome(
-          engine.send(
-            'challenge',
-            token === null
-              ? { contactId: contact, machine: 'challenge', purpose: 'login' }
-              : flowNamedBy(token),
-            (loaded, view) => {
-              const holder = proofs.holder(loaded, token, caller.now);
-              proofs.sameContact(loaded, contact);
-              proofs.codeBudget(loaded, holder);
-              return {
-                event: {
-                  type: 'CODE_CHECKED',
-                  now: caller.now,
-                  verdict: proofs.codeVerdict(view, 'login', body.otp, holder),
-                  opens: {
-                    flowId: loginId,
-                    event: proofs.primaryProved({
-                      now: caller.now,
-                      method: 'phone_code',
-                      contactId: contact,
-                      subject: proofs.subject(loaded),
-                      sessionId,
-                      deviceId: caller.deviceId,
-                      persistent: body.persist_session,
-                      highRisk: false,
-                    }),
+        const { opened, loaded } = await checkedCode(
+          s,
+          { token, name: contact, now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          () =>
+            engine.send(
+              'challenge',
+              token === null
+                ? { contactId: contact, machine: 'challenge', purpose: 'login' }
+                : flowNamedBy(token),
+              (loaded, view) => {
+                const holder = proofs.holder(loaded, token, caller.now);
+                proofs.sameContact(loaded, contact);
+                proofs.codeBudget(loaded, holder);
+                return {
+                  event: {
+                    type: 'CODE_CHECKED',
+                    now: caller.now,
+                    verdict: proofs.codeVerdict(view, 'login', body.otp, holder),
+                    opens: {
+                      flowId: loginId,
+                      event: proofs.primaryProved({
+                        now: caller.now,
+                        method: 'phone_code',
+                        contactId: contact,
+                        subject: proofs.subject(loaded),
+                        sessionId,
+                        deviceId: caller.deviceId,
+                        persistent: body.persist_session,
+                        highRisk: false,
+                      }),
+                    },
                   },
-                },
-              };
-            },
-            caller,
-          ),
-          caller.now,
-          token !== null,
+                };
+              },
+              caller,
+            ),
         );
         const login = opened[0];
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });

@@ -75,16 +75,19 @@ export const registrationRoutes =
     );
 
     /** The flow the code is for: by its token, by the account it opened, or by an address that leaves no doubt. */
-    async function locate(token: string | null, userId?: string, email?: string): Promise<Locator> {
+    async function locate(
+      token: string | null,
+      userId: string | undefined,
+      contact: string,
+    ): Promise<Locator> {
       if (token !== null) {
         const parsed = parseFlowToken(token);
         if (!parsed) throw new Problem('invalid_flow_token');
         return { id: parsed.flowId };
       }
       if (userId !== undefined) return { accountId: userId, machine: 'signup' };
-      if (email === undefined) throw new Problem('unauthenticated');
-      const only = await s.flows.registrationOf(contactId(parseEmail(email).canonical));
-      if (only === null) throw new Problem('invalid_code', { members: { valid: false } });
+      const only = await s.flows.registrationOf(contact);
+      if (only === null) throw new Problem('not_found');
       return { id: only };
     }
 
@@ -112,10 +115,18 @@ export const registrationRoutes =
         const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
         const token = flowTokenOf(request, body.flow_token);
         await limits.codeCheck({ network: caller.network }, caller);
-        const locator = await locate(token, body.user_id, body.email);
+        const contact = body.email === undefined ? '' : contactId(parseEmail(body.email).canonical);
+        const name = body.user_id ?? contact;
+        if (token === null && name === '') throw new Problem('unauthenticated');
         const { flow, opened } = await enterEmailCode(
           s,
-          { code: body.code, locator, token, session: { persistent: body.persist_session } },
+          {
+            code: body.code,
+            name,
+            locate: () => locate(token, body.user_id, contact),
+            token,
+            session: { persistent: body.persist_session },
+          },
           caller,
         );
         const login = opened[0];

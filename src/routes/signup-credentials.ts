@@ -1,5 +1,6 @@
-/** S2: the password, and a PIN if wanted. Hashed before anything is decided. */
+/** S2: the password, and a PIN if wanted. Hashed before anything is decided, but only for a flow that takes one. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import type { LoadedFlow } from '../../db/flows.ts';
 import { setPasswordBody, signupAnswer, signupContract } from '../contracts/signup.ts';
 import { openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { acceptPassword } from '../new-password.ts';
@@ -12,7 +13,7 @@ import { signupKit } from '../signup-kit.ts';
 export const signupCredentialRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
-    const { engine, proofs } = s;
+    const { engine, limits, proofs } = s;
     const { phoneOf, contactId, tokenTtlMs, doc, locate } = signupKit(s);
 
     app.post(
@@ -33,9 +34,25 @@ export const signupCredentialRoutes =
         const token = flowTokenOf(request, request.body.flow_token);
         const locator = locate(token, phone);
         if (token === null) proofs.mayName(phone);
-        const { loaded } = await ownFlow(engine.read('signup', locator, caller));
-        proofs.holder(loaded, token, caller.now);
-        if (phone !== undefined) proofs.sameContact(loaded, contactId(phone));
+        const event = (read: LoadedFlow) => ({
+          type: 'PASSWORD_SET' as const,
+          now: caller.now,
+          presented: proofs.holder(read, token, caller.now) ? ('token' as const) : ('grant' as const),
+          pinSet: pin !== undefined,
+          tokenTtlMs,
+        });
+        const { loaded } = await ownFlow(
+          engine.ready(
+            'signup',
+            locator,
+            (read) => {
+              if (phone !== undefined) proofs.sameContact(read, contactId(phone));
+              return event(read);
+            },
+            caller,
+          ),
+        );
+        await limits.setPassword({ flowId: loaded.flow.id, network: caller.network });
         const known = loaded.contact?.canonical ?? '';
         const weakPin =
           pin === undefined ? [] : checkPin(pin, { birthDate: null, phone: known, pointer: '/body/pin' });
@@ -48,13 +65,7 @@ export const signupCredentialRoutes =
           'signup',
           { id: loaded.flow.id },
           (fresh) => ({
-            event: {
-              type: 'PASSWORD_SET',
-              now: caller.now,
-              presented: proofs.holder(fresh, token, caller.now) ? 'token' : 'grant',
-              pinSet: pin !== undefined,
-              tokenTtlMs,
-            },
+            event: event(fresh),
             enclosures: { credentials: { passwordHash, pinHash } },
           }),
           caller,

@@ -1,7 +1,7 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from '../contracts/signup.ts';
-import { codeOutcome, handedOver, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
+import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
 import { isReservedPhone } from '../ports/reserved.ts';
 import { callerOf, flowTokenOf, mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
@@ -98,32 +98,33 @@ export const signupPhoneRoutes =
         const token = flowTokenOf(request, request.body.flow_token);
         await limits.codeCheck({ network: caller.network }, caller);
         const accountId = mint();
-        const { flow } = await codeOutcome(
-          engine.send(
-            'signup',
-            locate(token, phone.e164),
-            (loaded, view) => {
-              const holder = proofs.holder(loaded, token, caller.now);
-              proofs.sameContact(loaded, contactId(phone.e164));
-              proofs.codeBudget(loaded, holder);
-              return {
-                event: {
-                  type: 'CODE_CHECKED',
-                  now: caller.now,
-                  verdict: proofs.codeVerdict(view, 'signup', request.body.otp, holder),
-                  owner: proofs.owner(loaded),
-                  accountId,
-                  grant: config.demo && isReservedPhone(phone.e164),
-                  tokenTtlMs,
-                  risk: proofs.risk({ age: null, codeRetries: 0, phone: phone.e164 }, caller.now),
-                  login: null,
-                },
-              };
-            },
-            caller,
-          ),
-          caller.now,
-          token !== null,
+        const { flow } = await checkedCode(
+          s,
+          { token, name: contactId(phone.e164), now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          () =>
+            engine.send(
+              'signup',
+              locate(token, phone.e164),
+              (loaded, view) => {
+                const holder = proofs.holder(loaded, token, caller.now);
+                proofs.sameContact(loaded, contactId(phone.e164));
+                proofs.codeBudget(loaded, holder);
+                return {
+                  event: {
+                    type: 'CODE_CHECKED',
+                    now: caller.now,
+                    verdict: proofs.codeVerdict(view, 'signup', request.body.otp, holder),
+                    owner: proofs.owner(loaded),
+                    accountId,
+                    grant: config.demo && isReservedPhone(phone.e164),
+                    tokenTtlMs,
+                    risk: proofs.risk({ age: null, codeRetries: 0, phone: phone.e164 }, caller.now),
+                    login: null,
+                  },
+                };
+              },
+              caller,
+            ),
         );
         // A sign-up already under way goes on where it was: its own state, and a token for it.
         const shown =

@@ -19,9 +19,19 @@ export const stepUpRoutes =
     async function answered(token: string, pin: string, caller: Caller): Promise<Result> {
       await limits.secondFactor({ network: caller.network });
       const locator = flowNamedBy(token);
-      const { loaded } = await ownFlow(engine.read('login', locator, caller));
-      proofs.holder(loaded, token, caller.now);
-      proofs.pinBudget(loaded);
+      // No hash for a login that waits for no answer.
+      const { loaded } = await ownFlow(
+        engine.ready(
+          'login',
+          locator,
+          (read) => {
+            proofs.holder(read, token, caller.now);
+            proofs.pinBudget(read);
+            return proofs.stepUpAnswered(read, read, 'pin', false, caller.now);
+          },
+          caller,
+        ),
+      );
       const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
       return engine.send(
         'login',

@@ -162,6 +162,22 @@ test.each(['with the token', 'naming only the phone'] as const)(
   },
 );
 
+test('200 wrong codes and the right one behind them, released at once: five are compared at most', async () => {
+  const { phone, flowId, flowToken: token } = await signUpTo(call, codeOf, 'code_sent');
+  const otp = codeOf(flowId, 'signup');
+  const answers = await atOnce(201, (c, i) =>
+    c('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: i === 200 ? otp : wrong(otp, i) }, token }),
+  );
+  expect(answers.slice(0, 200).filter(({ status }) => status === 200)).toEqual([]);
+  const [flow] =
+    await sql`select snapshot->'context'->'code' code, account_id from flows where id = ${flowId}`;
+  // Whoever came sixth was refused, right or wrong; the right one counts only when it came before.
+  expect(answers[200]?.status === 200).toBe(flow?.account_id !== null);
+  expect(flow?.code.attemptsLeft > 0).toBe(answers[200]?.status === 200);
+  const right = await call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp }, token });
+  expect(right.status).not.toBe(200);
+});
+
 test('callers without the token cannot use up the checks of its holder', async () => {
   const { phone, flowId, flowToken } = await signUpTo(call, codeOf, 'code_sent');
   const otp = codeOf(flowId, 'signup');

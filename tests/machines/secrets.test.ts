@@ -7,19 +7,19 @@ import { type Effect, explore, lettersOf, startOf, take } from './explore.ts';
 /** Every key a context may have, at any depth. Adding one is a decision about what is kept of a person. */
 const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
-    'entry contactId accountId code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
+    'entry contactId accountId capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
-    'contactId accountId audience purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
+    'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
 };
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
 const PARAMS: Record<string, string> = {
-  sendCode: 'contactId purpose counter',
+  sendCode: 'contactId purpose counter capitals',
   createAccount: 'accountId contactId claim',
-  claimContact: 'accountId contactId',
+  claimContact: 'accountId contactId capitals',
   grantToken: 'ttlMs',
   extendToken: 'ttlMs',
   handOver: 'toFlowId ttlMs',

@@ -9,6 +9,7 @@ beforeAll(async () => {
   app = await createTestApp({
     env: {
       LIMIT_CODE_CHECK_NETWORK: '10000/1m',
+      LIMIT_SET_PASSWORD_NETWORK: '10000/1m',
       LIMIT_CODE_SEND_NETWORK: '10000/1m',
       LIMIT_NETWORK: '100000/1m',
     },

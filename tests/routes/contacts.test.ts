@@ -5,7 +5,9 @@ import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts'
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: { LIMIT_SECOND_FACTOR_NETWORK: '1000/1h' } });
+  app = await createTestApp({
+    env: { LIMIT_SECOND_FACTOR_NETWORK: '1000/1h', LIMIT_CODE_CHECK_NETWORK: '1000/1m' },
+  });
 });
 afterAll(() => app.close());
 
@@ -51,6 +53,27 @@ test('an address proven by one account cannot be proven by another, whoever aske
   expect((await verify(ada.accessToken, a.body.flow_token)).status).toBe(409);
   const owners = await query(app, "select account_id from contacts where canonical = 'shared@example.com'");
   expect(owners).toEqual([{ account_id: eve.userId }]);
+});
+
+test('200 wrong codes: after five even the right one adds nothing', async () => {
+  const { accessToken: token, userId } = await limitedPerson(app);
+  const started = await add(token, 'email', 'guessed@example.com');
+  for (let i = 0; i < 200; i += 5) {
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, (_, n) => verify(token, started.body.flow_token, String(100_000 + i + n))),
+    );
+    for (const { status } of answers) expect([400, 409, 429]).toContain(status);
+  }
+  const right = await verify(token, started.body.flow_token);
+  expect(right).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+  const counted = await query<{ n: number }>(
+    app,
+    `select (snapshot->'context'->'code'->>'attemptsLeft')::int as n from flows where id = $1`,
+    [started.body.flow_id],
+  );
+  expect(counted).toEqual([{ n: 0 }]);
+  const mine = await query(app, "select 1 from contacts where account_id = $1 and type = 'email'", [userId]);
+  expect(mine).toEqual([]);
 });
 
 test("another account's flow token proves nothing", async () => {

@@ -19,6 +19,7 @@ import { routeTable } from './route-table.ts';
 const ROOMY = {
   LIMIT_CODE_SEND_NETWORK: '10000/1h',
   LIMIT_CODE_CHECK_NETWORK: '10000/1h',
+  LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
   LIMIT_REGISTER_NETWORK: '10000/1h',
   LIMIT_RECOVERY_NETWORK: '10000/1h',
   LIMIT_PASSWORD_RESET_NETWORK: '10000/1h',
@@ -298,6 +299,48 @@ test('bodies of another type, compressed or too large are refused unread', async
   const large = { phone: 'x'.repeat(16 * 1024) };
   expectProblem(await demo.call('POST', '/v1/auth/send-otp', { body: large }), 413, 'payload_too_large');
   expect((await type('application/json; charset=utf-8')).status).toBe(200);
+});
+
+test('an address with line breaks and a record of its own is refused, and is one record in the log', async () => {
+  const lines: string[] = [];
+  const logged = await createTestApp({
+    env: { LOG_LEVEL: 'info', LOG_FORMAT: 'json' },
+    logStream: { write: (line) => void lines.push(line) },
+  });
+  try {
+    lines.length = 0;
+    const email = 'a@b.co\r\n{"level":30,"msg":"login ok","user":"admin"}\n';
+    const answer = await logged.call('POST', '/v1/auth/register', {
+      body: { email, password: 'Correct-Horse-77', name: 'Ada' },
+      headers: { 'user-agent': 'x\ty "msg":"login ok"' },
+    });
+    expectProblem(answer, 400, 'validation_failed');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]!.trimEnd().split('\n')).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      msg: 'request',
+      status: 400,
+      problem: 'validation_failed',
+    });
+    expect(lines[0]).not.toContain('login ok');
+    expect(answer.text).not.toContain('login ok');
+  } finally {
+    await logged.close();
+  }
+});
+
+test('codes in the inbox and the clock answer to this machine’s own names only', async () => {
+  const before = demo.clock.offset();
+  for (const host of ['evil.example', 'localhost.evil.example:8000', '127.0.0.1.nip.io', '10.0.0.1:8000']) {
+    const headers = { host };
+    for (const path of ['/dev/inbox', '/dev/inbox/latest?to=x', '/dev/clock'])
+      expectProblem(await demo.call('GET', path, { headers }), 421, 'misdirected_request');
+    const moved = await demo.call('POST', '/dev/clock', { headers, body: { advance_seconds: 60 } });
+    expectProblem(moved, 421, 'misdirected_request');
+  }
+  expect(demo.clock.offset()).toBe(before);
+  for (const host of ['localhost:8000', '127.0.0.1', '[::1]:8000', 'LOCALHOST.'])
+    expect((await demo.call('GET', '/dev/inbox', { headers: { host } })).status, host).toBe(200);
 });
 
 test('methods: HEAD like GET, what a path does not know is 405 with Allow, what nobody knows too', async () => {

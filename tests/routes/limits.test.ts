@@ -1,6 +1,6 @@
 /** Limits with the documented numbers, over HTTP, on a clock that the test moves; with Redis the same. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestApp, type TestApp } from '../support/app.ts';
+import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import {
   ADULT,
   codeOf,
@@ -232,6 +232,7 @@ describe('the demo', () => {
       [
         'CODE_SEND_NETWORK',
         'CODE_CHECK_NETWORK',
+        'SET_PASSWORD_NETWORK',
         'SMS_RANGE',
         'SMS_COUNTRY',
         'SMS_ALL',
@@ -259,4 +260,20 @@ describe('the demo', () => {
     expect(row?.n).toBe(0);
     await demo.close();
   });
+});
+
+test('passwords for sign-ups are hashed so often per network, whatever number of flows it opens', async () => {
+  const narrow = await createTestApp({
+    env: { LIMIT_SET_PASSWORD_NETWORK: '2/1h', LIMIT_CODE_SEND_NETWORK: '100/1m' },
+  });
+  const statuses: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const phone = freshPhone();
+    await narrow.call('POST', '/v1/auth/signup/phone', { body: { phone } });
+    await narrow.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '000000' } });
+    const body = { phone, password: 'StrongPassword@123' };
+    statuses.push((await narrow.call('POST', '/v1/auth/signup/set-password', { body })).status);
+  }
+  expect(statuses).toEqual([200, 200, 429]);
+  await narrow.close();
 });

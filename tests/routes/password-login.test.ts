@@ -12,6 +12,7 @@ beforeAll(async () => {
       LIMIT_PASSWORD_LOGIN: '5/15m',
       LIMIT_REGISTER_NETWORK: '5000/1m',
       LIMIT_CODE_CHECK_NETWORK: '1000/1m',
+      LIMIT_SET_PASSWORD_NETWORK: '1000/1m',
       LIMIT_PASSWORD_LOGIN_NETWORK: '5000/1m',
       LIMIT_CODE_SEND_NETWORK: '1000/1m',
       LIMIT_SECOND_FACTOR_NETWORK: '1000/1m',
@@ -131,6 +132,33 @@ describe('a right password', () => {
     for (let i = 0; i < 3; i++) await app.call('POST', '/v1/auth/login', elsewhere);
     expect(await mailbox(app, email)).toHaveLength(1);
   });
+});
+
+test('somebody else’s display name that is the victim’s address finds nobody and locks nobody out', async () => {
+  const victim = await emailPerson(app);
+  const theirs = freshEmail();
+  const registered = await register(app, theirs, { name: victim.email, password: 'Attackers-Own-1' });
+  await app.call('POST', '/v1/auth/verify-email', {
+    body: { user_id: registered.body.user_id, code: '000000' },
+  });
+  const byName = await login({ email: victim.email, password: 'Attackers-Own-1' });
+  expect(byName.status).toBe(401);
+  expect(await login({ email: theirs, password: 'Attackers-Own-1' })).toMatchObject({
+    status: 200,
+    body: { user: { name: victim.email, email: theirs } },
+  });
+  for (let i = 0; i < 100; i++) await login({ email: victim.email, password: WRONG });
+  const owner = await login({
+    email: victim.email,
+    password: MAIL_PASSWORD,
+    device_fingerprint: 'device-one',
+  });
+  expect(owner).toMatchObject({ status: 200, body: { user_id: victim.userId } });
+  // A username is a public name, and no address can be one.
+  const username = await app.call('POST', '/balance_hub/auth/register', {
+    body: { username: victim.email, email: freshEmail(), password: 'Attackers-Own-1' },
+  });
+  expect(username.status).toBe(400);
 });
 
 describe('a wrong password', () => {

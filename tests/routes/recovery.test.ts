@@ -8,6 +8,7 @@ let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
     env: {
+      FRONTEND_URL: 'https://app.vestibule.example',
       LIMIT_RECOVERY: '1000/1h',
       LIMIT_RECOVERY_NETWORK: '1000/1h',
       LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
@@ -77,6 +78,35 @@ describe('asking', () => {
   });
 });
 
+test.each([
+  ['Host', { host: 'evil.example' }],
+  ['X-Forwarded-Host', { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }],
+  ['Forwarded', { forwarded: 'for=1.2.3.4;host=evil.example;proto=http' }],
+  [
+    'others',
+    {
+      'x-host': 'evil.example',
+      'x-original-host': 'evil.example',
+      origin: 'https://evil.example',
+      referer: 'https://evil.example/',
+    },
+  ],
+])(
+  'the mailed link leads to the configured front end whatever the request says in %s',
+  async (name, headers) => {
+    const email = `link-${name.toLowerCase()}@example.com`;
+    await owner(email);
+    const answer = await app.call('POST', '/v1/auth/password/reset-request', { body: { email }, headers });
+    expect(answer.status).toBe(200);
+    await app.relay.drain();
+    const [mail] = await app.services.inbox!.list({ to: email, channel: 'mail' });
+    const links = [...JSON.stringify(mail).matchAll(/https?:\/\/[^\s"'<>\\]+/g)].map(([link]) => link);
+    expect(links.length).toBeGreaterThan(0);
+    for (const link of links) expect(link).toMatch(/^https:\/\/app\.vestibule\.example(\/|$)/);
+    expect(JSON.stringify(mail) + answer.text).not.toContain('evil.example');
+  },
+);
+
 describe('resetting', () => {
   test('the token sets the password once, ends every session, and is then worth nothing', async () => {
     const person = await owner('once@example.com');
@@ -87,6 +117,42 @@ describe('resetting', () => {
     expect((await app.call('GET', '/v1/users/me', { token: person.accessToken })).status).toBe(401);
     const again = await reset(token, 'Yet-Another#Secret9');
     expect(again).toMatchObject({ status: 400, body: { code: 'invalid_code' } });
+  });
+
+  test('a stolen refresh token is worth nothing after it, however fresh', async () => {
+    const person = await owner('stolen@example.com');
+    const refresh = (refresh_token: string) =>
+      app.call('POST', '/v1/auth/refresh', { body: { refresh_token } });
+    const stolen = (await refresh(person.refreshToken)).body.refresh_token;
+    expect(stolen).toBeTruthy();
+    await ask('stolen@example.com');
+    expect((await reset(await latestToken(person.userId))).status).toBe(200);
+    for (const token of [stolen, person.refreshToken]) expect((await refresh(token)).status).toBe(401);
+    app.clock.advance(11_000);
+    expect((await refresh(stolen)).status).toBe(401);
+  });
+
+  test.each([[{ $gt: '' }], [[]], [null], [undefined], [true], [0], [['x'.repeat(66)]], [{ toString: 'x' }]])(
+    'a token that is %j is 400 and looked up nowhere',
+    async (token) => {
+      expect(await reset(token)).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
+    },
+  );
+
+  test('the beginning of a token, or more than it, is no token', async () => {
+    const person = await owner('prefix@example.com');
+    await ask('prefix@example.com');
+    const token = await latestToken(person.userId);
+    for (const cut of [
+      token.slice(0, 22),
+      token.slice(0, 23),
+      token.slice(0, 65),
+      `${token}A`,
+      ` ${token}`,
+      token.toUpperCase(),
+    ])
+      expect((await reset(cut)).status, cut).toBe(400);
+    expect((await reset(token)).status).toBe(200);
   });
 
   test('20 parallel resets with one token: exactly one succeeds', async () => {

@@ -212,6 +212,33 @@ test('with the cookie transport the token is in a cookie that scripts never see,
   expect(set(reuse.headers)).toMatch(/^refresh_token=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970/);
 });
 
+test('a cookie planted before the login is not the one after it: new session, old one untouched, dead after its end', async () => {
+  const attacker = await signUp(app, { token_transport: 'cookie' });
+  const cookieOf = (headers: { [name: string]: unknown }) =>
+    /^refresh_token=([^;]*);/.exec(set(headers))?.[1] ?? '';
+  const planted = cookieOf(attacker.headers);
+  for (const value of [planted, 'chosen-by-somebody-else']) {
+    const headers = { cookie: `refresh_token=${value}` };
+    const victim = await signUp(app, { token_transport: 'cookie', headers });
+    expect(victim.sessionId).not.toBe(attacker.sessionId);
+    expect(victim.userId).not.toBe(attacker.userId);
+    const own = cookieOf(victim.headers);
+    expect(own).not.toBe('');
+    expect(own).not.toBe(value);
+    const again = await logIn(app, victim.phone, {
+      token_transport: 'cookie',
+      headers: { cookie: `refresh_token=${own}` },
+    });
+    expect(again.sessionId).not.toBe(victim.sessionId);
+    await app.call('POST', '/v1/auth/logout', { token: victim.access });
+    expect((await byCookie(own)).status).toBe(401);
+    app.clock.advance(15 * DAY);
+    expect((await byCookie(cookieOf(again.headers))).status).toBe(401);
+  }
+  const rows_ = await rows('select account_id from sessions where id = $1', attacker.sessionId);
+  expect(rows_[0]?.account_id).toBe(attacker.userId);
+});
+
 test('without persistence the cookie ends with the browser', async () => {
   const { headers } = await signUp(app, { token_transport: 'cookie' });
   expect(set(headers)).toMatch(/HttpOnly/);

@@ -10,6 +10,7 @@ const WIDE = {
   LIMIT_RECOVERY: '100/1m',
   LIMIT_RECOVERY_NETWORK: '1000/1m',
   LIMIT_CODE_CHECK_NETWORK: '1000/1m',
+  LIMIT_SET_PASSWORD_NETWORK: '1000/1m',
   LIMIT_PASSWORD_LOGIN_NETWORK: '1000/1m',
   LIMIT_NETWORK: '10000/1m',
   LIMIT_MAIL: '1000/1m',
@@ -179,6 +180,7 @@ describe('verify-email', () => {
     // Whoever holds the token is not locked out by that.
     const held = await verify({ code: '000000', flow_token: registered.body.flow_token });
     expect(held).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+    app.clock.advance(60_001);
     expect(await verify({ user_id, code: '000000' })).toMatchObject({ status: 400 });
   });
 
@@ -219,6 +221,119 @@ describe('verify-email', () => {
     });
     expect(answer.body.refresh_token).toBeNull();
     expect(String(answer.headers['set-cookie'])).toContain('HttpOnly');
+  });
+});
+
+describe('an address is written to as its owner spells it, whoever named it first', () => {
+  const sentTo = async (address: string) => {
+    await app.relay.drain();
+    const mails = (await app.services.inbox?.list({ channel: 'mail', limit: 100 })) ?? [];
+    return mails.filter((m) => m.to.toLowerCase() === address.toLowerCase()).map((m) => m.to);
+  };
+
+  test('the code of a registration, and everything after it', async () => {
+    const email = freshEmail();
+    const theirs = email.replace('person', 'Person');
+    await register(app, theirs);
+    expect(await sentTo(email)).toEqual([theirs]);
+    const { body } = await register(app, email);
+    expect(await sentTo(email)).toEqual([email, theirs]);
+    // A code that was asked for in another spelling meanwhile changes nothing either.
+    await app.call('POST', '/api/v1/auth/send-code', { body: { email: email.toUpperCase() } });
+    await verify({ code: '000000', flow_token: body.flow_token });
+    await app.call('POST', '/v1/auth/password/reset-request', { body: { email: theirs } });
+    expect((await sentTo(email)).slice(0, 3).sort()).toEqual(
+      [email.toUpperCase().replace('EXAMPLE.COM', 'example.com'), email, email].sort(),
+    );
+    const rows = await query(app, 'select value, canonical from contacts where canonical = $1', [email]);
+    expect(rows).toEqual([{ value: email, canonical: email }]);
+  });
+
+  test('capitals that were proven are kept', async () => {
+    const email = freshEmail();
+    await register(app, email);
+    const mine = email.replace('person', 'PerSon');
+    const { body } = await register(app, mine);
+    const verified = await verify({ code: '000000', flow_token: body.flow_token });
+    const me = await app.call('GET', '/v1/users/me', { token: verified.body.access_token });
+    expect(me.body.email).toBe(mine);
+  });
+
+  test('also one that is added to an account', async () => {
+    const { verified } = await emailPerson(app);
+    const email = freshEmail();
+    await register(app, email.toUpperCase());
+    const token = verified.access_token;
+    const added = await app.call('POST', '/v1/users/me/contacts', {
+      token,
+      body: { type: 'email', value: email, current_password: MAIL_PASSWORD },
+    });
+    expect(await sentTo(email)).toContain(email);
+    const listed = await app.call('POST', '/v1/users/me/contacts/verify', {
+      token,
+      body: { flow_token: added.body.flow_token, code: '000000' },
+    });
+    expect(listed.body.contacts.map((c: { value: string }) => c.value)).toContain(email);
+  });
+});
+
+describe('a sign-up in review', () => {
+  /** Six wrong codes over two codes are one too many for the local rules. */
+  async function inReview(email: string) {
+    const { body } = await register(app, email);
+    const guess = (code: string) => verify({ code, flow_token: body.flow_token });
+    for (let i = 0; i < 4; i++) await guess('111111');
+    await app.call('POST', '/v1/auth/resend-verification', { body: { email } });
+    await app.relay.drain();
+    for (let i = 0; i < 2; i++) await guess('111111');
+    const held = await guess('000000');
+    expect(held.body).toMatchObject({ state: 'UNVERIFIED.risk_review' });
+    return { userId: body.user_id as string, flowId: held.body.flow_id as string };
+  }
+
+  test('is resumed by proving the address again once its token has expired, and keeps its password', async () => {
+    const email = freshEmail();
+    const { flowId, userId } = await inReview(email);
+    app.clock.advance(app.services.config.flow.tokenTtlS * 1000 + 1);
+    const again = await register(app, email, { password: 'Somebody-Elses-1' });
+    const [mail] = await mailbox(app, email);
+    expect(mail).toMatchObject({ code: '000000', subject: '000000 is your Vestibule code' });
+    const resumed = await verify({ code: '000000', flow_token: again.body.flow_token });
+    expect(resumed.body).toMatchObject({ flow_id: flowId, state: 'UNVERIFIED.risk_review' });
+    const token = resumed.body.flow_token;
+    await app.call('POST', `/v1/admin/reviews/${flowId}`, {
+      body: { decision: 'APPROVE', reason: 'looked at it' },
+      token: app.secrets.adminToken,
+    });
+    expect((await app.call('GET', '/v1/auth/signup', { token })).body).toMatchObject({
+      state: 'LIMITED.kyc_none',
+    });
+    const login = (password: string) => app.call('POST', '/v1/auth/login', { body: { email, password } });
+    expect(await login(MAIL_PASSWORD)).toMatchObject({ status: 200, body: { user_id: userId } });
+    expect((await login('Somebody-Elses-1')).status).toBe(401);
+  });
+
+  test('is what a login points to, by the way it came in', async () => {
+    const email = freshEmail();
+    const { flowId } = await inReview(email);
+    const login = await app.call('POST', '/v1/auth/login', { body: { email, password: MAIL_PASSWORD } });
+    expect(login.body).toMatchObject({
+      auth_status: 'ONBOARDING_REQUIRED',
+      onboarding: { flow_id: flowId, method: 'POST', href: '/v1/auth/register' },
+      next: [{ event: 'REGISTERED', href: '/v1/auth/register', schema: 'Register' }],
+    });
+    expect(login.body.access_token).toBeUndefined();
+  });
+
+  test('refused for good, leaves a notice to whoever registers anew', async () => {
+    const email = freshEmail();
+    const { flowId } = await inReview(email);
+    await app.call('POST', `/v1/admin/reviews/${flowId}`, {
+      body: { decision: 'REJECT', reason: 'looked at it' },
+      token: app.secrets.adminToken,
+    });
+    await register(app, email);
+    expect((await mailbox(app, email))[0]).toMatchObject({ subject: 'You already have a Vestibule account' });
   });
 });
 

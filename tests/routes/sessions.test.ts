@@ -78,6 +78,26 @@ test('logout ends this session at once, for its access token and its refresh tok
   expect(await revoked(here.userId)).toEqual([['logout', here.sessionId]]);
 });
 
+test('an access token kept from before the logout opens no route', async () => {
+  const person = await signUp(app);
+  expect((await call('GET', '/v1/users/me', person)).status).toBe(200);
+  await call('POST', '/v1/auth/logout', person);
+  const asked: [method: 'GET' | 'POST' | 'DELETE', path: string, body?: object][] = [
+    ['GET', '/v1/users/me'],
+    ['GET', '/v1/auth/sessions'],
+    ['GET', '/v1/kyc'],
+    ['POST', '/v1/kyc', { document_type: 'PAN', document_number: 'ABCDE1234F' }],
+    ['GET', '/v1/users/me/contacts'],
+    ['GET', '/v1/users/me/preferences'],
+    ['POST', '/v1/users/change-password', { current_password: 'x', new_password: 'Another-Secret#2024' }],
+    ['DELETE', '/v1/users/me', { password: 'x' }],
+    ['GET', `/v1/users/profile/${person.userId}`],
+  ];
+  for (const [method, path, body] of asked)
+    expect((await call(method, path, person, body)).status, `${method} ${path}`).toBe(401);
+  expect((await ask(person.access)).body).toEqual({ active: false });
+});
+
 test('logout everywhere ends every session of this person and of nobody else', async () => {
   const [person, other] = [await signUp(app), await signUp(app)];
   const more = [await logIn(app, person.phone), await logIn(app, person.phone)];

@@ -1,7 +1,7 @@
 /** Sign-up by phone over HTTP, S1 to S5: every answer, every refusal, and the risk gate with either adapter. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import {
   ADULT,
@@ -23,6 +23,7 @@ import {
 const ROOMY = {
   LIMIT_CODE_SEND_NETWORK: '10000/1h',
   LIMIT_CODE_CHECK_NETWORK: '10000/1h',
+  LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
   LIMIT_SMS_COUNTRY: '10000/1h',
   LIMIT_SMS_ALL: '10000/1m',
   LIMIT_NETWORK: '100000/1m',
@@ -192,6 +193,25 @@ describe('a code of the sign-up', () => {
 });
 
 describe('set-password', () => {
+  test('a password is hashed only for a flow that takes one, and only so often', async () => {
+    const phone = realPhone();
+    const hash = vi.spyOn(real.services.hasher, 'hash');
+    // Nothing is proven yet: a token of the flow is there for the asking.
+    const { body } = await startSignup(real, phone);
+    for (const password of [PASSWORD, 'weak'])
+      expectProblem(await setPassword(real, { password, pin: PIN }, body.flow_token), 409, 'event_refused');
+    expect(hash).not.toHaveBeenCalled();
+    const verified = await verifySignup(real, phone, await codeOf(real, phone), body.flow_token);
+    const token = verified.body.flow_token;
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, () => setPassword(real, { password: PASSWORD }, token)),
+    );
+    expect(answers.filter((a) => a.status === 200)).toHaveLength(1);
+    expect(hash.mock.calls.length).toBeLessThanOrEqual(10);
+    expectProblem(answers.find((a) => a.status === 429)!, 429, 'rate_limited');
+    hash.mockRestore();
+  });
+
   test('refuses weak passwords and PINs with every reason, and changes nothing by it', async () => {
     const phone = realPhone();
     const token = await preUser(real, phone);

@@ -19,6 +19,7 @@ beforeAll(async () => {
     env: {
       ...REAL,
       LIMIT_CODE_CHECK_NETWORK: '10000/1m',
+      LIMIT_SET_PASSWORD_NETWORK: '10000/1m',
       LIMIT_CODE_SEND_NETWORK: '10000/1m',
       LIMIT_SMS_ALL: '10000/1m',
       LIMIT_SMS_COUNTRY: '10000/1m',

@@ -25,6 +25,7 @@ export const UNLIMITED: Record<string, string> = {
       'CODE_SEND_DAILY',
       'CODE_SEND_NETWORK',
       'CODE_CHECK_NETWORK',
+      'SET_PASSWORD_NETWORK',
       'PASSWORD_LOGIN',
       'PASSWORD_LOGIN_NETWORK',
       'REGISTER',

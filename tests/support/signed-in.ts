@@ -25,6 +25,7 @@ export const ROOMY: Record<string, string> = Object.fromEntries(
     'CODE_SEND_DAILY',
     'CODE_SEND_NETWORK',
     'CODE_CHECK_NETWORK',
+    'SET_PASSWORD_NETWORK',
     'SMS_RANGE',
     'SMS_COUNTRY',
     'SMS_ALL',

@@ -2,6 +2,7 @@
  * Which keyed requests have run: reserved before the work, marked by the very commit that has their effect, completed
  * with their sealed answer, gone after a day. What was committed must never run again.
  */
+import { whileFull } from './batches.ts';
 import type { Database } from './client.ts';
 import { idempotencyRecords } from './schema.ts';
 import { type Part, update } from './statement.ts';
@@ -102,12 +103,11 @@ export function createIdempotencyStore(db: Database) {
         run,
       ]);
     },
-    async deleteExpired(now: Date): Promise<void> {
-      await query(
-        `delete from idempotency_records where key in (
-           select key from idempotency_records where expires_at <= $1::timestamptz limit 1000)`,
-        [now.toISOString()],
-      );
-    },
+    deleteExpired: (now: Date): Promise<void> =>
+      whileFull(async (limit) => {
+        const text = `delete from idempotency_records where key = any(array(
+          select key from idempotency_records where expires_at <= $1::timestamptz limit $2::int))`;
+        return (await query(text, [now.toISOString(), limit])).count;
+      }),
   };
 }

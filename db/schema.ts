@@ -284,11 +284,15 @@ export const outbox = pgTable(
 );
 
 /** Durable failure counters: keys are keyed hashes, windows are fixed to their first failure. */
-export const throttles = pgTable('throttles', {
-  key: text().primaryKey(),
-  count: integer().notNull(),
-  windowEndsAt: at().notNull(),
-});
+export const throttles = pgTable(
+  'throttles',
+  {
+    key: text().primaryKey(),
+    count: integer().notNull(),
+    windowEndsAt: at().notNull(),
+  },
+  (t) => [index().on(t.windowEndsAt)],
+);
 
 /** Stored answers of requests that carried an Idempotency-Key; tokens in them are sealed or derived again. */
 export const idempotencyRecords = pgTable(

@@ -127,7 +127,10 @@ export class Taken extends Error {
 /** Unique keys that people choose. */
 const CHOSEN = new Set(['accounts_username']);
 const RETRYABLE = new Set(['40001', '40P01', '23505']);
-const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code;
+type Coded = { code?: string; cause?: Coded } | null;
+/** drizzle wraps what Postgres said. */
+const codeOf = (error: unknown): string | undefined =>
+  (error as Coded)?.code ?? (error as Coded)?.cause?.code;
 
 /** Whether deciding again on fresher rows may succeed: also for what Postgres broke off while locks were taken. */
 export const isStale = (error: unknown): boolean =>

@@ -19,7 +19,7 @@ export function createSweep(deps: {
   engine: Engine;
   clock: Clock;
   log: RelayLog;
-  /** Drops stored answers whose day is over. */
+  /** Drops stored answers whose day, and failure counters whose window, is over. */
   forget: (now: Date) => Promise<void>;
   /** Erases a number of contacts that nobody has owned or named since. */
   forgetContacts: (until: Date) => Promise<void>;

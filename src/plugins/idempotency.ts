@@ -103,9 +103,10 @@ async function idempotency(app: FastifyInstance, { store, identify, kms, key, cl
   async function keep(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
     const { statusCode } = reply;
     try {
-      // What was never decided is not remembered: overload, limits, outages.
+      // What was never decided is not remembered: overload, limits, outages, callers whom nobody knows.
+      const undecided = statusCode >= 500 || statusCode === 429 || (statusCode === 401 && !run.settled);
       if (statusCode === 429 && run.settled) await store.forget(run);
-      else if (statusCode >= 500 || statusCode === 429 || isUnfounded(run, reply)) await store.release(run);
+      else if (undecided || isUnfounded(run, reply)) await store.release(run);
       else {
         const headers = Object.fromEntries(
           KEPT_HEADERS.flatMap((name) => {

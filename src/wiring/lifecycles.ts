@@ -1,6 +1,7 @@
 /** The machines at work: engine, relay and sweeper around the effects they name, and whoever watches their commits. */
 import type { FastifyBaseLogger } from 'fastify';
 import { forgetUnowned } from '../../db/contacts.ts';
+import * as throttles from '../../db/throttles.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { createLiveFeed } from '../console/live.ts';
@@ -92,7 +93,10 @@ export function createLifecycles(deps: {
     capsOf: phoneReader(config),
     log,
   });
-  const forget = (now: Date) => stores.idempotency.deleteExpired(now);
+  const forget = async (now: Date) => {
+    await stores.idempotency.deleteExpired(now);
+    await throttles.deleteExpired(db, now);
+  };
   const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
   const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
   const relay = createRelay({

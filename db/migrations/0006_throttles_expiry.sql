@@ -1,0 +1,1 @@
+CREATE INDEX "throttles_window_ends_at_index" ON "throttles" USING btree ("window_ends_at");

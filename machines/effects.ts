@@ -78,10 +78,13 @@ export type Effects = {
   countFailure: { contactId: string; holder: boolean };
   /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
   clearFailures: { contactId: string; holder: boolean };
-  /** A right password: the failures of the identifier start anew, unless they were full by the time of the commit. */
-  clearLoginFailures: { contactId: string; deviceId: string | null };
+  /**
+   * A right password: the failures start anew, unless they were full by the time of the commit. They are those of the
+   * account that owns the identifier, or of the identifier while it has no owner.
+   */
+  clearLoginFailures: { subjectId: string; deviceId: string | null };
   /** Whoever proved the mailbox and set a new password need not wait for the old one's wrong guesses. */
-  endLoginWait: { contactId: string };
+  endLoginWait: { accountId: string };
   /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */

@@ -90,6 +90,10 @@ const stepUpFactors = (c: LoginContext): Factor[] => {
   return [...new Set([...subject.mandatory, ...pin])];
 };
 
+/** Whose wrong passwords these were: an identifier that still waits for its code counts for itself. */
+const countedOn = ({ subject, contactId }: LoginContext): string =>
+  (subject?.contactProven === false ? contactId : subject?.accountId) ?? '';
+
 /** RFC 8176 names of what was proven. */
 export const methodsUsed = (c: LoginContext): string[] => [
   ...(
@@ -169,7 +173,7 @@ export const loginMachine = machine.createMachine({
               {
                 type: 'clearLoginFailures',
                 params: ({ context: c }: Args) => ({
-                  contactId: c.contactId ?? '',
+                  subjectId: countedOn(c),
                   deviceId: c.subject?.knownDevice ? c.deviceId : null,
                 }),
               },

@@ -39,7 +39,7 @@ export type EffectRules = {
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
   /** Failed password logins: of a device the account knows, or of everybody else together. */
-  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
+  loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
 };
 
 export type EffectContext = RecordContext & {
@@ -194,10 +194,10 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(...throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
     },
     clearLoginFailures: (p, c) => {
-      c.changes.rows.push(...throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
+      c.changes.rows.push(...throttles.clear(rules.loginWindows(p.subjectId, p.deviceId), now(c)));
     },
     endLoginWait: (p, c) => {
-      c.changes.rows.push(...rules.loginWindows(p.contactId, null).map(({ key }) => throttles.reset(key)));
+      c.changes.rows.push(...rules.loginWindows(p.accountId, null).map(({ key }) => throttles.reset(key)));
     },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });

@@ -24,8 +24,7 @@ export async function logInByPassword(
   caller: Caller,
 ): Promise<Result & { login: PasswordLogin }> {
   const { proofs, passwordLogins } = s;
-  const windows = (deviceId: string | null) => s.windows.loginWindows(contactId, deviceId);
-  const read = () => passwordLogins.read({ contactId, deviceId: caller.deviceId, windows, now: caller.now });
+  const read = () => passwordLogins.read({ contactId, deviceId: caller.deviceId, now: caller.now });
 
   const first = await read();
   proofs.passwordBudget(first, caller.now);
@@ -42,10 +41,8 @@ export async function logInByPassword(
       },
       { envelope: caller.envelope, at: new Date(caller.now), flowId: null },
     );
-    throw proofs.wrongPassword(
-      await passwordLogins.fail(windows(first.deviceId), record, caller.now),
-      caller.now,
-    );
+    const windows = s.windows.loginWindows(first.subjectId, first.deviceId);
+    throw proofs.wrongPassword(await passwordLogins.fail(windows, record, caller.now), caller.now);
   }
 
   let login = first;

@@ -28,7 +28,7 @@ export type ProofRules = {
   stepUpTtlMs: number;
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
-  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
+  loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
   externalRisk: boolean;
 };

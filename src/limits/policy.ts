@@ -36,8 +36,8 @@ export type Limits = {
   passwordReset(call: { identifier: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
-  /** Never refuses: beyond the budget it answers `suppressed`. */
-  mail(call: { recipient: string }): Promise<Decision>;
+  /** Never refuses: beyond the budget it answers `suppressed`. A mail that names itself takes one place, however often. */
+  mail(call: { recipient: string; mailId?: string }): Promise<Decision>;
   user(call: { accountId: string }): Promise<Decision>;
   /** Decisions taken without the shared counters since start, by control. */
   degraded(): Record<string, number>;
@@ -132,12 +132,11 @@ export function createLimits(options: {
       }),
     secondFactor: ({ network }) =>
       modes.closed(networkOnly('second-factor', network, numbers.secondFactorNetwork)),
-    mail: ({ recipient }) =>
-      modes.closed({
-        name: 'mail',
-        shown: numbers.mailRecipient,
-        rules: [suppress('mail-recipient', recipient, numbers.mailRecipient)],
-      }),
+    mail: ({ recipient, mailId }) => {
+      const rule = suppress('mail-recipient', recipient, numbers.mailRecipient);
+      const rules = [mailId === undefined ? rule : { ...rule, unit: mailId }];
+      return modes.closed({ name: 'mail', shown: numbers.mailRecipient, rules });
+    },
     user: ({ accountId }) =>
       modes.open({
         name: 'user',

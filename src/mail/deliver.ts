@@ -45,9 +45,9 @@ export function createMailDelivery(deps: {
     flowId === null ? undefined : flows.byId(flowId, { deviceId: null, now: new Date(clock.now()) });
 
   async function post(item: OutboxItem, to: Address, { content, code }: Written & object): Promise<void> {
-    // A retry is the same mail, and a recovery took its place in the budget when it was asked for.
-    if (item.attempts <= 1 && item.payload.template !== 'reset') {
-      const { suppressed } = await limits.mail({ recipient: to.canonical });
+    // A recovery took its place in the budget when it was asked for.
+    if (item.payload.template !== 'reset') {
+      const { suppressed } = await limits.mail({ recipient: to.canonical, mailId: item.id });
       if (suppressed) {
         deps.log.warn({ id: item.id }, 'mail not sent: the budget of its recipient is used up');
         return;

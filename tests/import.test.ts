@@ -1,4 +1,5 @@
 /** People of other systems come over with proven contacts and usable hashes, and get no further than LIMITED. */
+import { hashSync } from '@node-rs/argon2';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type ImportFormat } from '../src/import/formats.ts';
@@ -9,6 +10,8 @@ import { query } from './support/people.ts';
 let app: TestApp;
 const PASSWORD = 'Brought-Along#2019';
 const HASH = bcrypt.hashSync(PASSWORD, 4);
+/** As another system makes it: no pepper, its own cost. */
+const ARGON2 = hashSync(PASSWORD, { algorithm: 2, memoryCost: 2048, timeCost: 1, parallelism: 2 });
 beforeAll(async () => {
   app = await createTestApp();
 });
@@ -38,6 +41,21 @@ const LINES: [ImportFormat, object, string][] = [
     'sb@example.com',
   ],
   [
+    'better-auth',
+    {
+      id: '1a',
+      email: 'ba2@example.com',
+      emailVerified: true,
+      accounts: [{ providerId: 'credential', password: ARGON2 }],
+    },
+    'ba2@example.com',
+  ],
+  [
+    'supabase',
+    { id: '2a', email: 'sb2@example.com', email_confirmed_at: 'x', encrypted_password: ARGON2 },
+    'sb2@example.com',
+  ],
+  [
     'clerk',
     {
       id: '3',
@@ -56,8 +74,9 @@ describe('a verified person', () => {
     'of %s logs in with the old password, whose hash is then replaced',
     async (format, line, email) => {
       expect(await importUser(app.services, FORMATS[format].parse(line))).toBe('imported');
-      const login = await app.call('POST', '/v1/auth/login', { body: { email, password: PASSWORD } });
-      expect(login).toMatchObject({ status: 200, body: { account_tier: 'LIMITED' } });
+      const logIn = (password: string) => app.call('POST', '/v1/auth/login', { body: { email, password } });
+      expect((await logIn('Not-The-Old-One#1')).status).toBe(401);
+      expect(await logIn(PASSWORD)).toMatchObject({ status: 200, body: { account_tier: 'LIMITED' } });
       const hashOf = async () =>
         (
           await query<{ password_hash: string }>(
@@ -67,6 +86,8 @@ describe('a verified person', () => {
           )
         )[0]!.password_hash;
       await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^\$argon2id\$/);
+      expect(await hashOf()).not.toBe(ARGON2);
+      expect((await logIn(PASSWORD)).status).toBe(200);
     },
   );
 

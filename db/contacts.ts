@@ -20,12 +20,9 @@ export const claim = (contactId: string, accountId: string, now: Date): Part =>
     { must: 1 },
   );
 
-/** Frees a contact whose sign-up ended before it had an account to speak of. */
-export const release = (contactId: string, accountId: string): Part =>
-  part('update contacts set account_id = null, verified_at = null where id = ? and account_id = ?', [
-    contactId,
-    accountId,
-  ]);
+/** Frees what a sign-up claimed that ended before it had an account to speak of. */
+export const release = (accountId: string): Part =>
+  part('update contacts set account_id = null, verified_at = null where account_id = ?', [accountId]);
 
 /** Other contacts of the account and type are no longer the first choice. */
 export const demoteOthers = (contactId: string, accountId: string): Part =>

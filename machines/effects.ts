@@ -23,8 +23,8 @@ export type Effects = {
   sendCode: { contactId: string; purpose: Purpose; counter: number };
   /** S1: the PreUser; claims the contact unless the contact still has to be proven. */
   createAccount: { accountId: string; contactId: string; claim: boolean };
-  /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. */
-  claimContact: { accountId: string; contactId: string };
+  /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. Null: none. */
+  claimContact: { accountId: string; contactId: string | null };
   /** Replace the flow's token by the one derived for this step. */
   grantToken: { ttlMs: number };
   /** Let the current token live on from this step. */
@@ -85,7 +85,7 @@ export type Effects = {
   clearLoginFailures: { subjectId: string; deviceId: string | null };
   /** Whoever proved the mailbox and set a new password need not wait for the old one's wrong guesses. */
   endLoginWait: { accountId: string };
-  /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
+  /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };

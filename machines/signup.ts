@@ -250,6 +250,10 @@ export const signupMachine = machine.createMachine({
               type: 'createAccount',
               params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: true }),
             },
+            {
+              type: 'claimContact',
+              params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.otherContactId }),
+            },
             { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
             { type: 'storeProfile', params: ({ event: e }) => ({ accountId: e.accountId }) },
             audit('user.imported'),

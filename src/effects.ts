@@ -77,7 +77,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       if (p.claim) c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
     },
     claimContact: (p, c) => {
-      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
+      if (p.contactId !== null) c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c)));
     },
     grantToken: (p, c) => {
       c.flow.tokenGeneration = c.at;
@@ -201,7 +201,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
-      c.changes.rows.push(contacts.release(p.contactId, p.accountId));
+      c.changes.rows.push(contacts.release(p.accountId));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
     archiveContact: (p, c) => {

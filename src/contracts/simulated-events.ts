@@ -104,6 +104,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
     REGISTERED: (c, now) => ({ ...asked(c, now), ...opening, accountId: id(SAMPLE.account) }),
     IMPORTED: (_c, now) => ({
       contactId: id(SAMPLE.contact),
+      otherContactId: none,
       accountId: id(SAMPLE.account),
       contactVerified: flag(true),
       risk: risk(now),

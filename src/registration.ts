@@ -143,13 +143,15 @@ export async function askForAnotherCode(
   who: { email: Email } | { userId: string },
   caller: Caller,
 ): Promise<void> {
-  const identifier = 'email' in who ? who.email.canonical : who.userId;
+  // By whichever name, one mailbox has one budget.
+  const identifier =
+    'email' in who ? who.email.canonical : ((await s.flows.waitingAddressOf(who.userId)) ?? who.userId);
   await s.limits.recoveryRequest({ identifier, network: caller.network });
   await s.outbox.add({
     id: mint(),
     topic: 'verification.resend',
     payload:
-      'email' in who ? { contactId: s.keyring.lookupId('email', identifier) } : { accountId: identifier },
+      'email' in who ? { contactId: s.keyring.lookupId('email', identifier) } : { accountId: who.userId },
     now: new Date(caller.now),
   });
 }

@@ -92,7 +92,12 @@ const spend = machine.assign(({ context, event: e }) =>
 );
 const send = {
   type: 'sendCode',
-  params: ({ context: c }: Args) => ({ contactId: c.contactId, purpose: c.purpose, counter: c.code.counter }),
+  params: ({ context: c }: Args) => ({
+    contactId: c.contactId,
+    purpose: c.purpose,
+    counter: c.code.counter,
+    expiresAt: c.code.expiresAt,
+  }),
 } as const;
 const record = (type: string, outcome: 'success' | 'failure') =>
   ({ type: 'audit', params: ({ context: c }: Args) => ({ type, accountId: c.accountId, outcome }) }) as const;

@@ -20,7 +20,7 @@ export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
   /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
-  sendCode: { contactId: string; purpose: Purpose; counter: number };
+  sendCode: { contactId: string; purpose: Purpose; counter: number; expiresAt: number };
   /** S1: the PreUser; claims the contact unless the contact still has to be proven. */
   createAccount: { accountId: string; contactId: string; claim: boolean };
   /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. Null: none. */

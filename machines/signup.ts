@@ -111,6 +111,7 @@ const sendCode = {
     contactId: c.contactId,
     purpose: c.entry === 'phone' ? ('signup' as const) : ('email' as const),
     counter: c.code.counter,
+    expiresAt: c.code.expiresAt,
   }),
 } as const;
 const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>

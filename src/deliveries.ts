@@ -4,7 +4,7 @@ import { contactById } from '../db/contacts.ts';
 import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
 import { birthDateOf } from '../db/profiles.ts';
-import type { Purpose } from '../machines/effects.ts';
+import type { Effects } from '../machines/effects.ts';
 import type { Clock } from './clock.ts';
 import type { Engine } from './engine.ts';
 import type { MailDelivery } from './mail/deliver.ts';
@@ -61,11 +61,7 @@ export function createDeliveries(deps: {
   return {
     'code.send': async (item) => {
       const { id, flowId, payload, createdAt } = item;
-      const { contactId, purpose, counter } = payload as {
-        contactId: string;
-        purpose: Purpose;
-        counter: number;
-      };
+      const { contactId, purpose, counter } = payload as Effects['sendCode'];
       const contact = await contactById(db, contactId);
       if (!contact || !flowId) throw new DeliveryError('the contact is gone', false);
       if (contact.type === 'email') return deps.mail.code(item);

@@ -5,7 +5,7 @@
 import type { FlowStore } from '../../db/flows.ts';
 import type { OutboxItem } from '../../db/outbox.ts';
 import type { Recipient, Recipients } from '../../db/recipients.ts';
-import type { MailTemplate, Purpose } from '../../machines/effects.ts';
+import type { Effects, MailTemplate } from '../../machines/effects.ts';
 import type { Clock } from '../clock.ts';
 import type { Keyring } from '../keyring.ts';
 import type { Limits } from '../limits/policy.ts';
@@ -25,6 +25,13 @@ import { welcomeMail } from './templates/welcome.ts';
 export type MailDelivery = ReturnType<typeof createMailDelivery>;
 
 type Address = { value: string; canonical: string };
+/** How long a code is good for from when it was asked for, never longer than it is. */
+const lifeIn = (ms: number): string => {
+  const [count, unit] =
+    ms < 120_000 ? [Math.floor(ms / 1000), 'second'] : [Math.floor(ms / 60_000), 'minute'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+};
+
 type Written = { content: MailContent; code?: string } | null;
 
 export function createMailDelivery(deps: {
@@ -36,7 +43,7 @@ export function createMailDelivery(deps: {
   keyring: Keyring;
   clock: Clock;
   log: RelayLog;
-  settings: { appName: string; frontendUrl: string; codeTtlS: number; resetTtlS: number };
+  settings: { appName: string; frontendUrl: string; resetTtlS: number };
 }) {
   const { recipients, flows, limits, proofs, keyring, clock, settings } = deps;
   const { appName, frontendUrl } = settings;
@@ -110,24 +117,19 @@ export function createMailDelivery(deps: {
 
     /** `code.send` to an address. An address that belongs to somebody else by now gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
-      const { contactId, purpose, counter } = item.payload as {
-        contactId: string;
-        purpose: Purpose;
-        counter: number;
-      };
+      const { contactId, purpose, counter, expiresAt } = item.payload as Effects['sendCode'];
       const [recipient, source] = await Promise.all([recipientOf(contactId), loaded(item.flowId)]);
       if (!source) throw new DeliveryError('the flow is gone', false);
-      if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
-        throw new DeliveryError('the code has expired', false);
+      if (!(clock.now() < expiresAt)) throw new DeliveryError('the code has expired', false);
       const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
       if (taken && recipient.accountId !== source.flow.accountId) {
         await post(item, recipient, { content: alreadyRegisteredMail(brand) });
         return;
       }
       const code = proofs.code(source.flow.id, purpose, counter);
-      const minutes = Math.ceil(settings.codeTtlS / 60);
+      const life = lifeIn(expiresAt - item.createdAt.getTime());
       const compose = purpose === 'login' ? loginCodeMail : verificationMail;
-      await post(item, recipient, { content: compose({ appName, code, minutes }), code });
+      await post(item, recipient, { content: compose({ appName, code, life }), code });
     },
   };
 }

@@ -17,7 +17,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
 const PARAMS: Record<string, string> = {
-  sendCode: 'contactId purpose counter',
+  sendCode: 'contactId purpose counter expiresAt',
   createAccount: 'accountId contactId claim',
   claimContact: 'accountId contactId',
   grantToken: 'ttlMs',

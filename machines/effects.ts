@@ -62,6 +62,8 @@ export type Effects = {
     acr: string;
     scope: string[];
     persistent: boolean;
+    /** The end no use postpones, where the way in has one of its own. */
+    endsAt: number | null;
     at: number;
   };
   /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */

@@ -33,6 +33,8 @@ export const loginContextSchema = z.strictObject({
   sessionId: z.string(),
   deviceId: z.string().nullable(),
   persistent: z.boolean(),
+  /** When the session ends at the latest, where the way in says so. Snapshots from before it was kept have none. */
+  endsAt: z.int().nullable().default(null),
   highRisk: z.boolean(),
   method: z.enum(METHODS),
   required: z.array(z.enum(FACTORS)),
@@ -55,6 +57,7 @@ export type LoginEvent =
       sessionId: string;
       deviceId: string | null;
       persistent: boolean;
+      endsAt: number | null;
       highRisk: boolean;
       stepUp: { attempts: number; ttlMs: number };
     }
@@ -67,6 +70,7 @@ const START: LoginContext = {
   sessionId: '',
   deviceId: null,
   persistent: false,
+  endsAt: null,
   highRisk: false,
   method: 'phone_code',
   required: [],
@@ -147,6 +151,7 @@ const takePrimary = machine.assign(({ event: e }) =>
         sessionId: e.sessionId,
         deviceId: e.deviceId,
         persistent: e.persistent,
+        endsAt: e.endsAt,
         highRisk: e.highRisk,
         method: e.method,
         attemptsLeft: e.stepUp.attempts,
@@ -279,6 +284,7 @@ export const loginMachine = machine.createMachine({
             acr: assurance(c),
             scope: c.scope,
             persistent: c.persistent,
+            endsAt: c.endsAt,
             at: c.provedAt,
           }),
         },

@@ -134,7 +134,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
         requestId: c.envelope.requestId,
       };
       c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
-      const idle = rules.sessionIdleMs;
+      const idleEnd = c.at + rules.sessionIdleMs;
+      const end = p.endsAt ?? (p.persistent ? c.at + rules.sessionAbsoluteMs : idleEnd);
       c.changes.rows.push(
         sessions.open({
           id: p.sessionId,
@@ -151,8 +152,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
           scope: p.scope,
           createdAt: now(c),
           lastActiveAt: now(c),
-          idleExpiresAt: new Date(c.at + idle),
-          expiresAt: new Date(c.at + (p.persistent ? rules.sessionAbsoluteMs : idle)),
+          idleExpiresAt: new Date(Math.min(idleEnd, end)),
+          expiresAt: new Date(end),
           refreshGeneration: 1,
           refreshHash: refreshHash(refreshTokenFor(keyring.key('refresh'), p.sessionId, 1)),
           refreshRotatedAt: now(c),

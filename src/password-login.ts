@@ -15,12 +15,14 @@ export type PasswordAttempt = {
   contactId: string;
   password: string;
   persistent: boolean;
+  /** When the session ends at the latest; null: by the rules of the deployment. */
+  endsAt: number | null;
 };
 
 /** @throws Problem invalid_credentials, rate_limited, overloaded */
 export async function logInByPassword(
   s: Pick<Services, 'engine' | 'proofs' | 'hasher' | 'passwordLogins' | 'config' | 'db' | 'windows'>,
-  { contactId, password, persistent }: PasswordAttempt,
+  { contactId, password, persistent, endsAt }: PasswordAttempt,
   caller: Caller,
 ): Promise<Result & { login: PasswordLogin }> {
   const { proofs, passwordLogins } = s;
@@ -69,6 +71,7 @@ export async function logInByPassword(
           sessionId,
           deviceId: caller.deviceId,
           persistent,
+          endsAt,
           highRisk: false,
         }),
       };

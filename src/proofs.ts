@@ -210,10 +210,12 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       deviceId: string | null;
       persistent: boolean;
       highRisk: boolean;
+      endsAt?: number | null;
     }): LoginEvent & { type: 'PRIMARY_PROVED' } {
       return {
         type: 'PRIMARY_PROVED',
         ...facts,
+        endsAt: facts.endsAt ?? null,
         stepUp: { attempts: rules.stepUpAttempts, ttlMs: rules.stepUpTtlMs },
       };
     },

@@ -143,6 +143,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
       sessionId: id(SAMPLE.session),
       deviceId: none,
       persistent: flag(false),
+      endsAt: nullableInt.default(null),
       highRisk: flag(false),
       stepUp: z.strictObject({ attempts: small(3), ttlMs: ms(10 * MINUTE) }).prefault({}),
     }),

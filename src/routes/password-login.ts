@@ -42,7 +42,7 @@ export const passwordLoginRoutes =
         await s.limits.passwordLogin({ network: caller.network });
         const { flow, login } = await logInByPassword(
           s,
-          { contactId, password: body.password, persistent: body.persist_session },
+          { contactId, password: body.password, persistent: body.persist_session, endsAt: null },
           caller,
         );
         const tokens = await revealLogin(s, flow, login.account?.roles);

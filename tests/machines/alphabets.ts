@@ -221,6 +221,7 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
     sessionId: SESSION,
     deviceId: null,
     persistent: false,
+    endsAt: null as number | null,
     highRisk: false,
     stepUp: { attempts: 2, ttlMs: 600_000 },
   };
@@ -230,6 +231,7 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
   return [
     ...SUBJECTS.map(([fact, subject]) => good(fact, { ...proved, subject })),
     good('high risk', { ...proved, subject: SUBJECT, highRisk: true }),
+    good('with an end of its own', { ...proved, subject: SUBJECT, endsAt: T0 + 1_800_000 }),
     good('by password', { ...proved, method: 'password', subject: SUBJECT }),
     good('by password, unproven', {
       ...proved,

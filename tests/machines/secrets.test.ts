@@ -9,7 +9,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.contactProven subject.mailContactId subject.signupFlowId sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.contactProven subject.mailContactId subject.signupFlowId sessionId deviceId persistent endsAt highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
     'contactId accountId notify audience purpose code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
@@ -31,7 +31,7 @@ const PARAMS: Record<string, string> = {
   recordKyc: 'accountId kycId',
   requestKyc: 'accountId kycId',
   decideKyc: 'kycId status reason retryable by',
-  openSession: 'sessionId accountId deviceId amr acr scope persistent at',
+  openSession: 'sessionId accountId deviceId amr acr scope persistent endsAt at',
   countPin: 'accountId reset',
   countFailure: 'contactId holder',
   clearFailures: 'contactId holder',

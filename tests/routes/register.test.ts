@@ -47,6 +47,16 @@ describe('register', () => {
     ]);
   });
 
+  test.each([
+    ['timezone', 'Mars/Olympus'],
+    ['locale', 'klingon'],
+  ])('%s %s does not exist and is refused with its field', async (field, value) => {
+    expect(await register(app, freshEmail(), { [field]: value })).toMatchObject({
+      status: 400,
+      body: { code: 'validation_failed', errors: [{ pointer: `/body/${field}` }] },
+    });
+  });
+
   test('the code makes a LIMITED account with tokens, and a welcome', async () => {
     const { email, userId, verified } = await emailPerson(app);
     expect(verified).toMatchObject({

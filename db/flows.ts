@@ -9,7 +9,7 @@ import { execute, insert, part } from './statement.ts';
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
 /** States of a sign-up that has sent a code and waits for it. */
-const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
+export const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
@@ -206,28 +206,6 @@ export function createFlowStore(db: Database) {
         .orderBy(desc(flows.createdAt))
         .limit(1);
       return row?.id ?? null;
-    },
-
-    /**
-     * The canonical address whose code the registration of this account waits for; null when none does. Of an account
-     * that has got further it tells nothing: its id is public, and its budget must not confirm a guessed address.
-     */
-    async waitingAddressOf(accountId: string): Promise<string | null> {
-      const [row] = await db.reads
-        .select({ canonical: contacts.canonical, type: contacts.type })
-        .from(flows)
-        .innerJoin(contacts, eq(contacts.id, flows.contactId))
-        .where(
-          and(
-            eq(flows.accountId, accountId),
-            eq(flows.machine, 'signup'),
-            eq(flows.status, 'active'),
-            inArray(flows.state, WAITING),
-          ),
-        )
-        .orderBy(desc(flows.createdAt))
-        .limit(1);
-      return row?.type === 'email' ? row.canonical : null;
     },
 
     /** Active flows whose timer has passed, each handed to one sweeper only; asked again after a while if it fails. */

@@ -145,7 +145,7 @@ export async function askForAnotherCode(
 ): Promise<void> {
   // By whichever name, one mailbox has one budget.
   const identifier =
-    'email' in who ? who.email.canonical : ((await s.flows.waitingAddressOf(who.userId)) ?? who.userId);
+    'email' in who ? who.email.canonical : ((await s.accounts.waitingAddressOf(who.userId)) ?? who.userId);
   await s.limits.recoveryRequest({ identifier, network: caller.network });
   await s.outbox.add({
     id: mint(),

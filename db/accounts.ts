@@ -1,7 +1,8 @@
-/** Reads who owns a contact, in one round trip, for a lifecycle that is opened on an account. Writes nothing. */
+/** Reads who is behind a contact, and which contact an account waits for, in one round trip each. Writes nothing. */
 import type { Database } from './client.ts';
-import { eq, sql } from './drizzle.ts';
-import { accounts, contacts, credentials } from './schema.ts';
+import { and, eq, inArray, sql } from './drizzle.ts';
+import { WAITING } from './flows.ts';
+import { accounts, contacts, credentials, flows } from './schema.ts';
 
 export type AccountStore = ReturnType<typeof createAccountStore>;
 
@@ -20,8 +21,31 @@ export function createAccountStore(db: Database) {
     .where(eq(contacts.id, sql.placeholder('contactId')))
     .prepare('owner_of_contact');
 
+  const waiting = db.reads
+    .select({ canonical: contacts.canonical })
+    .from(flows)
+    .innerJoin(contacts, eq(contacts.id, flows.contactId))
+    .where(
+      and(
+        eq(flows.accountId, sql.placeholder('accountId')),
+        eq(flows.machine, 'signup'),
+        eq(flows.status, 'active'),
+        inArray(flows.state, WAITING),
+        eq(contacts.type, 'email'),
+      ),
+    )
+    .limit(1)
+    .prepare('waiting_address');
+
   return {
     /** The account that owns the contact, or undefined. */
     ownerOf: async (contactId: string) => (await owner.execute({ contactId }))[0],
+
+    /**
+     * The canonical address whose code the registration of this account waits for; null when none does. Of an account
+     * that has got further it tells nothing: its id is public, and its budget must not confirm a guessed address.
+     */
+    waitingAddressOf: async (accountId: string): Promise<string | null> =>
+      (await waiting.execute({ accountId }))[0]?.canonical ?? null,
   };
 }

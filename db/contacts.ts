@@ -74,12 +74,11 @@ const SPELLED = `(select string_agg(
     case when i = any(string_to_array(?, ',')::bigint[]) then upper(letter) else letter end, '' order by i)
   from unnest(string_to_array(canonical, null)) with ordinality as spelled(letter, i))`;
 
-/** Frees a contact whose sign-up ended before it had an account to speak of. */
-export const release = (contactId: string, accountId: string, now: Date): Part =>
+/** Frees what a sign-up claimed that ended before it had an account to speak of. */
+export const release = (accountId: string, now: Date): Part =>
   part(
-    `update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz
-     where id = ? and account_id = ?`,
-    [now.toISOString(), contactId, accountId],
+    'update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz where account_id = ?',
+    [now.toISOString(), accountId],
   );
 
 /** Other contacts of the account and type are no longer the first choice. */

@@ -9,6 +9,9 @@ import { execute, insert, part } from './statement.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
+/** States of a sign-up that has sent a code and waits for it. */
+export const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
+
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
 const columns = {
@@ -188,7 +191,7 @@ export function createFlowStore(db: Database) {
             eq(flows.contactId, contactId),
             eq(flows.machine, 'signup'),
             eq(flows.status, 'active'),
-            inArray(flows.state, ['UNVERIFIED.code_sent', 'UNVERIFIED.locked']),
+            inArray(flows.state, WAITING),
           ),
         )
         .limit(2);

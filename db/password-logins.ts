@@ -13,6 +13,12 @@ export type Throttle = { count: number; endsAt: number };
 export type PasswordLogin = Awaited<ReturnType<PasswordLoginStore['read']>>;
 export type PasswordLoginStore = ReturnType<typeof createPasswordLogins>;
 
+/**
+ * Failures count against the owner of the identifier, so that a phone and an address do not give one account two
+ * budgets; an identifier without an owner counts for itself. The start of the key in `loginWindows`.
+ */
+const countedOn = sql`'login:' || coalesce(${contacts.accountId}, asked.id)`;
+
 const throttle = (alias: string) => ({
   count: sql<number>`coalesce(${sql.raw(alias)}.count, 0)::int`,
   endsAt: sql<number>`coalesce(extract(epoch from ${sql.raw(alias)}.window_ends_at) * 1000, 0)::float8`,
@@ -27,6 +33,8 @@ export function createPasswordLogins(db: Database) {
   const query = db.reads
     .select({
       contactType: contacts.type,
+      /** Whose failures these are: see `countedOn`. */
+      subjectId: sql<string>`coalesce(${contacts.accountId}, asked.id)`,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
       account: {
         id: accounts.id,
@@ -75,28 +83,20 @@ export function createPasswordLogins(db: Database) {
     )
     .leftJoin(
       sql`${throttles} shared`,
-      sql`shared.key = ${sql.placeholder('sharedKey')} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+      sql`shared.key = ${countedOn} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
     )
     .leftJoin(
       sql`${throttles} own`,
-      sql`own.key = ${sql.placeholder('deviceKey')} and own.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+      sql`own.key = ${countedOn} || ':' || ${sql.placeholder('deviceId')}::text and own.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
     )
     .prepare('password_login');
 
   return {
     /** A device the account knows has failures of its own, so that nobody can lock its owner out from elsewhere. */
-    async read(asked: {
-      contactId: string;
-      deviceId: string | null;
-      windows: (deviceId: string | null) => Window[];
-      now: number;
-    }) {
-      const key = (deviceId: string | null) => asked.windows(deviceId)[0]?.key ?? '';
+    async read(asked: { contactId: string; deviceId: string | null; now: number }) {
       const [row] = await query.execute({
         contactId: asked.contactId,
         deviceId: asked.deviceId ?? '',
-        sharedKey: key(null),
-        deviceKey: asked.deviceId === null ? '' : key(asked.deviceId),
         now: new Date(asked.now).toISOString(),
       });
       if (!row) throw new Error('a login reads one row');

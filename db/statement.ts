@@ -1,6 +1,7 @@
 /** Composes many writes into one atomic statement: each a CTE, closed by a check that aborts it all when a row was stale. */
 
 import type { Runner } from './client.ts';
+import { conflictOf } from './conflicts.ts';
 import {
   type Column,
   getTableColumns,
@@ -106,36 +107,6 @@ export function update<T extends PgTable>(
 export const part = (sql: string, params: unknown[], must?: number): Part =>
   must === undefined ? { sql, params } : { sql, params, must };
 
-/** Thrown when a row was not as it had been read: read again and decide anew. */
-export class Stale extends Error {
-  constructor(options?: ErrorOptions) {
-    super('a row changed since it was read', options);
-    this.name = 'Stale';
-  }
-}
-
-/** A name somebody else has: deciding again would not help, unlike with keys that are only minted or locked anew. */
-export class Taken extends Error {
-  readonly constraint: string;
-  constructor(constraint: string, options?: ErrorOptions) {
-    super(`taken: ${constraint}`, options);
-    this.name = 'Taken';
-    this.constraint = constraint;
-  }
-}
-
-/** Unique keys that people choose. */
-const CHOSEN = new Set(['accounts_username']);
-const RETRYABLE = new Set(['40001', '40P01', '23505']);
-type Coded = { code?: string; cause?: Coded } | null;
-/** drizzle wraps what Postgres said. */
-const codeOf = (error: unknown): string | undefined =>
-  (error as Coded)?.code ?? (error as Coded)?.cause?.code;
-
-/** Whether deciding again on fresher rows may succeed: also for what Postgres broke off while locks were taken. */
-export const isStale = (error: unknown): boolean =>
-  error instanceof Stale || codeOf(error) === '40001' || codeOf(error) === '40P01';
-
 /** Composed texts by their parts: the same few commits come again and again. */
 const texts = new Map<string, string>();
 /** A number per text of a part: a key made of whole texts would be hashed anew at each commit, kilobytes of it. */
@@ -194,10 +165,6 @@ export async function execute(runner: Runner, parts: Part[]): Promise<Record<str
     const [row] = await runner.unsafe(textOf(parts), params as never[], { prepare: true });
     return row ?? {};
   } catch (error) {
-    const code = codeOf(error);
-    const { constraint_name: constraint = '' } = error as { constraint_name?: string };
-    if (code === '23505' && CHOSEN.has(constraint)) throw new Taken(constraint, { cause: error });
-    if (code && RETRYABLE.has(code)) throw new Stale({ cause: error });
-    throw error;
+    throw conflictOf(error);
   }
 }

@@ -97,6 +97,7 @@ const send = {
     purpose: c.purpose,
     counter: c.code.counter,
     ...spelling(c),
+    expiresAt: c.code.expiresAt,
   }),
 } as const;
 const record = (type: string, outcome: 'success' | 'failure') =>

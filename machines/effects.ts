@@ -23,11 +23,11 @@ export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
   /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
-  sendCode: { contactId: string; purpose: Purpose; counter: number; capitals?: number[] };
+  sendCode: { contactId: string; purpose: Purpose; counter: number; expiresAt: number; capitals?: number[] };
   /** S1: the PreUser; claims the contact unless the contact still has to be proven. */
   createAccount: { accountId: string; contactId: string; claim: boolean };
-  /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. */
-  claimContact: { accountId: string; contactId: string; capitals?: number[] };
+  /** Attach a proven contact to the account; fails the commit when somebody else owns it by now. Null: none. */
+  claimContact: { accountId: string; contactId: string | null; capitals?: number[] };
   /** Replace the flow's token by the one derived for this step. */
   grantToken: { ttlMs: number };
   /** Let the current token live on from this step. */
@@ -65,6 +65,8 @@ export type Effects = {
     acr: string;
     scope: string[];
     persistent: boolean;
+    /** The end no use postpones, where the way in has one of its own. */
+    endsAt: number | null;
     at: number;
   };
   /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */
@@ -83,11 +85,14 @@ export type Effects = {
   countFailure: { contactId: string; holder: boolean };
   /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
   clearFailures: { contactId: string; holder: boolean };
-  /** A right password: the failures of the identifier start anew, unless they were full by the time of the commit. */
-  clearLoginFailures: { contactId: string; deviceId: string | null };
+  /**
+   * A right password: the failures start anew, unless they were full by the time of the commit. They are those of the
+   * account that owns the identifier, or of the identifier while it has no owner.
+   */
+  clearLoginFailures: { subjectId: string; deviceId: string | null };
   /** Whoever proved the mailbox and set a new password need not wait for the old one's wrong guesses. */
-  endLoginWait: { contactId: string };
-  /** The sign-up ended before LIMITED: the contact is free again, what was known of the person is deleted. */
+  endLoginWait: { accountId: string };
+  /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };

@@ -39,6 +39,8 @@ export const loginContextSchema = z.strictObject({
   sessionId: z.string(),
   deviceId: z.string().nullable(),
   persistent: z.boolean(),
+  /** When the session ends at the latest, where the way in says so. Snapshots from before it was kept have none. */
+  endsAt: z.int().nullable().default(null),
   highRisk: z.boolean(),
   method: z.enum(METHODS),
   required: z.array(z.enum(FACTORS)),
@@ -61,6 +63,7 @@ export type LoginEvent =
       sessionId: string;
       deviceId: string | null;
       persistent: boolean;
+      endsAt: number | null;
       highRisk: boolean;
       stepUp: { attempts: number; ttlMs: number };
     }
@@ -74,6 +77,7 @@ const START: LoginContext = {
   sessionId: '',
   deviceId: null,
   persistent: false,
+  endsAt: null,
   highRisk: false,
   method: 'phone_code',
   required: [],
@@ -96,6 +100,10 @@ const stepUpFactors = (c: LoginContext): Factor[] => {
   const pin: Factor[] = suspicious && subject.factors.includes('pin') ? ['pin'] : [];
   return [...new Set([...subject.mandatory, ...pin])];
 };
+
+/** Whose wrong passwords these were: an identifier that still waits for its code counts for itself. */
+const countedOn = ({ subject, contactId }: LoginContext): string =>
+  (subject?.contactProven === false ? contactId : subject?.accountId) ?? '';
 
 /** RFC 8176 names of what was proven. */
 export const methodsUsed = (c: LoginContext): string[] => [
@@ -153,6 +161,7 @@ const takePrimary = machine.assign(({ event: e }) =>
         sessionId: e.sessionId,
         deviceId: e.deviceId,
         persistent: e.persistent,
+        endsAt: e.endsAt,
         highRisk: e.highRisk,
         method: e.method,
         attemptsLeft: e.stepUp.attempts,
@@ -179,7 +188,7 @@ export const loginMachine = machine.createMachine({
               {
                 type: 'clearLoginFailures',
                 params: ({ context: c }: Args) => ({
-                  contactId: c.contactId ?? '',
+                  subjectId: countedOn(c),
                   deviceId: c.subject?.knownDevice ? c.deviceId : null,
                 }),
               },
@@ -290,6 +299,7 @@ export const loginMachine = machine.createMachine({
             acr: assurance(c),
             scope: c.scope,
             persistent: c.persistent,
+            endsAt: c.endsAt,
             at: c.provedAt,
           }),
         },

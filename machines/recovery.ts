@@ -119,7 +119,7 @@ export const recoveryMachine = machine.createMachine({
               type: 'storeCredentials',
               params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }),
             },
-            { type: 'endLoginWait', params: ({ context: c }: Args) => ({ contactId: c.contactId }) },
+            { type: 'endLoginWait', params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }) },
             {
               type: 'endSessions',
               params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', reason: 'password_reset' }),

@@ -74,6 +74,8 @@ export type SignupEvent =
       type: 'IMPORTED';
       now: number;
       contactId: string;
+      /** A second contact of the same person, proven like the first. */
+      otherContactId: string | null;
       accountId: string;
       contactVerified: boolean;
       risk: Risk;

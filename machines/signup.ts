@@ -113,6 +113,7 @@ const sendCode = {
     purpose: c.entry === 'phone' ? ('signup' as const) : ('email' as const),
     counter: c.code.counter,
     ...spelling(c),
+    expiresAt: c.code.expiresAt,
   }),
 } as const;
 const attempt = <T extends 'clearFailures' | 'countFailure'>(type: T) =>
@@ -251,6 +252,10 @@ export const signupMachine = machine.createMachine({
             {
               type: 'createAccount',
               params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.contactId, claim: true }),
+            },
+            {
+              type: 'claimContact',
+              params: ({ event: e }) => ({ accountId: e.accountId, contactId: e.otherContactId }),
             },
             { type: 'storeCredentials', params: ({ event: e }) => ({ accountId: e.accountId }) },
             { type: 'storeProfile', params: ({ event: e }) => ({ accountId: e.accountId }) },

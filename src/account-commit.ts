@@ -2,7 +2,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../db/client.ts';
 import { type AccountChange, type Changes, commit, noChanges } from '../db/commit.ts';
-import { type Part, Stale } from '../db/statement.ts';
+import { Stale } from '../db/conflicts.ts';
+import type { Part } from '../db/statement.ts';
 import type { Notice } from '../machines/effects.ts';
 import type { SendContext } from './engine.ts';
 import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';

@@ -45,6 +45,10 @@ export function readCookieValue(key: Buffer, text: string): { sessionId: string;
   return given.length === own.length && timingSafeEqual(given, own) ? { sessionId, expiresAt } : null;
 }
 
+/** When a cookie set now ends, and with it its session. */
+export const cookieEnd = ({ session }: Pick<Config, 'session'>, now: number): number =>
+  now + session.balanceHubTtlS * 1000;
+
 export function setSessionCookie(
   reply: FastifyReply,
   { config, keyring }: { config: Pick<Config, 'session'>; keyring: Keyring },
@@ -52,7 +56,7 @@ export function setSessionCookie(
   now: number,
 ): void {
   const maxAge = config.session.balanceHubTtlS;
-  const value = cookieValueFor(keyring.key('cookie'), sessionId, now + maxAge * 1000);
+  const value = cookieValueFor(keyring.key('cookie'), sessionId, cookieEnd(config, now));
   reply.setCookie(COOKIE_NAME, value, { ...attributes(config), maxAge });
 }
 

@@ -5,7 +5,7 @@ import type { FlowStore } from '../db/flows.ts';
 import type { createKycStore } from '../db/kyc.ts';
 import type { OutboxItem } from '../db/outbox.ts';
 import { birthDateOf } from '../db/profiles.ts';
-import type { Purpose } from '../machines/effects.ts';
+import type { Effects } from '../machines/effects.ts';
 import type { Clock } from './clock.ts';
 import type { TopicHandler } from './delivery.ts';
 import type { Engine } from './engine.ts';
@@ -66,11 +66,7 @@ export function createDeliveries(deps: {
   return {
     'code.send': async (item) => {
       const { id, flowId, payload, createdAt } = item;
-      const { contactId, purpose, counter } = payload as {
-        contactId: string;
-        purpose: Purpose;
-        counter: number;
-      };
+      const { contactId, purpose, counter } = payload as Effects['sendCode'];
       const contact = await contactById(db, contactId);
       if (!contact || !flowId) throw new DeliveryError('the contact is gone', false);
       if (contact.type === 'email') return deps.mail.code(item);

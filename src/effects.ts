@@ -47,7 +47,7 @@ export type EffectRules = {
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
   /** Failed password logins: of a device the account knows, or of everybody else together. */
-  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
+  loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
 };
 
 export type EffectContext = RecordContext & {
@@ -97,7 +97,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     claimContact: (p, c) => {
       const { capitals = [] } = p;
-      c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), { capitals }));
+      if (p.contactId !== null)
+        c.changes.rows.push(contacts.claim(p.contactId, p.accountId, now(c), { capitals }));
     },
     grantToken: (p, c) => {
       c.flow.tokenGeneration = c.at;
@@ -149,7 +150,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
         recordSessionEnds(c, p.accountId, 'limit');
         c.changes.before.push(endSurplus(p.accountId, rules.sessionMax, now(c)));
       }
-      const idle = rules.sessionIdleMs;
+      const idleEnd = c.at + rules.sessionIdleMs;
+      const end = p.endsAt ?? (p.persistent ? c.at + rules.sessionAbsoluteMs : idleEnd);
       c.changes.rows.push(
         sessions.open({
           id: p.sessionId,
@@ -166,8 +168,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
           scope: p.scope,
           createdAt: now(c),
           lastActiveAt: now(c),
-          idleExpiresAt: new Date(c.at + idle),
-          expiresAt: new Date(c.at + (p.persistent ? rules.sessionAbsoluteMs : idle)),
+          idleExpiresAt: new Date(Math.min(idleEnd, end)),
+          expiresAt: new Date(end),
           refreshGeneration: 1,
           refreshHash: refreshHash(refreshTokenFor(keyring.key('refresh'), p.sessionId, 1)),
           refreshRotatedAt: now(c),
@@ -207,14 +209,14 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
     },
     clearLoginFailures: (p, c) => {
-      c.changes.rows.push(throttles.clear(rules.loginWindows(p.contactId, p.deviceId), now(c)));
+      c.changes.rows.push(throttles.clear(rules.loginWindows(p.subjectId, p.deviceId), now(c)));
     },
     endLoginWait: (p, c) => {
-      c.changes.rows.push(...rules.loginWindows(p.contactId, null).map(({ key }) => throttles.reset(key)));
+      c.changes.rows.push(...rules.loginWindows(p.accountId, null).map(({ key }) => throttles.reset(key)));
     },
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
-      c.changes.rows.push(contacts.release(p.contactId, p.accountId, now(c)));
+      c.changes.rows.push(contacts.release(p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
     archiveContact: (p, c) => {

@@ -8,10 +8,10 @@ import {
   type OutboxRow,
   requireActive,
 } from '../db/commit.ts';
+import { isStale } from '../db/conflicts.ts';
 import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
-import { isStale } from '../db/statement.ts';
 import { type MachineEvents, type MachineId, registry } from '../machines/index.ts';
 import { createAdmission } from './admission.ts';
 import { type AccountRead, createAdvance, onlyAccount, type SendContext } from './advance.ts';

@@ -21,7 +21,8 @@ async function accessToken(token: string, { tokens, sessions, clock }: Parts) {
   const { ver: _ver, mfa: _mfa, ...shown } = claims;
   return {
     active: true,
-    token_type: 'access_token',
+    token_type: 'Bearer' as const,
+    token_use: 'access_token' as const,
     ...shown,
     amr: [...claims.amr],
     tier,
@@ -36,7 +37,7 @@ async function refreshToken(token: string, { config, refresh, clock }: Parts) {
   const { sessionId, family } = current;
   return {
     active: true,
-    token_type: 'refresh_token',
+    token_use: 'refresh_token' as const,
     sub: `user:${family.accountId}`,
     client_id: config.jwt.clientId,
     sid: sessionId,

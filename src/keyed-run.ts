@@ -1,7 +1,7 @@
 /** One run of a request that carries an Idempotency-Key: the hold its commit must still have, and what is there already. */
 import type { Database } from '../db/client.ts';
+import { isStale } from '../db/conflicts.ts';
 import { holds, type Reservation } from '../db/idempotency.ts';
-import { isStale } from '../db/statement.ts';
 import { Problem } from './problems.ts';
 
 export type KeyedRun = Reservation & {

@@ -15,17 +15,18 @@ export type PasswordAttempt = {
   contactId: string;
   password: string;
   persistent: boolean;
+  /** When the session ends at the latest; null: by the rules of the deployment. */
+  endsAt: number | null;
 };
 
 /** @throws Problem invalid_credentials, rate_limited, overloaded */
 export async function logInByPassword(
   s: Pick<Services, 'engine' | 'proofs' | 'hasher' | 'passwordLogins' | 'config' | 'db' | 'windows'>,
-  { contactId, password, persistent }: PasswordAttempt,
+  { contactId, password, persistent, endsAt }: PasswordAttempt,
   caller: Caller,
 ): Promise<Result & { login: PasswordLogin }> {
   const { proofs, passwordLogins } = s;
-  const windows = (deviceId: string | null) => s.windows.loginWindows(contactId, deviceId);
-  const read = () => passwordLogins.read({ contactId, deviceId: caller.deviceId, windows, now: caller.now });
+  const read = () => passwordLogins.read({ contactId, deviceId: caller.deviceId, now: caller.now });
 
   const first = await read();
   proofs.passwordBudget(first, caller.now);
@@ -42,10 +43,8 @@ export async function logInByPassword(
       },
       { envelope: caller.envelope, at: new Date(caller.now), flowId: null },
     );
-    throw proofs.wrongPassword(
-      await passwordLogins.fail(windows(first.deviceId), record, caller.now),
-      caller.now,
-    );
+    const windows = s.windows.loginWindows(first.subjectId, first.deviceId);
+    throw proofs.wrongPassword(await passwordLogins.fail(windows, record, caller.now), caller.now);
   }
 
   let login = first;
@@ -72,6 +71,7 @@ export async function logInByPassword(
           sessionId,
           deviceId: caller.deviceId,
           persistent,
+          endsAt,
           highRisk: false,
         }),
       };

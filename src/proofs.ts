@@ -28,7 +28,7 @@ export type ProofRules = {
   stepUpTtlMs: number;
   codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
-  loginWindows(contactId: string, deviceId: string | null): throttles.Window[];
+  loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
   externalRisk: boolean;
 };
@@ -223,10 +223,12 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       deviceId: string | null;
       persistent: boolean;
       highRisk: boolean;
+      endsAt?: number | null;
     }): LoginEvent & { type: 'PRIMARY_PROVED' } {
       return {
         type: 'PRIMARY_PROVED',
         ...facts,
+        endsAt: facts.endsAt ?? null,
         stepUp: { attempts: rules.stepUpAttempts, ttlMs: rules.stepUpTtlMs },
       };
     },

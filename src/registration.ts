@@ -2,8 +2,9 @@
  * Sign-up by e-mail as every route that offers it does it: register, enter the code, ask for another one. Nothing here
  * tells a caller about other accounts.
  */
+
+import { Taken } from '../db/conflicts.ts';
 import type { Locator } from '../db/flows.ts';
-import { Taken } from '../db/statement.ts';
 import type { Result } from './engine.ts';
 import { checkedCode } from './flow-answers.ts';
 import { capitalsOf, type Email } from './identifiers.ts';
@@ -152,7 +153,9 @@ export async function askForAnotherCode(
   who: { email: Email } | { userId: string },
   caller: Caller,
 ): Promise<void> {
-  const identifier = 'email' in who ? who.email.canonical : who.userId;
+  // By whichever name, one mailbox has one budget.
+  const identifier =
+    'email' in who ? who.email.canonical : ((await s.accounts.waitingAddressOf(who.userId)) ?? who.userId);
   await s.limits.recoveryRequest({ identifier, network: caller.network }, caller);
   if (alreadyCommitted(caller)) return;
   const name = 'email' in who ? s.keyring.lookupId('email', identifier) : who.userId;

@@ -1,4 +1,4 @@
-/** Which durable failure windows belong to whom: the identifier of a code, a PIN, the identifier of a password login. */
+/** Which durable failure windows belong to whom: the identifier of a code, the account of a PIN or a password. */
 import type { Window } from '../db/throttles.ts';
 import type { Config } from './config.ts';
 
@@ -19,8 +19,9 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
       { key: `${who}:d:${contactId}`, ...limits.codeCheckDaily },
     ];
   },
-  loginWindows: (contactId: string, deviceId: string | null): Window[] => {
-    const key = deviceId === null ? `login:${contactId}` : `login:${contactId}:${deviceId}`;
+  /** `subjectId`: the account that owns the identifier, or the identifier while it has no owner. */
+  loginWindows: (subjectId: string, deviceId: string | null): Window[] => {
+    const key = deviceId === null ? `login:${subjectId}` : `login:${subjectId}:${deviceId}`;
     return [
       { key, ...limits.passwordLogin },
       // How often the one above was full of late; it only lengthens the next wait.

@@ -1,8 +1,8 @@
 /** Ends sessions with the records of it, in one transaction under the account's lock. The only way besides a flow. */
 import type { Database } from '../db/client.ts';
 import { commit, noChanges } from '../db/commit.ts';
+import { isStale } from '../db/conflicts.ts';
 import { end, lockLive } from '../db/sessions.ts';
-import { isStale } from '../db/statement.ts';
 import type { SendContext } from './engine.ts';
 import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { Problem } from './problems.ts';

@@ -39,6 +39,7 @@ const production: Env = {
   TWILIO_ACCOUNT_SID: 'AC1',
   TWILIO_AUTH_TOKEN: hex(16),
   TWILIO_FROM: '+15005550006',
+  SMTP_HOST: 'mail.bank.test',
   KYC_ADAPTER: 'http',
   KYC_URL: 'https://kyc.bank.test',
   KYC_SECRET: hex(),
@@ -473,6 +474,14 @@ describe('production', () => {
     },
   );
 
+  test('refuses to start while mail would go nowhere, and says what to set', () => {
+    const error = refusal({ ...production, SMTP_HOST: undefined });
+    expect(error.variable).toBe('MAIL_ADAPTER');
+    expect(error.message).toMatch(/SMTP_HOST/);
+    const sendgrid = { SMTP_HOST: undefined, SENDGRID_API_KEY: 'SG.key' };
+    expect(loadConfig({ ...production, ...sendgrid }).mail.adapter).toBe('sendgrid');
+  });
+
   const zero = '00'.repeat(32);
   const counting = Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString('hex');
   const guessable: [variable: string, value: string][] = [
@@ -505,6 +514,9 @@ describe('production', () => {
     ['HASH_ITERATIONS', '1'],
     ['CLOCK_OFFSET_SECONDS', '60'],
     ['WEBHOOK_ALLOW_PRIVATE', 'true'],
+    ['SMS_ADAPTER', 'local'],
+    ['MAIL_ADAPTER', 'local'],
+    ['KYC_ADAPTER', 'local'],
   ])('refuses %s=%s', (name, value) => {
     expect(refusal({ ...production, [name]: value }).variable).toBe(name);
   });

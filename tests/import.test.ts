@@ -1,14 +1,18 @@
 /** People of other systems come over with proven contacts and usable hashes, and get no further than LIMITED. */
+import { hashSync } from '@node-rs/argon2';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type ImportFormat } from '../src/import/formats.ts';
+import { importLines, type LineOutcome } from '../src/import/import-lines.ts';
 import { importUser } from '../src/import/import-user.ts';
-import { createTestApp, type TestApp } from './support/app.ts';
+import { createTestApp, freshPhone, type TestApp } from './support/app.ts';
 import { query } from './support/people.ts';
 
 let app: TestApp;
 const PASSWORD = 'Brought-Along#2019';
 const HASH = bcrypt.hashSync(PASSWORD, 4);
+/** As another system makes it: no pepper, its own cost. */
+const ARGON2 = hashSync(PASSWORD, { algorithm: 2, memoryCost: 2048, timeCost: 1, parallelism: 2 });
 beforeAll(async () => {
   app = await createTestApp();
 });
@@ -38,6 +42,21 @@ const LINES: [ImportFormat, object, string][] = [
     'sb@example.com',
   ],
   [
+    'better-auth',
+    {
+      id: '1a',
+      email: 'ba2@example.com',
+      emailVerified: true,
+      accounts: [{ providerId: 'credential', password: ARGON2 }],
+    },
+    'ba2@example.com',
+  ],
+  [
+    'supabase',
+    { id: '2a', email: 'sb2@example.com', email_confirmed_at: 'x', encrypted_password: ARGON2 },
+    'sb2@example.com',
+  ],
+  [
     'clerk',
     {
       id: '3',
@@ -56,8 +75,9 @@ describe('a verified person', () => {
     'of %s logs in with the old password, whose hash is then replaced',
     async (format, line, email) => {
       expect(await importUser(app.services, FORMATS[format].parse(line))).toBe('imported');
-      const login = await app.call('POST', '/v1/auth/login', { body: { email, password: PASSWORD } });
-      expect(login).toMatchObject({ status: 200, body: { account_tier: 'LIMITED' } });
+      const logIn = (password: string) => app.call('POST', '/v1/auth/login', { body: { email, password } });
+      expect((await logIn('Not-The-Old-One#1')).status).toBe(401);
+      expect(await logIn(PASSWORD)).toMatchObject({ status: 200, body: { account_tier: 'LIMITED' } });
       const hashOf = async () =>
         (
           await query<{ password_hash: string }>(
@@ -67,6 +87,8 @@ describe('a verified person', () => {
           )
         )[0]!.password_hash;
       await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^\$argon2id\$/);
+      expect(await hashOf()).not.toBe(ARGON2);
+      expect((await logIn(PASSWORD)).status).toBe(200);
     },
   );
 
@@ -114,6 +136,115 @@ test.each([
   const before = await query(app, 'select count(*)::int as n from accounts');
   expect(await importUser(app.services, FORMATS.supabase.parse(line))).toBe(outcome);
   expect(await query(app, 'select count(*)::int as n from accounts')).toEqual(before);
+});
+
+describe('two proven contacts', () => {
+  const line = (email: string, phone: string, more = {}) =>
+    FORMATS.supabase.parse({
+      email,
+      email_confirmed_at: 'x',
+      phone: phone.slice(1),
+      phone_confirmed_at: 'x',
+      encrypted_password: HASH,
+      ...more,
+    });
+  const byPhone = (phone: string) =>
+    app.call('POST', '/v1/auth/login', { body: { phone, password: PASSWORD } });
+  const byEmail = (email: string) =>
+    app.call('POST', '/v1/auth/login', { body: { email, password: PASSWORD } });
+
+  test('both lead to the one account', async () => {
+    const phone = freshPhone();
+    expect(await importUser(app.services, line('both@example.com', phone))).toBe('imported');
+    const [one, other] = [await byEmail('both@example.com'), await byPhone(phone)];
+    expect([one.status, other.status]).toEqual([200, 200]);
+    expect(other.body.user_id).toBe(one.body.user_id);
+  });
+
+  test('one that is somebody else’s stays with them, and one that cannot be read is left behind', async () => {
+    const phone = freshPhone();
+    await importUser(app.services, line('first@example.com', phone));
+    expect(await importUser(app.services, line('second@example.com', phone))).toBe('imported_partly');
+    expect((await byPhone(phone)).body.user_id).toBe((await byEmail('first@example.com')).body.user_id);
+    expect((await byEmail('second@example.com')).status).toBe(200);
+    expect(await importUser(app.services, line('third@example.com', '+12'))).toBe('imported_partly');
+    expect((await byEmail('third@example.com')).status).toBe(200);
+    expect(await importUser(app.services, line('second@example.com', freshPhone()))).toBe('exists');
+  });
+
+  test('both are free again when the sign-up they came with is refused and forgotten', async () => {
+    const phone = '+15555550104';
+    expect(await importUser(app.services, line('reviewed@example.com', phone))).toBe('review');
+    app.clock.advance(31 * 86_400_000);
+    await app.relay.drain();
+    const owned = await query(
+      app,
+      'select 1 from contacts where canonical in ($1, $2) and account_id is not null',
+      ['reviewed@example.com', phone],
+    );
+    expect(owned).toEqual([]);
+  });
+});
+
+describe('one bad line', () => {
+  const good = (email: string, name?: string) =>
+    JSON.stringify({ email, email_confirmed_at: 'x', raw_user_meta_data: { name } });
+
+  async function taken(lines: string[], services = app.services): Promise<LineOutcome[]> {
+    const told: LineOutcome[] = [];
+    await importLines(services, 'supabase', lines, (outcome) => told.push(outcome));
+    return told.sort((a, b) => a.line - b.line);
+  }
+
+  test('costs that line only: the others are taken, and what it held is told to nobody', async () => {
+    const lines = [
+      good('l1@example.com'),
+      '{"email": "l2@exam',
+      good('l3@example.com', 'a\u0000b'),
+      good('l4@example.com', '<b>x</b>'),
+      good('l5@example.com', 'x'.repeat(300)),
+      '',
+      good('l7@example.com', ' Ada '),
+    ];
+    const told = await taken(lines);
+    expect(told.map(({ line, outcome }) => [line, outcome])).toEqual([
+      [1, 'imported'],
+      [2, 'unreadable'],
+      [3, 'invalid_name'],
+      [4, 'invalid_name'],
+      [5, 'invalid_name'],
+      [7, 'imported'],
+    ]);
+    const rows = await query(
+      app,
+      "select c.canonical, p.display_name from contacts c join profiles p on p.account_id = c.account_id where c.canonical ~ '^l[0-9]@' order by 1",
+    );
+    expect(rows).toEqual([
+      { canonical: 'l1@example.com', display_name: null },
+      { canonical: 'l7@example.com', display_name: 'Ada' },
+    ]);
+  });
+
+  test('that the database refuses is an outcome with its number and a code, without its content', async () => {
+    let calls = 0;
+    const failing: TestApp['services'] = {
+      ...app.services,
+      engine: {
+        ...app.services.engine,
+        open: (...args) =>
+          ++calls === 2
+            ? Promise.reject(Object.assign(new Error('invalid input: f2@example.com'), { code: '22021' }))
+            : app.services.engine.open(...args),
+      },
+    };
+    const told = await taken(
+      ['f1', 'f2', 'f3'].map((name) => good(`${name}@example.com`)),
+      failing,
+    );
+    expect(told.filter(({ outcome }) => outcome === 'imported')).toHaveLength(2);
+    expect(told.filter(({ outcome }) => outcome === 'failed')).toMatchObject([{ reason: '22021' }]);
+    expect(JSON.stringify(told)).not.toContain('example.com');
+  });
 });
 
 test('a foreign hash format is left behind instead of stored', () => {

@@ -60,7 +60,10 @@ const WINDOWS = {
   LIMIT_CODE_CHECK: window('codeCheck', 'Code checks for one identifier over all its codes'),
   LIMIT_CODE_CHECK_DAILY: window('codeCheckDaily', 'The same within a day'),
   LIMIT_CODE_CHECK_NETWORK: window('codeCheckNetwork', 'Code checks from one network'),
-  LIMIT_PASSWORD_LOGIN: window('passwordLogin', 'Failed password logins of one identifier'),
+  LIMIT_PASSWORD_LOGIN: window(
+    'passwordLogin',
+    'Failed password logins of one account, by whichever identifier',
+  ),
   LIMIT_PASSWORD_LOGIN_NETWORK: window('passwordLoginNetwork', 'Password logins from one network'),
   LIMIT_REGISTER: window('registerIdentifier', 'Registrations of one identifier'),
   LIMIT_REGISTER_NETWORK: window('registerNetwork', 'Registrations from one network'),

@@ -191,7 +191,7 @@ const ADAPTERS = {
   TWILIO_FROM: optional(p.text, 'Sender number or messaging service id'),
   TWILIO_BASE_URL: setting(p.httpUrl, 'https://api.twilio.com', 'Twilio API'),
   MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'How mail leaves', {
-    otherwise: 'sendgrid or smtp when configured, else local',
+    otherwise: 'sendgrid or smtp when configured, else local, which production refuses',
   }),
   EMAILS_FROM_EMAIL: setting(p.emailAddress, 'no-reply@localhost', 'Sender of mail', {
     aliases: ['MAIL_FROM', 'SMTP_FROM'],

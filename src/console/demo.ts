@@ -124,7 +124,7 @@ export function createDemoFlows(app: FastifyInstance) {
 }
 
 export function demoRoutes(app: FastifyInstance, c: Console, demo: DemoFlows): void {
-  const form = { config: { formBody: true } };
+  const form = { config: { formBody: 'only' as const } };
   app.post('/console/demo', form, async (request, reply) => {
     c.guard.checkForm((request.body as { form?: unknown } | undefined)?.form);
     return reply.redirect(`/console/flows/${await demo.start()}`, 303);

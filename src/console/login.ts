@@ -17,7 +17,7 @@ ${notice ? html`<p class="notice" role="alert">${notice}</p>` : ''}
 
 export function loginRoutes(app: FastifyInstance, { s, guard }: Console): void {
   if (!guard.needsLogin) return;
-  const form = { config: { formBody: true } };
+  const form = { config: { formBody: 'only' as const } };
   const type = 'text/html; charset=utf-8';
   const missing = s.adminToken === null ? 'ADMIN_TOKEN is not configured, so nobody can sign in.' : '';
   app.get('/console/login', (_request, reply) => reply.type(type).send(page(guard.formToken, missing).text));

@@ -10,7 +10,7 @@ const MEMBERS = new Set(
   `accountId contactId flowId sessionId deviceId signupFlowId familyId supersedes
    entry method purpose status tier reason denial decision stage reasons scope factors mandatory required satisfied
    code counter attemptsLeft openAttemptsLeft codeRetries expiresAt lockedUntil dueAt at provedAt
-   grant pinSet profileComplete persistent highRisk knownDevice enabled
+   grant pinSet profileComplete persistent endsAt highRisk knownDevice enabled
    risk kyc subject id sequence submissions version generation`.split(/\s+/),
 );
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { emailInput, phoneInput } from '../identifiers.ts';
 import { flowFields } from './actions.ts';
 import { otpInput } from './inputs.ts';
+import { localeInput, timezoneInput } from './places.ts';
 
 const text = z
   .string()
@@ -18,16 +19,8 @@ const passwordIfAny = password
 export const patchMeBody = z
   .strictObject({
     name: text.max(255).optional(),
-    timezone: z
-      .string()
-      .max(64)
-      .regex(/^[A-Za-z0-9_+/-]+$/)
-      .optional(),
-    locale: z
-      .string()
-      .max(35)
-      .regex(/^[A-Za-z0-9-]+$/)
-      .optional(),
+    timezone: timezoneInput.optional(),
+    locale: localeInput.optional(),
     avatar_url: z
       .url({ protocol: /^https$/ })
       .max(2048)

@@ -4,6 +4,7 @@ import { emailInput, phoneInput } from '../identifiers.ts';
 import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
+import { localeInput, timezoneInput } from './places.ts';
 
 export const nameInput = z
   .string()
@@ -20,16 +21,8 @@ export const registerBody = z
     phone: phoneInput
       .optional()
       .describe('Checked, kept out of the password, and not stored: a phone is added by proving it'),
-    timezone: z
-      .string()
-      .max(64)
-      .regex(/^[A-Za-z0-9_+/-]+$/)
-      .default('UTC'),
-    locale: z
-      .string()
-      .max(35)
-      .regex(/^[A-Za-z0-9-]+$/)
-      .default('en-US'),
+    timezone: timezoneInput.default('UTC'),
+    locale: localeInput.default('en-US'),
   })
   .meta({ id: 'Register' });
 

@@ -97,15 +97,22 @@ function coarse(network: string | null): string | null {
 export const introspectBody = z
   .strictObject({
     token: z.string().min(1).max(4096),
-    token_type_hint: z.enum(['access_token', 'refresh_token']).optional(),
+    token_type_hint: z.string().max(64).optional().describe('Not needed, and a wrong one does not mislead'),
   })
   .meta({ id: 'Introspect' });
+
+/** What the form of RFC 7662 section 2.1 may carry; other parameters of it are ignored. */
+export const introspectForm = Object.keys(introspectBody.shape);
 
 /** RFC 7662 section 2.2. Nothing but `active` about a token that is not in force. */
 export const introspectAnswer = z
   .object({
     active: z.boolean(),
-    token_type: z.string().optional(),
+    token_type: z.literal('Bearer').optional().describe('Of an access token (RFC 6749 section 5.1)'),
+    token_use: z
+      .enum(['access_token', 'refresh_token'])
+      .optional()
+      .describe('A refresh token opens nothing but its refresh'),
     sub: z.string().optional(),
     client_id: z.string().optional(),
     scope: z.string().optional(),

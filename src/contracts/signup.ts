@@ -5,6 +5,7 @@ import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 import { loginFields } from './login.ts';
+import { localeInput, timezoneInput } from './places.ts';
 
 export const signupPhoneBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
@@ -57,16 +58,8 @@ export const profileBody = z
         country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 alpha-2 code'),
       })
       .optional(),
-    timezone: z
-      .string()
-      .max(64)
-      .regex(/^[A-Za-z0-9_+/-]+$/)
-      .optional(),
-    locale: z
-      .string()
-      .max(35)
-      .regex(/^[A-Za-z0-9-]+$/)
-      .optional(),
+    timezone: timezoneInput.optional(),
+    locale: localeInput.optional(),
     device_id: deviceInput.optional(),
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),

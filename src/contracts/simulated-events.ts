@@ -106,6 +106,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
     REGISTERED: (c, now) => ({ ...asked(c, now), ...opening, accountId: id(SAMPLE.account) }),
     IMPORTED: (_c, now) => ({
       contactId: id(SAMPLE.contact),
+      otherContactId: none,
       accountId: id(SAMPLE.account),
       contactVerified: flag(true),
       risk: risk(now),
@@ -144,6 +145,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
       sessionId: id(SAMPLE.session),
       deviceId: none,
       persistent: flag(false),
+      endsAt: nullableInt.default(null),
       highRisk: flag(false),
       stepUp: z.strictObject({ attempts: small(3), ttlMs: ms(10 * MINUTE) }).prefault({}),
     }),

@@ -1,10 +1,10 @@
 /**
- * Password and PIN hashes: argon2id (RFC 9106) for ours, bcrypt accepted for those brought along. A verification costs
+ * Password and PIN hashes: argon2id (RFC 9106) with our pepper, bcrypt and argon2id without it for those brought along. A verification costs
  * the same whether or not there is an account, and a secret never appears in an error or a log.
  */
 import { availableParallelism } from 'node:os';
 import { Problem } from '../problems.ts';
-import { dummyHash, type HashParams, parseHash, SALT_BYTES, TAG_BYTES } from './phc.ts';
+import { dummyHash, type HashParams, parseHash, SALT_BYTES, TAG_BYTES, unmarked } from './phc.ts';
 import { createHashingPool } from './pool.ts';
 import type { HashingTask } from './worker.ts';
 
@@ -14,7 +14,7 @@ export type HasherOptions = {
   /** Requests that may wait beyond those. Default 64. */
   queueLimit?: number;
   params?: HashParams;
-  /** Keyed into every argon2 hash and stored nowhere; losing or changing it invalidates all of them. */
+  /** Keyed into every hash made here and stored nowhere; losing or changing it invalidates all of them. */
   pepper?: Buffer;
 };
 
@@ -45,12 +45,12 @@ export function createHasher(options: HasherOptions = {}): Hasher {
   const dummy = dummyHash(params);
 
   function verification(phc: string | null, secret: string): HashingTask {
+    const nothing: HashingTask = { kind: 'argon2', phc: dummy, secret, keyed: true };
     const stored = phc === null ? null : parseHash(phc);
-    if (phc === null || !stored) return { kind: 'argon2', phc: dummy, secret };
-    if (stored.scheme === 'argon2id') return { kind: 'argon2', phc, secret };
-    return Buffer.byteLength(secret) <= BCRYPT_BYTES
-      ? { kind: 'bcrypt', phc, secret }
-      : { kind: 'argon2', phc: dummy, secret };
+    if (phc === null || !stored) return nothing;
+    if (stored.scheme === 'argon2id')
+      return { kind: 'argon2', phc: unmarked(phc), secret, keyed: stored.keyed };
+    return Buffer.byteLength(secret) <= BCRYPT_BYTES ? { kind: 'bcrypt', phc, secret } : nothing;
   }
 
   return {
@@ -66,7 +66,7 @@ export function createHasher(options: HasherOptions = {}): Hasher {
     },
     needsRehash(phc) {
       const stored = parseHash(phc);
-      if (stored?.scheme !== 'argon2id') return true;
+      if (stored?.scheme !== 'argon2id' || !stored.keyed) return true;
       return (
         stored.params.memoryCost < params.memoryCost ||
         stored.params.timeCost < params.timeCost ||

@@ -5,14 +5,17 @@ import { randomBytes } from 'node:crypto';
 export type HashParams = { memoryCost: number; timeCost: number; parallelism: number };
 
 export type StoredHash =
-  | { scheme: 'argon2id'; params: HashParams; saltBytes: number; tagBytes: number }
+  | { scheme: 'argon2id'; keyed: boolean; params: HashParams; saltBytes: number; tagBytes: number }
   | { scheme: 'bcrypt'; cost: number };
 
 export const SALT_BYTES = 16;
 export const TAG_BYTES = 32;
 
+/** Before an argon2 hash that another system made without our pepper; no scheme's own text begins like this. */
+const UNKEYED = 'unkeyed';
+
 const ARGON2ID =
-  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
+  /^(?:unkeyed)?\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
 const BCRYPT = /^\$2[aby]\$(\d{2})\$[./A-Za-z0-9]{53}$/;
 
 /** The scheme of a stored hash; null when unknown, malformed or too costly to be worth one request. */
@@ -32,11 +35,22 @@ export function parseHash(phc: string): StoredHash | null {
   if (memoryCost < 8 * parallelism || !salt || !tag) return null;
   return {
     scheme: 'argon2id',
+    keyed: !phc.startsWith(UNKEYED),
     params: { memoryCost, timeCost, parallelism },
     saltBytes: salt.length,
     tagBytes: tag.length,
   };
 }
+
+/** What to store of a hash made elsewhere: bcrypt as it is, argon2 marked; null when it cannot be verified here. */
+export function foreignHash(phc: string): string | null {
+  const stored = phc.startsWith(UNKEYED) ? null : parseHash(phc);
+  if (!stored) return null;
+  return stored.scheme === 'argon2id' ? UNKEYED + phc : phc;
+}
+
+/** The hash as its own scheme writes it. */
+export const unmarked = (phc: string): string => (phc.startsWith(UNKEYED) ? phc.slice(UNKEYED.length) : phc);
 
 /** A hash no password fits, as costly to verify as a real one: the tag is random, so nothing need be computed. */
 export function dummyHash({ memoryCost, timeCost, parallelism }: HashParams): string {

@@ -10,7 +10,8 @@ import type { HashParams } from './phc.ts';
 export type HashingSetup = { params: HashParams; outputLen: number; pepper?: Uint8Array };
 export type HashingTask =
   | { kind: 'hash'; secret: string }
-  | { kind: 'argon2'; phc: string; secret: string }
+  /** `keyed`: made with the pepper. */
+  | { kind: 'argon2'; phc: string; secret: string; keyed: boolean }
   | { kind: 'bcrypt'; phc: string; secret: string };
 export type HashingAnswer = { value: string | boolean } | { failure: string };
 
@@ -32,7 +33,7 @@ async function perform(task: HashingTask): Promise<string | boolean> {
     case 'hash':
       return hashSync(task.secret, { ...params, ...secretOption, outputLen, algorithm: 2, version: 1 });
     case 'argon2':
-      return verifySync(task.phc, task.secret, secretOption);
+      return verifySync(task.phc, task.secret, task.keyed ? secretOption : {});
     case 'bcrypt':
       return (await import('bcryptjs')).compareSync(task.secret, task.phc);
   }

@@ -1,5 +1,6 @@
 /** Exports of other systems, one JSON object a line, as the little we take from them. Nothing else of a row is kept. */
 import { z } from 'zod';
+import { foreignHash } from '../hashing/index.ts';
 
 export type ImportedUser = {
   email: string | null;
@@ -8,14 +9,11 @@ export type ImportedUser = {
   emailVerified: boolean;
   phoneVerified: boolean;
   name: string | null;
-  /** bcrypt or argon2id in PHC form; null for anything else: such people set a new password by recovery. */
+  /** bcrypt or argon2id, as it is stored here; null for anything else: such people set a new password by recovery. */
   passwordHash: string | null;
 };
 
-const USABLE_HASH =
-  /^\$2[aby]\$\d{2}\$[./A-Za-z0-9]{53}$|^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/;
-const usable = (hash: string | null | undefined): string | null =>
-  hash && USABLE_HASH.test(hash) ? hash : null;
+const usable = (hash: string | null | undefined): string | null => (hash ? foreignHash(hash) : null);
 const text = z.string().nullish();
 const truthyDate = z.union([z.string(), z.number(), z.boolean()]).nullish();
 

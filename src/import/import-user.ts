@@ -1,51 +1,56 @@
 /** One imported person enters the sign-up machine by an event of its own, and reaches LIMITED at most. */
 import { intern } from '../../db/contacts.ts';
 import { execute } from '../../db/statement.ts';
-import { parseEmail } from '../identifiers.ts';
+import { nameInput } from '../contracts/registration.ts';
 import { Problem } from '../problems.ts';
 import { systemEnvelope } from '../providers.ts';
-import { mint, phoneReader } from '../request-context.ts';
+import { mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { type ImportContact, provenContacts } from './contacts.ts';
 import type { ImportedUser } from './formats.ts';
 
-/** Why a line was not taken; never what it held. */
+/** What became of a line; never what it held. */
 export type ImportOutcome =
   | 'imported'
+  /** Without the other of two contacts: it cannot be read here, or belongs to somebody else. */
+  | 'imported_partly'
   | 'exists'
   | 'unverified'
   | 'no_contact'
   | 'invalid_contact'
+  | 'invalid_name'
   | 'review'
   | 'refused';
 
-type Contact = { type: 'email' | 'phone'; canonical: string; value: string };
-
-/** The proven contact to enter by: the address when there is one. */
-function contactOf(s: Services, user: ImportedUser): Contact | ImportOutcome {
-  try {
-    if (user.email && user.emailVerified) {
-      const { canonical, original } = parseEmail(user.email);
-      return { type: 'email', canonical, value: original };
-    }
-    if (user.phone && user.phoneVerified) {
-      const { e164 } = phoneReader(s.config)(user.phone);
-      return { type: 'phone', canonical: e164, value: e164 };
-    }
-  } catch (error) {
-    if (error instanceof Problem) return 'invalid_contact';
-    throw error;
-  }
-  return user.email || user.phone ? 'unverified' : 'no_contact';
-}
+type Taken = Extract<ImportOutcome, 'imported' | 'exists' | 'review' | 'refused'>;
 
 export async function importUser(s: Services, user: ImportedUser): Promise<ImportOutcome> {
-  const contact = contactOf(s, user);
-  if (typeof contact === 'string') return contact;
+  const name = user.name?.trim() ? nameInput.safeParse(user.name) : null;
+  if (name && !name.success) return 'invalid_name';
+  const { contacts, unread } = provenContacts(s, user);
+  const [first, other] = contacts;
+  if (!first) return unread ? 'invalid_contact' : user.email || user.phone ? 'unverified' : 'no_contact';
+  const person = { name: name?.data ?? null, passwordHash: user.passwordHash };
+  const outcome = await enter(s, person, first, other ?? null);
+  if (outcome === 'imported' && unread) return 'imported_partly';
+  if (outcome !== 'exists' || !other) return outcome;
+  const alone = await enter(s, person, first, null);
+  return alone === 'imported' ? 'imported_partly' : alone;
+}
+
+type Entrant = { name: string | null; passwordHash: string | null };
+
+async function enter(
+  s: Services,
+  person: Entrant,
+  first: ImportContact,
+  other: ImportContact | null,
+): Promise<Taken> {
   const now = s.clock.now();
-  const contactId = s.keyring.lookupId(contact.type, contact.canonical);
-  const phone = contact.type === 'phone' ? contact.canonical : null;
-  // A statement does not see what it inserts, and this one claims the contact.
-  await execute(s.db.writes, intern({ id: contactId, ...contact }, new Date(now)));
+  const contacts = other ? [first, other] : [first];
+  const phone = contacts.find(({ type }) => type === 'phone')?.canonical ?? null;
+  // A statement does not see what it inserts, and the next one claims the contacts.
+  for (const contact of contacts) await execute(s.db.writes, intern(contact, new Date(now)));
   try {
     const { flow } = await s.engine.open(
       'signup',
@@ -55,16 +60,17 @@ export async function importUser(s: Services, user: ImportedUser): Promise<Impor
         event: {
           type: 'IMPORTED',
           now,
-          contactId,
+          contactId: first.id,
+          otherContactId: other?.id ?? null,
           accountId: mint(),
           contactVerified: true,
           risk: s.proofs.risk({ age: null, birthDateLater: true, codeRetries: 0, phone }, now),
           ttlMs: s.config.flow.signupTtlDays * 86_400_000,
         },
         enclosures: {
-          credentials: { passwordHash: user.passwordHash, pinHash: null },
+          credentials: { passwordHash: person.passwordHash, pinHash: null },
           profile: {
-            displayName: user.name?.slice(0, 255) ?? null,
+            displayName: person.name,
             firstName: null,
             lastName: null,
             birthDate: null,
@@ -77,7 +83,7 @@ export async function importUser(s: Services, user: ImportedUser): Promise<Impor
     );
     return flow.tier === 'LIMITED' ? 'imported' : flow.done ? 'refused' : 'review';
   } catch (error) {
-    // Whoever owns the contact keeps it.
+    // Whoever owns a contact keeps it.
     if (error instanceof Problem && error.code === 'conflict') return 'exists';
     throw error;
   }

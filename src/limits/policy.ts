@@ -43,8 +43,8 @@ export type Limits = {
   setPassword(call: { flowId: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
-  /** Never refuses: beyond the budget it answers `suppressed`. */
-  mail(call: { recipient: string }): Promise<Decision>;
+  /** Never refuses: beyond the budget it answers `suppressed`. A mail that names itself takes one place, however often. */
+  mail(call: { recipient: string; mailId?: string }): Promise<Decision>;
   /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
   smsNotice(call: { recipient: string; range: string; country: string | null }): Promise<Decision>;
   user(call: { accountId: string }): Promise<Decision>;
@@ -161,12 +161,11 @@ export function createLimits(options: {
       }),
     secondFactor: ({ network }) =>
       modes.closed(networkOnly('second-factor', network, numbers.secondFactorNetwork)),
-    mail: ({ recipient }) =>
-      modes.closed({
-        name: 'mail',
-        shown: numbers.mailRecipient,
-        rules: [suppress('mail-recipient', recipient, numbers.mailRecipient)],
-      }),
+    mail: ({ recipient, mailId }) => {
+      const rule = suppress('mail-recipient', recipient, numbers.mailRecipient);
+      const rules = [mailId === undefined ? rule : { ...rule, unit: mailId }];
+      return modes.closed({ name: 'mail', shown: numbers.mailRecipient, rules });
+    },
     smsNotice: ({ recipient, range, country }) =>
       modes.closed({
         name: 'sms-notice',

@@ -18,6 +18,8 @@ export type LimitRule = {
   onExceed: 'refuse' | 'suppress';
   /** Protects capacity only, so a count close to the sliding window will do. Must stand alone in its call. */
   capacity?: true;
+  /** What takes the unit, by name: while that unit lives, taking it again costs nothing and is never refused. */
+  unit?: string;
 };
 
 export type LimitVerdict =
@@ -34,7 +36,8 @@ export interface LimitStore {
   take(rules: LimitRule[], nowMs: number): Promise<LimitVerdict>;
 }
 
-type Log = { times: number[]; expiresAt: number };
+/** Times in order of arrival, each under the name of what took it. */
+type Log = { units: [unit: string | undefined, time: number][]; expiresAt: number };
 
 /** Counters of one process. Beyond `maxKeys` live counters it refuses to answer instead of evicting one. */
 export function memoryLimitStore({ maxKeys = 100_000 }: { maxKeys?: number } = {}): LimitStore {
@@ -52,28 +55,35 @@ export function memoryLimitStore({ maxKeys = 100_000 }: { maxKeys?: number } = {
     if (logs.size + wanted > maxKeys) throw new StoreUnavailable('too many live rate-limit counters');
   };
 
-  const live = (rule: LimitRule, nowMs: number): number[] => {
+  const live = (rule: LimitRule, nowMs: number): Log['units'] => {
     const log = logs.get(storedKey(rule));
     if (!log) return [];
-    const firstLive = log.times.findIndex((time) => time > nowMs - rule.windowMs);
-    log.times.splice(0, firstLive === -1 ? log.times.length : firstLive);
-    return log.times;
+    const firstLive = log.units.findIndex(([, time]) => time > nowMs - rule.windowMs);
+    log.units.splice(0, firstLive === -1 ? log.units.length : firstLive);
+    return log.units;
   };
+
+  const holds = (rule: LimitRule, nowMs: number): boolean =>
+    rule.unit !== undefined && live(rule, nowMs).some(([unit]) => unit === rule.unit);
 
   const add = (rule: LimitRule, nowMs: number) => {
     const key = storedKey(rule);
-    const log = logs.get(key) ?? { times: [], expiresAt: 0 };
-    log.times.push(nowMs);
+    const log = logs.get(key) ?? { units: [], expiresAt: 0 };
+    log.units.push([rule.unit, nowMs]);
     log.expiresAt = nowMs + rule.windowMs;
     logs.set(key, log);
   };
 
   return {
     async take(rules, nowMs) {
-      const waits = rules.map((rule) => waitOf(rule, live(rule, nowMs), nowMs));
+      const held = rules.map((rule) => holds(rule, nowMs));
+      const timesOf = (rule: LimitRule) => live(rule, nowMs).map(([, time]) => time);
+      const waits = rules.map((rule, i) => (held[i] ? 0 : waitOf(rule, timesOf(rule), nowMs)));
       const verdict = decide(rules, waits);
       if (!verdict.allowed) return verdict;
-      const taken = rules.filter((rule) => rule.onExceed === 'refuse' || !verdict.suppressed);
+      const taken = rules.filter(
+        (rule, i) => !held[i] && (rule.onExceed === 'refuse' || !verdict.suppressed),
+      );
       makeRoom(taken.filter((rule) => !logs.has(storedKey(rule))).length, nowMs);
       for (const rule of taken) add(rule, nowMs);
       return verdict;
@@ -103,19 +113,22 @@ function decide(rules: LimitRule[], waits: number[]): LimitVerdict {
 const storedKey = (rule: LimitRule) => `${rule.name}:${rule.key}`;
 
 /**
- * KEYS: one sorted set per rule, score = time of a unit. ARGV: now, member, then per rule
- * limit, window, cutoff (now - window), suppress (0 or 1). Answers the wait of each rule in milliseconds.
+ * KEYS: one sorted set per rule, score = time of a unit. ARGV: now, then per rule limit, window, cutoff
+ * (now - window), suppress (0 or 1), member. Answers the wait of each rule in milliseconds.
  */
 const TAKE = `
-local now, member = tonumber(ARGV[1]), ARGV[2]
-local waits, refused, capped = {}, false, false
+local now = tonumber(ARGV[1])
+local waits, held, refused, capped = {}, {}, false, false
 for i, key in ipairs(KEYS) do
-  local at = 3 + (i - 1) * 4
+  local at = 2 + (i - 1) * 5
   local limit, window = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   redis.call('ZREMRANGEBYSCORE', key, '-inf', ARGV[at + 2])
   local count = redis.call('ZCARD', key)
   local wait = 0
-  if limit < 1 then
+  held[i] = redis.call('ZSCORE', key, ARGV[at + 4])
+  if held[i] then
+    wait = 0
+  elseif limit < 1 then
     wait = window
   elseif count >= limit then
     local unit = redis.call('ZRANGE', key, count - limit, count - limit, 'WITHSCORES')
@@ -128,9 +141,9 @@ for i, key in ipairs(KEYS) do
 end
 if refused then return waits end
 for i, key in ipairs(KEYS) do
-  local at = 3 + (i - 1) * 4
-  if not (capped and ARGV[at + 3] == '1') then
-    redis.call('ZADD', key, ARGV[1], member)
+  local at = 2 + (i - 1) * 5
+  if not held[i] and not (capped and ARGV[at + 3] == '1') then
+    redis.call('ZADD', key, ARGV[1], ARGV[at + 4])
     redis.call('PEXPIRE', key, tonumber(ARGV[at + 1]) + 60000)
   end
 end
@@ -162,15 +175,16 @@ export function redisLimitStore(redis: RedisStore, prefix: string, capacity?: Ca
       }
       calls += 1;
       const keys = rules.map((rule) => `${prefix}${storedKey(rule)}`);
+      const member = `${instance}.${calls}`;
       const numbers = rules.flatMap((rule) => [
         rule.limit,
         rule.windowMs,
         nowMs - rule.windowMs,
         rule.onExceed === 'suppress' ? 1 : 0,
+        rule.unit ?? member,
       ]);
-      const member = `${instance}.${calls}`;
       const waits = await redis.run((client: Redis) =>
-        client.takeLimits(keys.length, ...keys, nowMs, member, ...numbers),
+        client.takeLimits(keys.length, ...keys, nowMs, ...numbers),
       );
       return decide(rules, waits);
     },

@@ -5,7 +5,7 @@
 import type { FlowStore } from '../../db/flows.ts';
 import type { OutboxItem } from '../../db/outbox.ts';
 import type { Recipient, Recipients } from '../../db/recipients.ts';
-import type { MailTemplate, Purpose } from '../../machines/effects.ts';
+import type { Effects, MailTemplate } from '../../machines/effects.ts';
 import type { Clock } from '../clock.ts';
 import type { RelayLog } from '../delivery.ts';
 import { spelled } from '../identifiers.ts';
@@ -26,6 +26,13 @@ import { welcomeMail } from './templates/welcome.ts';
 export type MailDelivery = ReturnType<typeof createMailDelivery>;
 
 type Address = { value: string; canonical: string };
+/** How long a code is good for from when it was asked for, never longer than it is. */
+const lifeIn = (ms: number): string => {
+  const [count, unit] =
+    ms < 120_000 ? [Math.floor(ms / 1000), 'second'] : [Math.floor(ms / 60_000), 'minute'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+};
+
 type Written = { content: MailContent; code?: string } | null;
 
 export function createMailDelivery(deps: {
@@ -37,7 +44,7 @@ export function createMailDelivery(deps: {
   keyring: Keyring;
   clock: Clock;
   log: RelayLog;
-  settings: { appName: string; frontendUrl: string; codeTtlS: number; resetTtlS: number };
+  settings: { appName: string; frontendUrl: string; resetTtlS: number };
 }) {
   const { recipients, flows, limits, proofs, keyring, clock, settings } = deps;
   const { appName, frontendUrl } = settings;
@@ -46,9 +53,9 @@ export function createMailDelivery(deps: {
     flowId === null ? undefined : flows.byId(flowId, { deviceId: null, now: new Date(clock.now()) });
 
   async function post(item: OutboxItem, to: Address, { content, code }: Written & object): Promise<void> {
-    // A retry is the same mail, and a recovery took its place in the budget when it was asked for.
-    if (item.attempts <= 1 && item.payload.template !== 'reset') {
-      const { suppressed } = await limits.mail({ recipient: to.canonical });
+    // A recovery took its place in the budget when it was asked for.
+    if (item.payload.template !== 'reset') {
+      const { suppressed } = await limits.mail({ recipient: to.canonical, mailId: item.id });
       if (suppressed) {
         deps.log.warn({ id: item.id }, 'mail not sent: the budget of its recipient is used up');
         return;
@@ -111,32 +118,21 @@ export function createMailDelivery(deps: {
 
     /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
-      const {
-        contactId,
-        purpose,
-        counter,
-        capitals = [],
-      } = item.payload as {
-        contactId: string;
-        capitals?: number[];
-        purpose: Purpose;
-        counter: number;
-      };
+      const { contactId, purpose, counter, expiresAt, capitals = [] } = item.payload as Effects['sendCode'];
       const [recipient, source] = await Promise.all([recipientOf(contactId), loaded(item.flowId)]);
       if (!source) throw new DeliveryError('the flow is gone', false);
-      if (clock.now() - item.createdAt.getTime() > settings.codeTtlS * 1000)
-        throw new DeliveryError('the code has expired', false);
+      if (!(clock.now() < expiresAt)) throw new DeliveryError('the code has expired', false);
       const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
       if (taken && recipient.accountId !== source.flow.accountId && !recipient.signupUnderWay) {
         await post(item, recipient, { content: alreadyRegisteredMail(brand) });
         return;
       }
       const code = proofs.code(source.flow.id, purpose, counter);
-      const minutes = Math.ceil(settings.codeTtlS / 60);
+      const life = lifeIn(expiresAt - item.createdAt.getTime());
       const compose = purpose === 'login' ? loginCodeMail : verificationMail;
       // As it was spelled for this flow, whoever named the address before.
       const to = { ...recipient, value: spelled(recipient.canonical, capitals) };
-      await post(item, to, { content: compose({ appName, code, minutes }), code });
+      await post(item, to, { content: compose({ appName, code, life }), code });
     },
   };
 }

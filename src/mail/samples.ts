@@ -25,9 +25,13 @@ export function mailSamples(brand: { appName: string; frontendUrl: string }): Ma
     sample(
       'verification',
       'The code of a registration or of an added address',
-      verificationMail({ ...brand, code: '271828', minutes: 5 }),
+      verificationMail({ ...brand, code: '271828', life: '5 minutes' }),
     ),
-    sample('login_code', 'A code to log in with', loginCodeMail({ ...brand, code: '314159', minutes: 5 })),
+    sample(
+      'login_code',
+      'A code to log in with',
+      loginCodeMail({ ...brand, code: '314159', life: '5 minutes' }),
+    ),
     sample(
       'reset',
       'The link to a new password',

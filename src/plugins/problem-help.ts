@@ -31,7 +31,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   idempotency_answer_lost:
     'The first request with this Idempotency-Key was carried out, but its answer can no longer be given. Read the current state; do not send it again under another key.',
   payload_too_large: 'The body exceeds the limit: 16 KiB, or 64 KiB for webhooks.',
-  unsupported_media_type: 'Only `application/json` in UTF-8, without content encoding, is read.',
+  unsupported_media_type:
+    'Only `application/json` in UTF-8, without content encoding, is read; introspection takes a form as well.',
   weak_password: 'The password does not meet the policy. `errors` lists the reasons; choose another.',
   weak_pin: 'The PIN is too easy to guess. Choose another.',
   idempotency_mismatch: 'The Idempotency-Key was used before with a different request. Use a new key.',

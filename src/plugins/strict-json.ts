@@ -1,6 +1,6 @@
 /**
- * The only way a request body becomes a value: strict UTF-8 JSON under exactly one media type. Nothing may be parsed
- * that is not validated, so no other parser is ever registered.
+ * The way a request body becomes a value: strict UTF-8 JSON under exactly one media type. Nothing may be parsed that is
+ * not validated: another parser exists only in the scope of a route that says so in its `config.formBody`.
  */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -15,8 +15,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     rawBody?: boolean;
-    /** A page's own form: the scope registers the parser for it, and checks where it comes from. */
-    formBody?: boolean;
+    /** A form instead of JSON (a page's own), or beside it; the scope registers the parser for it. */
+    formBody?: 'only' | 'or-json';
   }
 }
 
@@ -25,6 +25,7 @@ export const WEBHOOK_BODY_LIMIT = 64 * 1024;
 
 const MEDIA_TYPE = /^application\/json(?: ?; ?charset=(?:utf-8|"utf-8"))?$/i;
 const FORM = /^application\/x-www-form-urlencoded(?: ?; ?charset=utf-8)?$/i;
+const TYPES = { only: [FORM], 'or-json': [MEDIA_TYPE, FORM] };
 
 /** Throws malformed_body. Takes the bytes, so that a webhook can check its signature before anything reads them. */
 export function parseStrictJson(bytes: Buffer): unknown {
@@ -48,17 +49,19 @@ async function strictJson(app: FastifyInstance) {
   );
   // Fastify's own matching is more forgiving than ours: parameters, white space.
   app.addHook('preParsing', (request, _reply, payload, done) => {
-    const readable = isReadable(request.headers, request.routeOptions.config.formBody ? FORM : MEDIA_TYPE);
+    const { formBody } = request.routeOptions.config;
+    const readable = isReadable(request.headers, formBody ? TYPES[formBody] : [MEDIA_TYPE]);
     done(request.is404 || readable ? null : new Problem('unsupported_media_type'), payload);
   });
 }
 
-function isReadable(headers: FastifyRequest['headers'], type: RegExp): boolean {
+function isReadable(headers: FastifyRequest['headers'], types: RegExp[]): boolean {
   const length = headers['content-length'];
   const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return true;
   const encoding = headers['content-encoding'] ?? 'identity';
-  return type.test(headers['content-type'] ?? '') && encoding.toLowerCase() === 'identity';
+  const type = headers['content-type'] ?? '';
+  return types.some((one) => one.test(type)) && encoding.toLowerCase() === 'identity';
 }
 
 export type RawJsonOptions = {

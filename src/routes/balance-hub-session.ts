@@ -4,6 +4,7 @@ import type { LoginContext } from '../../machines/login.ts';
 import {
   authenticateByCookie,
   clearSessionCookie,
+  cookieEnd,
   sessionOfCookie,
   setSessionCookie,
 } from '../balance-hub-cookie.ts';
@@ -40,7 +41,7 @@ export const balanceHubSessionRoutes =
         schema: {
           summary: 'Log in with a password; the session goes into a cookie',
           description:
-            'Sends `PRIMARY_PROVED` to the login machine. Wrong credentials and an address that still waits for its code are a 401; a second factor that is due is a 403 with the detail `2FA_REQUIRED`, without a cookie. The HttpOnly cookie `access_token` names the session until the cookie expires; whatever ends the session ends it at once.',
+            'Sends `PRIMARY_PROVED` to the login machine. Wrong credentials and an address that still waits for its code are a 401; a second factor that is due is a 403 with the detail `2FA_REQUIRED`, without a cookie. The HttpOnly cookie `access_token` names the session, which ends with the cookie; whatever ends the session ends it at once.',
           tags,
           security: [],
           body: hubLoginBody,
@@ -52,9 +53,10 @@ export const balanceHubSessionRoutes =
         const contactId = s.keyring.lookupId('email', parseEmail(body.email).canonical);
         const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
         await s.limits.passwordLogin({ network: caller.network }, caller);
+        const endsAt = cookieEnd(s.config, caller.now);
         const { flow } = await logInByPassword(
           s,
-          { contactId, password: body.password, persistent: false },
+          { contactId, password: body.password, persistent: false, endsAt },
           caller,
         );
         requireGranted(flow, caller.now, openToken(s, flow));

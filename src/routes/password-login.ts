@@ -26,7 +26,7 @@ export const passwordLoginRoutes =
           summary: 'Log in with a password (L1 to L6)',
           tags: ['Login'],
           description:
-            'Sends `PRIMARY_PROVED` to the [login machine](/v1/flows/definitions/login/diagram). After too many wrong passwords an identifier waits, ever longer; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
+            'Sends `PRIMARY_PROVED` to the [login machine](/v1/flows/definitions/login/diagram). After too many wrong passwords the account waits, ever longer, whichever of its identifiers is named; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
           security: [],
           body: passwordLoginBody,
           response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
@@ -42,7 +42,7 @@ export const passwordLoginRoutes =
         await s.limits.passwordLogin({ network: caller.network }, caller);
         const { flow, login } = await logInByPassword(
           s,
-          { contactId, password: body.password, persistent: body.persist_session },
+          { contactId, password: body.password, persistent: body.persist_session, endsAt: null },
           caller,
         );
         const tokens = await revealLogin(s, flow, login.account?.roles);

@@ -1,11 +1,8 @@
-/** Refresh, logout, one's own sessions, and introspection. Tokens are spent and sessions ended elsewhere. */
-import { hash, timingSafeEqual } from 'node:crypto';
+/** Refresh, logout, and one's own sessions. Tokens are spent and sessions ended elsewhere. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { authenticate } from '../authenticate.ts';
 import {
-  introspectAnswer,
-  introspectBody,
   logoutBody,
   refreshAnswer,
   refreshBody,
@@ -16,12 +13,12 @@ import {
   sessionsEndedAnswer,
 } from '../contracts/sessions.ts';
 import { problemsFor } from '../flow-answers.ts';
-import { introspect } from '../introspection.ts';
 import { requireOwnOrigin } from '../own-origin.ts';
 import { Problem } from '../problems.ts';
 import { clearRefreshCookie, refreshCookieOf, setRefreshCookie } from '../refresh-cookie.ts';
-import { bearerOf, callerOf } from '../request-context.ts';
+import { callerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { introspectRoute } from './introspect.ts';
 
 export const sessionRoutes =
   (s: Services): FastifyPluginAsyncZod =>
@@ -138,25 +135,7 @@ export const sessionRoutes =
       },
     );
 
-    app.post(
-      '/v1/auth/introspect',
-      {
-        schema: {
-          ...doc(
-            'What a token is worth now (RFC 7662)',
-            'For services. The bearer token is the configured INTROSPECTION_TOKEN. An access or a refresh token that ' +
-              'is not in force, for whatever reason, is only `active: false`.',
-          ),
-          security: [{ serviceToken: [] }],
-          body: introspectBody,
-          response: { 200: introspectAnswer, ...problemsFor(400, 401, 429, 503) },
-        },
-      },
-      async (request) => {
-        requireService(bearerOf(request), s);
-        return introspect(request.body.token, s);
-      },
-    );
+    await app.register(introspectRoute(s));
   };
 
 type Presented = { token: string; transport: 'body' | 'cookie' };
@@ -177,11 +156,4 @@ function presented(request: FastifyRequest, { config }: Services, fromBody: stri
 /** Only where there is one: a client of the body transport is sent no cookie at all. */
 function clearCookie(request: FastifyRequest, reply: FastifyReply, { config }: Services): void {
   if (request.cookies[config.session.cookieName] !== undefined) clearRefreshCookie(reply, config);
-}
-
-function requireService(token: string | null, { introspectionTokens }: Services): void {
-  if (token === null) throw new Problem('unauthenticated');
-  const digest = (text: string) => hash('sha256', text, 'buffer');
-  const known = introspectionTokens.filter((one) => timingSafeEqual(digest(token), digest(one)));
-  if (known.length === 0) throw new Problem('invalid_token');
 }

@@ -80,7 +80,6 @@ export function createLifecycles(deps: {
     settings: {
       appName: config.appName,
       frontendUrl: config.frontendUrl,
-      codeTtlS: config.code.emailTtlS,
       resetTtlS: config.password.resetTtlS,
     },
   });

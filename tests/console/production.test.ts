@@ -20,6 +20,7 @@ const PRODUCTION = {
   TWILIO_ACCOUNT_SID: 'AC1',
   TWILIO_AUTH_TOKEN: hex(16),
   TWILIO_FROM: '+15005550006',
+  SMTP_HOST: 'mail.bank.test',
   KYC_ADAPTER: 'http',
   KYC_URL: 'https://kyc.bank.test',
   KYC_SECRET: hex(),

@@ -193,6 +193,7 @@ describe('the real login', () => {
     sessionId: 's',
     deviceId: null,
     persistent: false,
+    endsAt: null,
     highRisk: false,
     stepUp: { attempts: 3, ttlMs: 1000 },
   };

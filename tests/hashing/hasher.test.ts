@@ -1,8 +1,9 @@
 import { argon2Sync } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { hashSync as argon2HashSync } from '@node-rs/argon2';
 import { hashSync } from 'bcryptjs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createHasher } from '../../src/hashing/index.ts';
+import { createHasher, foreignHash } from '../../src/hashing/index.ts';
 
 const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 };
 const hasher = createHasher({ threads: 2 });
@@ -117,6 +118,29 @@ describe('bcrypt brought along', () => {
     expect(await cheap.verify(stored, 'x'.repeat(72))).toBe(true);
     expect(await cheap.verify(stored, 'x'.repeat(73))).toBe(false);
   });
+});
+
+describe('argon2id brought along', () => {
+  const elsewhere = argon2HashSync('imported secret', { algorithm: 2, memoryCost: 512, timeCost: 1 });
+  const peppered = createHasher({ threads: 1, params: CHEAP, pepper: Buffer.from('a pepper') });
+  afterAll(() => peppered.close());
+
+  test('verifies without the pepper, only when it is marked, and asks to be replaced', async () => {
+    const stored = foreignHash(elsewhere)!;
+    expect(await peppered.verify(stored, 'imported secret')).toBe(true);
+    expect(await peppered.verify(stored, 'imported Secret')).toBe(false);
+    expect(await peppered.verify(elsewhere, 'imported secret')).toBe(false);
+    expect(peppered.needsRehash(stored)).toBe(true);
+  });
+
+  test('one of ours does not verify as theirs', async () => {
+    expect(await peppered.verify(foreignHash(await peppered.hash('secret')), 'secret')).toBe(false);
+  });
+
+  test.each(['', 'md5', foreignHash(elsewhere)!, elsewhere.replace('m=512', 'm=9999999')])(
+    '%j is not taken over',
+    (text) => expect(foreignHash(text)).toBeNull(),
+  );
 });
 
 test('weaker parameters ask for a new hash, current and stronger ones do not', async () => {

@@ -58,6 +58,19 @@ function contract(stores: () => [LimitStore, LimitStore]) {
     expect(await store.take([one], NOW + 10_000)).toMatchObject({ allowed: true });
   });
 
+  it('counts a named unit once, however often it is taken, and never refuses it while it lives', async () => {
+    const [store, other] = stores();
+    const one = rule({ limit: 2 });
+    const named = { ...one, unit: 'mail-1' };
+    for (let i = 0; i < 5; i++) expect(await store.take([named], NOW + i)).toMatchObject({ allowed: true });
+    expect(await store.take([one], NOW + 10)).toMatchObject({ allowed: true });
+    expect(await store.take([one], NOW + 11)).toMatchObject({ allowed: false });
+    expect(await other.take([named], NOW + 12)).toMatchObject({ allowed: true, suppressed: false });
+    // Repeating it does not lengthen its stay.
+    expect(await store.take([one], NOW + 10_000)).toMatchObject({ allowed: true });
+    expect(await store.take([named], NOW + 10_001)).toMatchObject({ allowed: false });
+  });
+
   it('takes nothing from any rule when one of them refuses, and names the longest wait', async () => {
     const [store] = stores();
     const short = rule({ name: 'short', limit: 1, windowMs: 1_000 });

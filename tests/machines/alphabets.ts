@@ -13,6 +13,7 @@ const T0 = 1_800_000_000_000;
 const TERMS = { ttlMs: 300_000, attempts: 2, openAttempts: 1 };
 const TTL = 30 * 86_400_000;
 const CONTACT = '00000000-0000-7000-8000-00000000c0c0';
+const OTHER_CONTACT = '00000000-0000-7000-8000-00000000c0c1';
 const ACCOUNT = '00000000-0000-7000-8000-00000000acc0';
 const OTHER = '00000000-0000-7000-8000-0000000007e4';
 const FLOW = '00000000-0000-7000-8000-00000000f10e';
@@ -71,6 +72,7 @@ export function signupLetters(c: SignupContext): Letter<SignupEvent>[] {
     type: 'IMPORTED' as const,
     now: T0,
     contactId: CONTACT,
+    otherContactId: null as string | null,
     accountId: ACCOUNT,
     contactVerified: true,
     risk: risk('ALLOW'),
@@ -111,6 +113,7 @@ export function signupLetters(c: SignupContext): Letter<SignupEvent>[] {
     good('', registered),
     good('suppressed', { ...registered, suppressed: true }),
     ...DECISIONS.map((d) => good(d, { ...imported, risk: risk(d) })),
+    good('with another contact', { ...imported, otherContactId: OTHER_CONTACT }),
     bad('unverified', { ...imported, contactVerified: false }),
     good('', again),
     good('suppressed', { ...again, suppressed: true }),
@@ -219,6 +222,7 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
     sessionId: SESSION,
     deviceId: null,
     persistent: false,
+    endsAt: null as number | null,
     highRisk: false,
     stepUp: { attempts: 2, ttlMs: 600_000 },
   };
@@ -228,6 +232,7 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
   return [
     ...SUBJECTS.map(([fact, subject]) => good(fact, { ...proved, subject })),
     good('high risk', { ...proved, subject: SUBJECT, highRisk: true }),
+    good('with an end of its own', { ...proved, subject: SUBJECT, endsAt: T0 + 1_800_000 }),
     good('by password', { ...proved, method: 'password', subject: SUBJECT }),
     good('by password, unproven', {
       ...proved,

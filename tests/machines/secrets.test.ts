@@ -9,7 +9,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
     'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
@@ -17,7 +17,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
 const PARAMS: Record<string, string> = {
-  sendCode: 'contactId purpose counter capitals',
+  sendCode: 'contactId purpose counter expiresAt capitals',
   createAccount: 'accountId contactId claim',
   claimContact: 'accountId contactId capitals',
   grantToken: 'ttlMs',
@@ -31,12 +31,12 @@ const PARAMS: Record<string, string> = {
   recordKyc: 'accountId kycId',
   requestKyc: 'accountId kycId',
   decideKyc: 'kycId status reason retryable by',
-  openSession: 'sessionId accountId deviceId amr acr scope persistent at',
+  openSession: 'sessionId accountId deviceId amr acr scope persistent endsAt at',
   countPin: 'accountId reset',
   countFailure: 'contactId holder',
   clearFailures: 'contactId holder',
-  clearLoginFailures: 'contactId deviceId',
-  endLoginWait: 'contactId',
+  clearLoginFailures: 'subjectId deviceId',
+  endLoginWait: 'accountId',
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
   archiveContact: 'contactId',

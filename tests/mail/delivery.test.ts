@@ -1,9 +1,10 @@
 /** Mail from a request to a mailbox: over SMTP, through SendGrid, past a provider that is down, within one budget. */
 import { afterEach, expect, test } from 'vitest';
+import { Problem } from '../../src/problems.ts';
 import { answer, recordingServer } from '../ports/recording-server.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { emailPerson, freshEmail, mailbox, register } from '../support/mail.ts';
-import { query } from '../support/people.ts';
+import { limitedPerson, PASSWORD, query } from '../support/people.ts';
 import { type SmtpReplies, smtpCatcher } from '../support/smtp-catcher.ts';
 
 const cleanup: (() => unknown)[] = [];
@@ -24,7 +25,7 @@ async function appWith(env: Record<string, string>): Promise<TestApp> {
   return app;
 }
 
-async function overSmtp(replies: SmtpReplies = {}) {
+async function overSmtp(replies: SmtpReplies = {}, env: Record<string, string> = {}) {
   const catcher = await smtpCatcher(replies);
   cleanup.push(() => catcher.close());
   const app = await appWith({
@@ -35,6 +36,7 @@ async function overSmtp(replies: SmtpReplies = {}) {
     SMTP_TLS: 'false',
     EMAILS_FROM_EMAIL: 'no-reply@vestibule.example',
     FRONTEND_URL: 'https://app.vestibule.example',
+    ...env,
   });
   return { app, catcher };
 }
@@ -175,6 +177,80 @@ test('one mailbox gets ten mails an hour of all kinds together, and every answer
   expect(bombs).toEqual(Array(6).fill(201));
   expect(await mailbox(app, email)).toHaveLength(10);
 });
+
+test('a mail held up by an outage of the counters is counted all the same, and its retries only once', async () => {
+  const app = await appWith({ LIMIT_MAIL: '3/1h' });
+  const email = freshEmail();
+  const { mail } = app.services.limits;
+  app.services.limits.mail = () => Promise.reject(new Problem('dependency_unavailable'));
+  for (let i = 0; i < 5; i++) await register(app, email);
+  await app.relay.drain();
+  expect(await mailbox(app, email)).toHaveLength(0);
+  app.services.limits.mail = mail;
+  app.clock.advance(5_000);
+  expect(await mailbox(app, email)).toHaveLength(3);
+});
+
+test('a mail that a provider refuses for now takes one place of the budget, not one per try', async () => {
+  const replies: SmtpReplies = { GREETING: '421 4.3.2 too busy' };
+  const { app, catcher } = await overSmtp(replies, { LIMIT_MAIL: '3/1h' });
+  const email = freshEmail();
+  await register(app, email);
+  for (let i = 0; i < 4; i++) {
+    await app.relay.drain();
+    app.clock.advance(60_000);
+  }
+  delete replies.GREETING;
+  await app.relay.drain();
+  for (let i = 0; i < 4; i++) await register(app, email);
+  await app.relay.drain();
+  expect(catcher.mails).toHaveLength(3);
+});
+
+test.each([
+  ['300', '10', 'verification', '10 minutes'],
+  ['300', '10', 'contact', '5 minutes'],
+  ['300', '10', 'proof', '5 minutes'],
+  ['90', '10', 'proof', '90 seconds'],
+])(
+  'with codes of %s s and mail codes of %s min, a %s mail states %s, as long as its code lives',
+  async (ttl, mail, kind, stated) => {
+    const app = await appWith({ CODE_TTL_SECONDS: ttl, EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES: mail });
+    const email = freshEmail();
+    const checks: Record<string, () => Promise<() => Promise<{ status: number }>>> = {
+      verification: async () => {
+        const { user_id } = (await register(app, email)).body;
+        return () => app.call('POST', '/v1/auth/verify-email', { body: { user_id, code: '000000' } });
+      },
+      contact: async () => {
+        const { accessToken: token } = await limitedPerson(app);
+        const { flow_token } = (
+          await app.call('POST', '/v1/users/me/contacts', {
+            token,
+            body: { type: 'email', value: email, current_password: PASSWORD },
+          })
+        ).body;
+        const body = { flow_token, code: '000000' };
+        return () => app.call('POST', '/v1/users/me/contacts/verify', { token, body });
+      },
+      proof: async () => {
+        await app.call('POST', '/api/v1/auth/send-code', { body: { email } });
+        return () => app.call('POST', '/api/v1/auth/verify-code', { body: { email, code: '000000' } });
+      },
+    };
+    const ask = checks[kind]!;
+    const [count, unit] = stated.split(' ');
+    const ms = Number(count) * (unit === 'minutes' ? 60_000 : 1000);
+
+    const inTime = await ask();
+    expect((await mailbox(app, email))[0]?.text).toContain(`valid for ${stated}.`);
+    app.clock.advance(ms - 5_000);
+    if (kind !== 'verification') expect((await inTime()).status).toBe(200);
+    const late = await ask();
+    app.clock.advance(ms + 1_000);
+    expect((await late()).status).toBeGreaterThanOrEqual(400);
+  },
+);
 
 test('outbox rows of mails hold ids only', async () => {
   const app = await appWith({});

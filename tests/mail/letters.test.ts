@@ -47,7 +47,7 @@ test('an ordinary name is greeted, escaped', () => {
 });
 
 test('a verification names nobody: whoever registered may not be the owner of the address', () => {
-  expect(verificationMail({ ...brand, code: '123456', minutes: 5 }).text).toMatch(/^Hello,\n/);
+  expect(verificationMail({ ...brand, code: '123456', life: '5 minutes' }).text).toMatch(/^Hello,\n/);
 });
 
 test('a link that is no web address is refused', () => {

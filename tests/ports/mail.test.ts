@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { MailPort } from '../../src/ports/index.ts';
 import { createSendgridMail } from '../../src/ports/mail-sendgrid.ts';
 import { createSmtpMail, type SmtpOptions } from '../../src/ports/mail-smtp.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { type SmtpReplies, smtpCatcher } from '../support/smtp-catcher.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
@@ -153,6 +154,50 @@ describe('the SMTP adapter', () => {
     await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
     expect(catcher.lines).toContain(`AUTH PLAIN ${btoa('\u0000relay-user\u0000relay-pass')}`);
     expect(catcher.mails).toEqual([]);
+  });
+
+  describe.each([
+    ['starttls', false],
+    ['implicit', true],
+  ] as const)('over %s', (tls, implicit) => {
+    async function encrypted(trusted: (own: string) => string | undefined) {
+      const { key, cert } = selfSigned();
+      const catcher = await smtpCatcher({}, { key, cert, implicit });
+      cleanup.push(() => catcher.close());
+      const ca = trusted(cert);
+      const mail = createSmtpMail({
+        host: '127.0.0.1',
+        port: catcher.port,
+        tls,
+        auth: { user: 'relay-user', pass: 'relay-pass' },
+        from: { address: 'no-reply@vestibule.example' },
+        timeoutMs: 5_000,
+        ...(ca === undefined ? {} : { ca }),
+      });
+      cleanup.push(() => mail.close?.());
+      return { catcher, mail };
+    }
+
+    test('logs in and delivers to a relay whose certificate it was told to trust', async () => {
+      const { catcher, mail } = await encrypted((own) => own);
+      await mail.send(message);
+      await mail.send(message);
+      expect(catcher.mails).toHaveLength(2);
+      expect(catcher.mails[0]).toMatchObject({ to: ['person@example.com'] });
+      expect(catcher.mails[0]?.data).toContain('Your code is 123456.');
+      const login = catcher.lines.indexOf(`AUTH PLAIN ${btoa('\u0000relay-user\u0000relay-pass')}`);
+      expect(login).toBeGreaterThan(catcher.lines.indexOf('STARTTLS'));
+      expect(catcher.lines.includes('STARTTLS')).toBe(!implicit);
+    });
+
+    test('tells neither the password nor the mail to one whose certificate nobody vouches for', async () => {
+      for (const trusted of [() => undefined, () => selfSigned().cert]) {
+        const { catcher, mail } = await encrypted(trusted);
+        await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
+        expect(catcher.mails).toEqual([]);
+        expect(catcher.lines.filter((line) => /^(AUTH|MAIL)/.test(line))).toEqual([]);
+      }
+    });
   });
 
   test('does not fall back to plain text when TLS is required', async () => {

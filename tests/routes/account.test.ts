@@ -35,6 +35,27 @@ describe('profile', () => {
     ).toHaveLength(1);
   });
 
+  test('a time zone or locale that does not exist is refused with its field', async () => {
+    const { accessToken: token } = await limitedPerson(app);
+    for (const [field, value, status] of [
+      ['timezone', 'Europe/Berlin', 200],
+      ['timezone', 'Etc/GMT+5', 200],
+      ['timezone', 'Nowhere/Land', 400],
+      ['timezone', 'hello', 400],
+      ['timezone', '+0100', 400],
+      ['locale', 'zh-Hant-TW', 200],
+      ['locale', 'es-419', 200],
+      ['locale', 'hello', 400],
+      ['locale', 'en-XX', 400],
+      ['locale', 'e', 400],
+    ] as const) {
+      const answer = await app.call('PATCH', '/v1/users/me', { token, body: { [field]: value } });
+      expect([field, value, answer.status]).toEqual([field, value, status]);
+      if (status === 400) expect(answer.body.errors).toMatchObject([{ pointer: `/body/${field}` }]);
+      else expect((await app.call('GET', '/v1/users/me', { token })).body[field]).toBe(value);
+    }
+  });
+
   test.each([
     'role',
     'roles',

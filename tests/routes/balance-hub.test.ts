@@ -341,6 +341,26 @@ describe('login and its cookie', () => {
     expectProblem(answer, 401, 'unauthenticated');
   });
 
+  test('the session ends with its cookie, not two weeks later; one of another way in goes on', async () => {
+    const { email } = await person();
+    const other = await app.call('POST', '/v1/auth/login', {
+      body: { email, password: MAIL_PASSWORD, token_transport: 'body' },
+    });
+    await logIn(email);
+    const sessions = async (token: string): Promise<{ expires_at: string; current: boolean }[]> =>
+      (await app.call('GET', '/v1/auth/sessions', { token })).body.sessions;
+    const hubs = (await sessions(other.body.access_token)).filter(({ current }) => !current);
+    expect(hubs).toHaveLength(1);
+    const left = Date.parse(hubs[0]!.expires_at) - app.clock.now();
+    expect(left).toBeGreaterThan(1_700_000);
+    expect(left).toBeLessThanOrEqual(1_800_000);
+    app.clock.advance(1_800_001);
+    const fresh = await app.call('POST', '/v1/auth/refresh', {
+      body: { refresh_token: other.body.refresh_token },
+    });
+    expect((await sessions(fresh.body.access_token)).map(({ current }) => current)).toEqual([true]);
+  });
+
   test('forged, altered, foreign and expired cookies are worth nothing', async () => {
     const { email } = await person();
     const login = await logIn(email);

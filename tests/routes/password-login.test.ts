@@ -206,6 +206,41 @@ describe('a wrong password', () => {
     );
   });
 
+  test('counts against the account: its address and its phone share five guesses, and a known device has its own', async () => {
+    const person = await limitedPerson(app);
+    const email = freshEmail();
+    await giveEmail(app, person.userId, email);
+    const bodies = [{ email }, { phone: person.phone }];
+    const statuses = [];
+    for (let i = 0; i < 6; i++) statuses.push((await login({ ...bodies[i % 2], password: WRONG })).status);
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
+    for (const body of bodies) expect((await login({ ...body, password: PASSWORD })).status).toBe(429);
+    const owner = await login({ email, password: PASSWORD, device_fingerprint: 'device-one' });
+    expect(owner).toMatchObject({ status: 200, body: { auth_status: 'AUTHENTICATED' } });
+  });
+
+  test('by one identifier is forgiven after a right password by the other', async () => {
+    const person = await limitedPerson(app);
+    const email = freshEmail();
+    await giveEmail(app, person.userId, email);
+    for (let i = 0; i < 4; i++) await login({ phone: person.phone, password: WRONG });
+    expect((await login({ email, password: PASSWORD })).status).toBe(200);
+    for (let i = 0; i < 4; i++)
+      expect((await login({ phone: person.phone, password: WRONG })).status).toBe(401);
+  });
+
+  test('counted while an address waits for its code does not lock the account it comes to belong to', async () => {
+    const email = freshEmail();
+    const { body } = await register(app, email);
+    for (let i = 0; i < 6; i++) await login({ email, password: WRONG });
+    expect((await login({ email, password: MAIL_PASSWORD })).status).toBe(429);
+    const verified = await app.call('POST', '/v1/auth/verify-email', {
+      body: { user_id: body.user_id, code: '000000' },
+    });
+    expect(verified.body.account_tier).toBe('LIMITED');
+    expect((await login({ email, password: MAIL_PASSWORD })).status).toBe(200);
+  });
+
   test('makes the next wait twice as long each time the window fills up', async () => {
     const email = freshEmail();
     const waits = [];

@@ -48,6 +48,16 @@ describe('register', () => {
     ]);
   });
 
+  test.each([
+    ['timezone', 'Mars/Olympus'],
+    ['locale', 'klingon'],
+  ])('%s %s does not exist and is refused with its field', async (field, value) => {
+    expect(await register(app, freshEmail(), { [field]: value })).toMatchObject({
+      status: 400,
+      body: { code: 'validation_failed', errors: [{ pointer: `/body/${field}` }] },
+    });
+  });
+
   test('the code makes a LIMITED account with tokens, and a welcome', async () => {
     const { email, userId, verified } = await emailPerson(app);
     expect(verified).toMatchObject({
@@ -359,6 +369,35 @@ describe('resend-verification', () => {
       '000000 is your Vestibule code',
       'Welcome to Vestibule',
     ]);
+  });
+
+  test('has one budget of five an hour for one person, by address and by user_id together', async () => {
+    const strict = await createTestApp({
+      env: { ...WIDE, LIMIT_RECOVERY: '5/1h', LIMIT_RECOVERY_NETWORK: '1000/1h' },
+    });
+    const ask = async (body: object) =>
+      (await strict.call('POST', '/v1/auth/resend-verification', { body })).status;
+    const email = freshEmail();
+    const { user_id } = (await register(strict, email)).body;
+    const asked = [];
+    for (let i = 0; i < 3; i++) asked.push(await ask({ email }), await ask({ user_id }));
+    expect(asked).toEqual([202, 202, 202, 202, 202, 429]);
+    expect(await ask({ email })).toBe(429);
+    expect((await mailbox(strict, email)).length).toBeLessThanOrEqual(6);
+    await strict.close();
+  });
+
+  test('by the id of an account that waits for no code says nothing about its address', async () => {
+    const strict = await createTestApp({
+      env: { ...WIDE, LIMIT_RECOVERY: '5/1h', LIMIT_RECOVERY_NETWORK: '1000/1h' },
+    });
+    const { email, userId: user_id } = await emailPerson(strict);
+    const ask = async (body: object) =>
+      (await strict.call('POST', '/v1/auth/resend-verification', { body })).status;
+    for (let i = 0; i < 5; i++) expect(await ask({ user_id })).toBe(202);
+    expect(await ask({ user_id })).toBe(429);
+    expect(await ask({ email })).toBe(202);
+    await strict.close();
   });
 
   test.each([{}, { email: 'a@example.com', user_id: '0190f3c4-0000-7000-8000-00000000fffe' }])(

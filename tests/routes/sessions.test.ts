@@ -183,7 +183,8 @@ test('introspection tells a service what a token is worth now', async () => {
   const person = await signUp(app);
   expect((await ask(person.access)).body).toMatchObject({
     active: true,
-    token_type: 'access_token',
+    token_type: 'Bearer',
+    token_use: 'access_token',
     sub: `user:${person.userId}`,
     sid: person.sessionId,
     tier: 'LIMITED',
@@ -192,9 +193,11 @@ test('introspection tells a service what a token is worth now', async () => {
     client_id: 'vestibule',
     exp: expect.any(Number),
   });
-  expect((await ask(person.refresh)).body).toMatchObject({
+  const ofRefresh = (await ask(person.refresh)).body;
+  expect(ofRefresh.token_type).toBeUndefined();
+  expect(ofRefresh).toMatchObject({
     active: true,
-    token_type: 'refresh_token',
+    token_use: 'refresh_token',
     sid: person.sessionId,
     exp: expect.any(Number),
   });
@@ -227,11 +230,44 @@ test('only a service that knows the configured token may introspect', async () =
     expect((await ask(person.access, by)).status).toBe(401);
   const anonymous = await app.call('POST', '/v1/auth/introspect', { body: { token: person.access } });
   expect(anonymous).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
-  const form = await app.server.inject({
-    method: 'POST',
-    url: '/v1/auth/introspect',
-    headers: { authorization: `Bearer ${SERVICE}`, 'content-type': 'application/x-www-form-urlencoded' },
-    payload: `token=${person.access}`,
+});
+
+const form = (payload: string, type = 'application/x-www-form-urlencoded', by = SERVICE) =>
+  app.call('POST', '/v1/auth/introspect', { token: by, body: payload, headers: { 'content-type': type } });
+
+test('introspection takes the form of RFC 7662, whatever else a client adds to it', async () => {
+  const person = await signUp(app);
+  const json = await ask(person.access);
+  for (const payload of [
+    `token=${person.access}`,
+    `token_type_hint=id_token&token=${person.access}&resource=https%3A%2F%2Fapi.example&__proto__=1`,
+    `token=${person.access.replaceAll('.', '%2e')}&token_type_hint=`,
+  ])
+    expect(await form(payload), payload).toMatchObject({ status: 200, body: json.body });
+  expect(
+    (await form(`token=${person.access}`, 'application/x-www-form-urlencoded; charset=utf-8')).body,
+  ).toEqual(json.body);
+  expect((await form('token=nonsense')).body).toEqual({ active: false });
+  expect((await form(`token=${person.access}`, undefined, person.access)).status).toBe(401);
+});
+
+test('a form that repeats a parameter, breaks an escape, lacks the token or is too large is refused', async () => {
+  for (const payload of [
+    'token=a&token=b',
+    'a=1&token=a&%61=2',
+    'token=%zz',
+    'token=%ff',
+    'token=a%00',
+    'a=1&'.repeat(20),
+  ])
+    expect(await form(payload), payload).toMatchObject({ status: 400, body: { code: 'malformed_body' } });
+  for (const payload of ['token=', 'other=1', `token=${'x'.repeat(4097)}`])
+    expect(await form(payload), payload).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
+  expect((await form(`token=${'x'.repeat(20_000)}`)).status).toBe(413);
+  expect((await form('{"token":"a"}', 'text/plain')).status).toBe(415);
+  const elsewhere = await app.call('POST', '/v1/auth/refresh', {
+    body: 'refresh_token=a',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
   });
-  expect(form.statusCode).toBe(415);
+  expect(elsewhere.status).toBe(415);
 });

@@ -1,5 +1,6 @@
-/** An SMTP server on loopback that keeps every message it is given (RFC 5321: EHLO, AUTH, MAIL, RCPT, DATA, RSET, QUIT). */
+/** An SMTP server on loopback that keeps every message it is given (RFC 5321: EHLO, AUTH, MAIL, RCPT, DATA, RSET, QUIT, with TLS STARTTLS). */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 export type CaughtMail = { from: string; to: string[]; data: string };
 
@@ -8,13 +9,21 @@ export type SmtpReplies = Partial<
   Record<'GREETING' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'END', string>
 >;
 
-export async function smtpCatcher(replies: SmtpReplies = {}) {
+/** `implicit`: from the first byte; otherwise offered, and nothing but it is served before it is accepted. */
+export type SmtpTls = { key: string; cert: string; implicit: boolean };
+
+export async function smtpCatcher(replies: SmtpReplies = {}, tls?: SmtpTls) {
   const mails: CaughtMail[] = [];
   const lines: string[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const encrypted = (socket: Socket) => new TLSSocket(socket, { isServer: true, ...tls });
+  const server = createServer((raw) => serve(tls?.implicit ? encrypted(raw) : raw));
+
+  function serve(socket: Socket, greets = true): void {
     sockets.add(socket.setEncoding('utf8'));
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
+    const secure = socket instanceof TLSSocket;
+    const offers = tls !== undefined && !secure;
     const say = (verb: keyof SmtpReplies | null, usual: string) => {
       const reply = (verb && replies[verb]) ?? usual;
       if (reply !== '') socket.write(`${reply}\r\n`);
@@ -26,9 +35,16 @@ export async function smtpCatcher(replies: SmtpReplies = {}) {
     const command = (line: string) => {
       lines.push(line);
       const argument = /<([^>]*)>/.exec(line)?.[1] ?? '';
-      switch (line.split(' ', 1)[0]?.toUpperCase()) {
+      const verb = line.split(' ', 1)[0]?.toUpperCase() ?? '';
+      if (offers && !['EHLO', 'STARTTLS', 'QUIT'].includes(verb)) return say(null, '530 STARTTLS first');
+      switch (verb) {
         case 'EHLO':
-          return say('EHLO', '250-catcher\r\n250 8BITMIME');
+          return say('EHLO', `250-catcher\r\n250 ${offers ? 'STARTTLS' : tls ? 'AUTH PLAIN' : '8BITMIME'}`);
+        case 'STARTTLS':
+          if (!offers) return say(null, '502 not here');
+          socket.removeAllListeners('data');
+          say(null, '220 go ahead');
+          return serve(encrypted(socket), false);
         case 'AUTH':
           return say('AUTH', '235 welcome');
         case 'MAIL':
@@ -58,18 +74,18 @@ export async function smtpCatcher(replies: SmtpReplies = {}) {
       if ((replies.END ?? '250').startsWith('250')) mails.push(mail);
       say('END', '250 kept');
     };
-    say('GREETING', '220 catcher');
+    if (greets) say('GREETING', '220 catcher');
     socket.on('data', (chunk) => {
       const parts = (pending + chunk).split('\r\n');
       pending = parts.pop() ?? '';
       for (const line of parts) (receiving ? content : command)(line);
     });
-  });
+  }
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
 
   return {
     mails,
-    /** Every command line as received. */
+    /** Every command line as received, of what was encrypted in the clear. */
     lines,
     port: (server.address() as AddressInfo).port,
     async close() {

@@ -127,6 +127,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
   const writeSql = open(writeWatch, { connection: byKey, max: options.writeLanes ?? 2 });
   const closes: Closes = { count: 0 };
   const pool = open(poolWatch, {
+    connection: { ...base.connection, enable_seqscan: 'off' },
     max: options.poolSize,
     max_lifetime: null,
     onclose: () => {

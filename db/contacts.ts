@@ -11,25 +11,21 @@ export type ContactPoint = { id: string; type: 'phone' | 'email'; canonical: str
 const KEEP_ON_MS = 15 * 86_400_000;
 
 /**
- * Makes sure the row exists; says nothing about who owns it. One that is nearing its end is kept on first: that takes
- * its lock, so that `forgetUnowned` passes it by, or waits for the one that has taken it away, and then it is made anew.
- * A younger row needs no lock, and an owned one counts anew from when it is given up.
+ * Makes sure the row exists; says nothing about who owns it. An owned or young one is only looked at: nothing erases it
+ * soon. One that is nearing its end is kept on, under its lock, so that `forgetUnowned` passes it by; if that was faster,
+ * it is made anew.
  */
-export const intern = (contact: ContactPoint, now: Date): Part[] => {
+export const intern = (contact: ContactPoint, now: Date): Part => {
   const at = now.toISOString();
-  return [
-    {
-      name: 'kept_on',
-      sql: `update contacts set kept_from = ?::timestamptz
-        where id = ?::uuid and account_id is null and coalesce(kept_from, created_at) < ?::timestamptz`,
-      params: [at, contact.id, new Date(now.getTime() - KEEP_ON_MS).toISOString()],
-    },
-    part(
-      `insert into contacts (id, type, canonical, value, created_at) select ?::uuid, ?, ?, ?, ?::timestamptz
-       where not exists (select 1 from kept_on) on conflict do nothing`,
-      [contact.id, contact.type, contact.canonical, contact.value, at],
-    ),
-  ];
+  const old = new Date(now.getTime() - KEEP_ON_MS).toISOString();
+  return part(
+    `insert into contacts as c (id, type, canonical, value, created_at) select ?::uuid, ?, ?, ?, ?::timestamptz
+     where not exists (select 1 from contacts
+       where id = ?::uuid and (account_id is not null or coalesce(kept_from, created_at) >= ?::timestamptz))
+     on conflict (id) do update set kept_from = excluded.created_at
+       where c.account_id is null and coalesce(c.kept_from, c.created_at) < ?::timestamptz`,
+    [contact.id, contact.type, contact.canonical, contact.value, at, contact.id, old, old],
+  );
 };
 
 /**

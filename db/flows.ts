@@ -142,11 +142,12 @@ function find(reader: Reader) {
   };
 }
 
+/** By an array of keys, which only the primary key can serve: a join planned on an empty table read every flow there is. */
 const CLAIM_DUE = `
   with due as (
     select id from flows where status = 'active' and next_due_at <= $1::timestamptz
     order by next_due_at limit $2::int for no key update skip locked)
-  update flows f set next_due_at = $1::timestamptz + interval '30 seconds' from due where f.id = due.id
+  update flows f set next_due_at = $1::timestamptz + interval '30 seconds' where f.id = any(array(select id from due))
   returning f.id, f.machine`;
 
 export type FlowStore = ReturnType<typeof createFlowStore>;

@@ -132,7 +132,7 @@ export function createEngine(deps: {
   ): Promise<Attempt> {
     const changes = begun(context);
     const { contact } = opening.enclosures ?? {};
-    if (contact) changes.before.push(...contacts.intern(contact, changes.now));
+    if (contact) changes.before.push(contacts.intern(contact, changes.now));
     const views = start(
       registry[machineId],
       opening.flowId,

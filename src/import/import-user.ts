@@ -50,7 +50,7 @@ async function enter(
   const contacts = other ? [first, other] : [first];
   const phone = contacts.find(({ type }) => type === 'phone')?.canonical ?? null;
   // A statement does not see what it inserts, and the next one claims the contacts.
-  for (const contact of contacts) await execute(s.db.writes, intern(contact, new Date(now)));
+  for (const contact of contacts) await execute(s.db.writes, [intern(contact, new Date(now))]);
   try {
     const { flow } = await s.engine.open(
       'signup',

@@ -114,7 +114,7 @@ test.each([
     `insert into contacts (id, type, canonical, value, created_at) values ($1, 'phone', $2, $2, '2001-01-01')`,
     [contact.id, contact.canonical],
   );
-  const name = (sql = db.writes) => execute(sql as never, intern(contact, new Date()));
+  const name = (sql = db.writes) => execute(sql as never, [intern(contact, new Date())]);
   const sql = postgres(app.databaseUrl, { max: 1, onnotice: () => {} });
   try {
     if (erasureFirst) {

@@ -80,6 +80,9 @@ export async function startService({ databaseUrl, redisUrl }: Stores, secrets: S
       ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
       DATA_DIR: dataDir,
       DEMO_MODE: 'false',
+      // As production runs it: no console, one line per request.
+      CONSOLE_ENABLED: 'false',
+      LOG_FORMAT: 'json',
       PORT: String(port),
       MASTER_KEY: secrets.masterKey,
       PASSWORD_PEPPER: secrets.pepper,

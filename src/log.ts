@@ -1,5 +1,6 @@
 /** What the process says about itself: one line per request, JSON for machines or text for people. Never a body, a query or a token. */
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { pino } from 'pino';
 import type { Config } from './config.ts';
 
 const problems = new WeakMap<FastifyRequest, string>();
@@ -71,8 +72,21 @@ type Stream = { write(line: string): void };
 
 const people: Stream = { write: (json) => void process.stdout.write(textOf(json)) };
 
+/** Lines are gathered for this long, so that no request waits for a write; what a crash says is written on its way out. */
+const GATHER_MS = 50;
+
+let machines: Stream | null = null;
+function gathered(): Stream {
+  if (!machines) {
+    const out = pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: GATHER_MS });
+    process.once('exit', () => out.flushSync());
+    machines = out;
+  }
+  return machines;
+}
+
 /** Options for Fastify's logger; JSON lines go to `stream` when there is one. */
 export function loggerOf({ logLevel, logFormat }: Pick<Config, 'logLevel' | 'logFormat'>, stream?: Stream) {
-  const to = stream ?? (logFormat === 'text' ? people : null);
-  return { level: logLevel, serializers: { err }, ...(to ? { stream: to } : {}) };
+  const to = stream ?? (logFormat === 'text' ? people : gathered());
+  return { level: logLevel, serializers: { err }, stream: to };
 }

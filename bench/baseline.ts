@@ -9,8 +9,8 @@ import { Redis } from 'ioredis';
 import { compactVerify, generateKeyPair, SignJWT } from 'jose';
 import postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
+import { hmacSha256 } from '../src/crypto/hmac.ts';
 import { createHasher } from '../src/hashing/index.ts';
-import { hmacSha256 } from '../src/hmac.ts';
 
 const TABLES = `
 create table otps (id uuid primary key, phone text not null, code_hash text not null, attempts int not null default 0,

@@ -1,16 +1,16 @@
 /** Everything wired on one screen: stores, secrets, limits, machines, routes. Listens to nothing, reads no environment. */
 import type { FastifyInstance } from 'fastify';
-import { commitAccount } from './account-commit.ts';
-import { createActivity } from './activity.ts';
+import { commitAccount } from './accounts/account-commit.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import type { Secrets } from './crypto/secrets-file.ts';
 import { createLimits } from './limits/policy.ts';
 import { memoryLimitStore, redisLimitStore } from './limits/store.ts';
-import { createRefresh } from './refresh.ts';
 import type { Relay } from './relay.ts';
-import type { Secrets } from './secrets-file.ts';
 import type { Services } from './services.ts';
-import { createSessionEnds } from './session-ends.ts';
+import { createActivity } from './sessions/activity.ts';
+import { createRefresh } from './sessions/refresh.ts';
+import { createSessionEnds } from './sessions/session-ends.ts';
 import { KEY_REFRESH_S } from './tokens/index.ts';
 import { createServer, registerHttp } from './wiring/http.ts';
 import { createLifecycles } from './wiring/lifecycles.ts';

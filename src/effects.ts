@@ -9,8 +9,8 @@ import * as sessions from '../db/sessions.ts';
 import { update } from '../db/statement.ts';
 import * as throttles from '../db/throttles.ts';
 import type { EffectName, Effects } from '../machines/effects.ts';
-import { hashToken } from './flow-token.ts';
-import type { Keyring } from './keyring.ts';
+import { hashToken } from './crypto/flow-token.ts';
+import type { Keyring } from './crypto/keyring.ts';
 import {
   accountChange,
   endSessions,
@@ -19,12 +19,12 @@ import {
   type RecordContext,
   recordAudit,
   recordSessionEnds,
-} from './records.ts';
-import { openKey } from './rules.ts';
+} from './flows/records.ts';
+import { openKey } from './flows/rules.ts';
 
-export type { Envelope } from './records.ts';
+export type { Envelope } from './flows/records.ts';
 
-import { refreshHash, refreshTokenFor } from './refresh-secret.ts';
+import { refreshHash, refreshTokenFor } from './sessions/refresh-secret.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {

@@ -13,17 +13,17 @@ import * as contacts from '../db/contacts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../db/flows.ts';
 import * as receipts from '../db/receipts.ts';
 import { type MachineEvents, type MachineId, registry } from '../machines/index.ts';
-import { createAdmission } from './admission.ts';
-import { type AccountRead, createAdvance, onlyAccount, type SendContext } from './advance.ts';
-import { persistently } from './contention.ts';
+import type { Keyring } from './crypto/keyring.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
-import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
-import type { Keyring } from './keyring.ts';
+import { createAdmission } from './flows/admission.ts';
+import { type AccountRead, createAdvance, onlyAccount, type SendContext } from './flows/advance.ts';
+import { persistently } from './flows/contention.ts';
+import { reservationOf, settled, unlessTakenOver } from './flows/keyed-run.ts';
+import { EventRefused, Rejection } from './flows/refusals.ts';
+import { createReplay } from './flows/replay.ts';
+import { createRevive } from './flows/revive.ts';
+import { type FlowView, viewOf } from './flows/snapshots.ts';
 import { Problem } from './problems.ts';
-import { EventRefused, Rejection } from './refusals.ts';
-import { createReplay } from './replay.ts';
-import { createRevive } from './revive.ts';
-import { type FlowView, viewOf } from './snapshots.ts';
 
 export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
 export type Opening<M extends MachineId> = Decision<M> & {
@@ -268,5 +268,5 @@ export function createEngine(deps: {
   };
 }
 
-export type { SendContext } from './advance.ts';
-export { EventRefused } from './refusals.ts';
+export type { SendContext } from './flows/advance.ts';
+export { EventRefused } from './flows/refusals.ts';

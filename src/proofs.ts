@@ -6,13 +6,13 @@ import type { Code, CodeTerms, CodeVerdict } from '../machines/code.ts';
 import type { Purpose } from '../machines/effects.ts';
 import type { Factor, LoginEvent, Method, Subject } from '../machines/login.ts';
 import type { Owner, Risk } from '../machines/signup-context.ts';
-import { codeFor, codeMatches } from './codes.ts';
-import { hashToken, parseFlowToken } from './flow-token.ts';
-import type { Keyring } from './keyring.ts';
+import { codeFor, codeMatches } from './crypto/codes.ts';
+import { hashToken, parseFlowToken } from './crypto/flow-token.ts';
+import type { Keyring } from './crypto/keyring.ts';
+import type { FlowView } from './flows/snapshots.ts';
 import { isReservedPhone, type ReservedOutcome, reservedOutcome } from './ports/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from './ports/risk-local.ts';
 import { Problem } from './problems.ts';
-import type { FlowView } from './snapshots.ts';
 
 export const DEMO_CODE = '000000';
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { OutboxRow } from '../db/commit.ts';
 import type { Outbox, OutboxItem } from '../db/outbox.ts';
 import type { Clock } from './clock.ts';
-import { createDelivery, type RelayLog, type TopicHandler } from './delivery.ts';
+import { createDelivery, type RelayLog, type TopicHandler } from './outbox/delivery.ts';
 
 export type Relay = {
   start(): void;

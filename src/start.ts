@@ -7,7 +7,7 @@ import { startEmbeddedPostgres } from '../db/embedded.ts';
 import type { App } from './app.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, loadConfig, withoutEffect } from './config.ts';
-import { loadOrCreateSecrets, type Secrets } from './secrets-file.ts';
+import { loadOrCreateSecrets, type Secrets } from './crypto/secrets-file.ts';
 import type { Services } from './services.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

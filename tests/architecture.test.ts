@@ -52,9 +52,14 @@ describe('layers', () => {
   });
 
   test('only the engine runs a machine, besides the preview, which stores nothing', () => {
-    expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/advance.ts']);
-    expect(containing(/(?<![.\w])getMicrosteps\(/, src)).toEqual(['src/advance.ts', 'src/preview.ts']);
-    expect(reaching(['src/preview.ts', 'src/simulate.ts'], (target) => target.startsWith('db/'))).toEqual([]);
+    expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/flows/advance.ts']);
+    expect(containing(/(?<![.\w])getMicrosteps\(/, src)).toEqual([
+      'src/flows/advance.ts',
+      'src/flows/preview.ts',
+    ]);
+    expect(
+      reaching(['src/flows/preview.ts', 'src/flows/simulate.ts'], (target) => target.startsWith('db/')),
+    ).toEqual([]);
   });
 
   test('only db writes SQL', () => {
@@ -89,12 +94,12 @@ describe('evidence', () => {
   const VERDICTS: Record<string, string[]> = {
     PRIMARY_PROVED: ['src/proofs.ts'],
     STEP_UP_ANSWERED: ['src/proofs.ts'],
-    KYC_APPROVED: ['src/providers.ts'],
-    KYC_REJECTED: ['src/providers.ts'],
-    KYC_REVIEW_REQUIRED: ['src/providers.ts'],
-    KYC_REVOKED: ['src/providers.ts'],
-    RISK_EVALUATED: ['src/providers.ts'],
-    REVIEW_DECIDED: ['src/providers.ts'],
+    KYC_APPROVED: ['src/outbox/providers.ts'],
+    KYC_REJECTED: ['src/outbox/providers.ts'],
+    KYC_REVIEW_REQUIRED: ['src/outbox/providers.ts'],
+    KYC_REVOKED: ['src/outbox/providers.ts'],
+    RISK_EVALUATED: ['src/outbox/providers.ts'],
+    REVIEW_DECIDED: ['src/outbox/providers.ts'],
   };
 
   test.each(Object.entries(VERDICTS))('%s is built in %s and nowhere else', (event, files) => {

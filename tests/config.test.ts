@@ -18,8 +18,8 @@ import { text } from '../src/config/parsers.ts';
 import { optional, read } from '../src/config/read.ts';
 import { VARIABLES } from '../src/config/variables.ts';
 import { type Config, ConfigError, configurationTable, loadConfig, withoutEffect } from '../src/config.ts';
+import { loadOrCreateSecrets, SECRETS_FILE } from '../src/crypto/secrets-file.ts';
 import { defaultLimits, demoLimits } from '../src/limits/numbers.ts';
-import { loadOrCreateSecrets, SECRETS_FILE } from '../src/secrets-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vestibule-config-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

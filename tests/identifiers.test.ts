@@ -8,7 +8,7 @@ import {
   parseEmail,
   parsePhone,
   phoneInput,
-} from '../src/identifiers.ts';
+} from '../src/identifiers/index.ts';
 import { Problem } from '../src/problems.ts';
 
 /** mulberry32: the same strings on every run. */

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
-import { canonicalProof, signProof } from '../src/identity-proof.ts';
+import { canonicalProof, signProof } from '../src/crypto/identity-proof.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 
 const FIELDS = {

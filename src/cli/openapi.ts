@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { loadConfig } from '../config.ts';
-import { createKeyring } from '../keyring.ts';
+import { createKeyring } from '../crypto/keyring.ts';
 import openapi from '../plugins/openapi.ts';
 import problems from '../plugins/problems.ts';
 import strictJson from '../plugins/strict-json.ts';

@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { requireOwnHost } from '../own-host.ts';
+import { requireOwnHost } from '../http/own-host.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 

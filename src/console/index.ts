@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify';
 import { createConsoleStore } from '../../db/console.ts';
 import type { FlowStatsStore } from '../../db/flow-stats.ts';
-import { outageProblem } from '../outage.ts';
+import { outageProblem } from '../http/outage.ts';
 import { problemFrom } from '../plugins/problem-from-error.ts';
 import type { Services } from '../services.ts';
 import { assets } from './assets.ts';

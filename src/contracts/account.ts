@@ -1,6 +1,6 @@
 /** Changes a person makes to the account: strict requests and small answers. */
 import { z } from 'zod';
-import { emailInput, phoneInput } from '../identifiers.ts';
+import { emailInput, phoneInput } from '../identifiers/index.ts';
 import { flowFields } from './actions.ts';
 import { otpInput } from './inputs.ts';
 import { localeInput, timezoneInput } from './places.ts';

@@ -2,7 +2,7 @@
 import type { AnyMachineSnapshot } from 'xstate';
 import { z } from 'zod';
 import type { Subject } from '../../machines/login.ts';
-import type { FlowView } from '../snapshots.ts';
+import type { FlowView } from '../flows/snapshots.ts';
 
 export const actionSchema = z
   .object({

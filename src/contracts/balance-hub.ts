@@ -1,9 +1,9 @@
 /** The documented `/balance_hub` contracts: strict requests, and answers whose fields existing clients rely on. */
 import { z } from 'zod';
 import type { LoginContext } from '../../machines/login.ts';
-import { type Email, emailInput, parseEmail } from '../identifiers.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { type Email, emailInput, parseEmail } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import type { FlowView } from '../snapshots.ts';
 import { deviceInput, otpInput } from './inputs.ts';
 import { loginContract } from './login.ts';
 import { nameInput } from './registration.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { differences } from '../console/redact.ts';
-import type { Preview } from '../preview.ts';
+import type { Preview } from '../flows/preview.ts';
 
 const base = '/v1/flows/definitions';
 

@@ -1,6 +1,6 @@
 /** The documented contract of the e-mail code service. */
 import { z } from 'zod';
-import { emailInput } from '../identifiers.ts';
+import { emailInput } from '../identifiers/index.ts';
 import { otpInput } from './inputs.ts';
 
 const projectId = z

@@ -1,7 +1,7 @@
 /** KYC over HTTP. Of a document number only the last four characters ever leave. */
 import { z } from 'zod';
+import type { FlowView } from '../flows/snapshots.ts';
 import { KYC_DOCUMENTS } from '../ports/index.ts';
-import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions } from './actions.ts';
 
 const FORMATS = {

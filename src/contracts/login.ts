@@ -1,9 +1,9 @@
 /** Login over HTTP: strict requests and the L6 result contract, a pure function of the flow and what was revealed. */
 import { z } from 'zod';
 import type { LoginContext } from '../../machines/login.ts';
-import { phoneInput } from '../identifiers.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { phoneInput } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import type { FlowView } from '../snapshots.ts';
 import { flowFields, nextActions, unverifiedActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 

@@ -1,8 +1,8 @@
 /** Login by password over HTTP: the documented answer, merged with the L6 result every login has. */
 import { z } from 'zod';
 import type { PasswordLogin } from '../../db/password-logins.ts';
-import { emailInput, phoneInput } from '../identifiers.ts';
-import type { FlowView } from '../snapshots.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { emailInput, phoneInput } from '../identifiers/index.ts';
 import { deviceInput, transportInput } from './inputs.ts';
 import { loginAnswer, loginContract, type Revealed } from './login.ts';
 

@@ -1,6 +1,6 @@
 /** Password recovery over HTTP. Every request gets the same answer, whoever owns the address. */
 import { z } from 'zod';
-import { emailInput } from '../identifiers.ts';
+import { emailInput } from '../identifiers/index.ts';
 
 export const resetRequestBody = z.strictObject({ email: emailInput }).meta({ id: 'ResetRequest' });
 

@@ -1,7 +1,7 @@
 /** Registration by e-mail over HTTP: strict requests, and answers that are the same for a free and a taken address. */
 import { z } from 'zod';
-import { emailInput, phoneInput } from '../identifiers.ts';
-import type { FlowView } from '../snapshots.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { emailInput, phoneInput } from '../identifiers/index.ts';
 import { flowFields, nextActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 import { localeInput, timezoneInput } from './places.ts';

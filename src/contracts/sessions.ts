@@ -1,8 +1,8 @@
 /** Sessions over HTTP: refresh, logout, the list of one's own devices, and introspection for services. */
 import { z } from 'zod';
 import type { createSessionStore } from '../../db/sessions.ts';
-import type { Refreshed } from '../refresh.ts';
-import { deviceLabel } from '../user-agent.ts';
+import type { Refreshed } from '../sessions/refresh.ts';
+import { deviceLabel } from '../sessions/user-agent.ts';
 
 export const refreshBody = z
   .strictObject({

@@ -1,7 +1,7 @@
 /** Sign-up over HTTP: strict requests, and answers as pure functions of the flow. */
 import { z } from 'zod';
-import { phoneInput } from '../identifiers.ts';
-import type { FlowView } from '../snapshots.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { phoneInput } from '../identifiers/index.ts';
 import { flowFields, nextActions } from './actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from './inputs.ts';
 import { loginFields } from './login.ts';

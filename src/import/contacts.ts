@@ -1,8 +1,8 @@
 /** The contacts another system had proven, read as strictly as those of a request. An unproven one is as good as none. */
 import type { ContactPoint } from '../../db/contacts.ts';
-import { parseEmail } from '../identifiers.ts';
+import { phoneReader } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import { phoneReader } from '../request-context.ts';
 import type { Services } from '../services.ts';
 import type { ImportedUser } from './formats.ts';
 

@@ -2,9 +2,9 @@
 import { intern } from '../../db/contacts.ts';
 import { execute } from '../../db/statement.ts';
 import { nameInput } from '../contracts/registration.ts';
+import { mint } from '../http/request-context.ts';
+import { systemEnvelope } from '../outbox/providers.ts';
 import { Problem } from '../problems.ts';
-import { systemEnvelope } from '../providers.ts';
-import { mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
 import { type ImportContact, provenContacts } from './contacts.ts';
 import type { ImportedUser } from './formats.ts';

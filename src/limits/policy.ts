@@ -3,8 +3,8 @@
  * never per pair of them; identifiers and addresses reach the store as keyed hashes only.
  */
 import type { Clock } from '../clock.ts';
-import { isReplay, type KeyedRun } from '../keyed-run.ts';
-import { rememberText } from '../remembered-hash.ts';
+import { rememberText } from '../crypto/remembered-hash.ts';
+import { isReplay, type KeyedRun } from '../flows/keyed-run.ts';
 import { createModes, type Decision } from './decide.ts';
 import { siteOf } from './network.ts';
 import type { LimitNumbers, Window } from './numbers.ts';

@@ -8,11 +8,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import type { Clock } from '../clock.ts';
-import { answerLost, isReplay, type KeyedRun } from '../keyed-run.ts';
+import { answerLost, isReplay, type KeyedRun } from '../flows/keyed-run.ts';
+import type { Identify } from '../http/request-identity.ts';
 import { noteProblem } from '../log.ts';
 import type { KmsPort } from '../ports/index.ts';
 import { Problem } from '../problems.ts';
-import type { Identify } from '../request-identity.ts';
 import { instanceOf, problemBody, problemHeaders } from './problem-json.ts';
 
 export type IdempotencyOptions = {

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { hostOf } from '../http/own-host.ts';
 import type { InspectorFeed } from '../inspector/feed.ts';
-import { hostOf } from '../own-host.ts';
 import { Problem } from '../problems.ts';
 
 const SCRIPT = readFileSync(new URL('../inspector/bridge.js', import.meta.url), 'utf8');

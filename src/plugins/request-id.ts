@@ -1,6 +1,6 @@
 /** One id per request, echoed as X-Request-Id. A caller's id is taken only if it cannot break a log line or a header. */
 import type { IncomingMessage } from 'node:http';
-import { uuidv7 } from '../uuid7.ts';
+import { uuidv7 } from '../crypto/uuid7.ts';
 
 const ACCEPTED = /^[A-Za-z0-9._-]{8,64}$/;
 

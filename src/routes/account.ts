@@ -2,7 +2,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { changePassword, changeProfile, replacePreferences } from '../../db/users.ts';
-import { authenticate } from '../authenticate.ts';
 import {
   changePasswordBody,
   deleteMeAnswer,
@@ -14,14 +13,15 @@ import {
   preferencesBody,
   publicProfileAnswer,
 } from '../contracts/account.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { alreadyCommitted } from '../keyed-run.ts';
-import { acceptPassword } from '../new-password.ts';
-import { requireOwner, requirePassword } from '../password-check.ts';
+import { alreadyCommitted } from '../flows/keyed-run.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { callerOf } from '../http/request-context.ts';
+import { ERASURE_DELAY_MS } from '../outbox/retention.ts';
+import { acceptPassword } from '../passwords/new-password.ts';
+import { requireOwner, requirePassword } from '../passwords/password-check.ts';
 import { Problem } from '../problems.ts';
-import { callerOf } from '../request-context.ts';
-import { ERASURE_DELAY_MS } from '../retention.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
 
 export const accountRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,13 +1,8 @@
 /** `/balance_hub` behind its cookie: log in, log out, change one's own name. The session decides, never the cookie. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoginContext } from '../../machines/login.ts';
-import {
-  authenticateByCookie,
-  clearSessionCookie,
-  cookieEnd,
-  sessionOfCookie,
-  setSessionCookie,
-} from '../balance-hub-cookie.ts';
+import { logInByPassword } from '../accounts/password-login.ts';
+import { renamePerson } from '../accounts/rename.ts';
 import {
   hubLoginAnswer,
   hubLoginBody,
@@ -17,13 +12,18 @@ import {
   hubUserContract,
   requireGranted,
 } from '../contracts/balance-hub.ts';
-import { openToken, problemsFor } from '../flow-answers.ts';
-import { parseEmail } from '../identifiers.ts';
-import { logInByPassword } from '../password-login.ts';
+import { openToken, problemsFor } from '../http/flow-answers.ts';
+import { callerOf } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import { renamePerson } from '../rename.ts';
-import { callerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import {
+  authenticateByCookie,
+  clearSessionCookie,
+  cookieEnd,
+  sessionOfCookie,
+  setSessionCookie,
+} from '../sessions/balance-hub-cookie.ts';
 
 export const balanceHubSessionRoutes =
   (s: Services): FastifyPluginAsyncZod =>

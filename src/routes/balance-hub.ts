@@ -1,5 +1,7 @@
 /** `/balance_hub`: registration and recovery under their documented contracts, over the same flows as `/v1`. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { askForReset, resetPassword } from '../accounts/recovery.ts';
+import { askForAnotherCode, enterEmailCode, registerByEmail } from '../accounts/registration.ts';
 import {
   HUB_FORGOTTEN,
   HUB_RESENT,
@@ -16,11 +18,9 @@ import {
   hubVerifyBody,
   resendTarget,
 } from '../contracts/balance-hub.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { parseEmail } from '../identifiers.ts';
-import { askForReset, resetPassword } from '../recovery.ts';
-import { askForAnotherCode, enterEmailCode, registerByEmail } from '../registration.ts';
-import { callerOf } from '../request-context.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { callerOf } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import type { Services } from '../services.ts';
 import { balanceHubSessionRoutes } from './balance-hub-session.ts';
 

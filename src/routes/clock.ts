@@ -1,7 +1,7 @@
 /** The demo's clock: moved forward, so that expiry and other timers can be seen. Registered in demo mode only. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { problemsFor } from '../flow-answers.ts';
+import { problemsFor } from '../http/flow-answers.ts';
 import type { Services } from '../services.ts';
 
 const MAX_ADVANCE_S = 90 * 86_400;

@@ -2,7 +2,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { removeOne } from '../../db/contacts.ts';
-import { authenticate } from '../authenticate.ts';
 import {
   addContactBody,
   contactStartedAnswer,
@@ -11,13 +10,14 @@ import {
   verifyContactBody,
 } from '../contracts/account.ts';
 import { nextActions } from '../contracts/actions.ts';
-import { codeOutcome, openToken, problemsFor } from '../flow-answers.ts';
-import { parseFlowToken } from '../flow-token.ts';
-import { capitalsOf, parseEmail } from '../identifiers.ts';
-import { requireOwner } from '../password-check.ts';
+import { parseFlowToken } from '../crypto/flow-token.ts';
+import { codeOutcome, openToken, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, mint, phoneReader } from '../http/request-context.ts';
+import { capitalsOf, parseEmail } from '../identifiers/index.ts';
+import { requireOwner } from '../passwords/password-check.ts';
 import { Problem } from '../problems.ts';
-import { callerOf, mint, phoneReader } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
 
 export const contactRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -14,10 +14,10 @@ import {
   simulationContract,
 } from '../contracts/definitions.ts';
 import { DIAGRAMS } from '../diagrams/inline.ts';
-import { problemsFor } from '../flow-answers.ts';
+import { simulate } from '../flows/simulate.ts';
+import { problemsFor } from '../http/flow-answers.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
-import { simulate } from '../simulate.ts';
 
 const CACHE = 'public, max-age=300';
 const MAX_QUESTION_BYTES = 8192;

@@ -1,7 +1,7 @@
 /** The demo's inbox. Registered only while nothing is really delivered; never in production. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { problemsFor } from '../flow-answers.ts';
+import { problemsFor } from '../http/flow-answers.ts';
 import type { Inbox } from '../ports/inbox.ts';
 import { Problem } from '../problems.ts';
 

@@ -2,13 +2,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { isMachineId } from '../../machines/index.ts';
-import { authenticate } from '../authenticate.ts';
 import { actionSchema, flowFields, nextActions, refusedActions } from '../contracts/actions.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { parseFlowToken } from '../flow-token.ts';
+import { parseFlowToken } from '../crypto/flow-token.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { bearerOf, callerOf } from '../http/request-context.ts';
 import { Problem } from '../problems.ts';
-import { bearerOf, callerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
 
 const flowAnswer = z
   .object({

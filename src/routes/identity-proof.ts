@@ -7,11 +7,11 @@ import {
   verifyCodeAnswer,
   verifyCodeBody,
 } from '../contracts/identity-proof.ts';
-import { checkedCode, problemsFor } from '../flow-answers.ts';
-import { capitalsOf, type Email, parseEmail } from '../identifiers.ts';
-import { type ProofFields, proofToken, signProof } from '../identity-proof.ts';
+import { type ProofFields, proofToken, signProof } from '../crypto/identity-proof.ts';
+import { checkedCode, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, mint } from '../http/request-context.ts';
+import { capitalsOf, type Email, parseEmail } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import { callerOf, mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
 
 export const identityProofRoutes =

@@ -1,6 +1,6 @@
 /** Every route of the API in one list: the application serves it, and the published document is made from it. */
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
-import { requireOwnHost } from '../own-host.ts';
+import { requireOwnHost } from '../http/own-host.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';

@@ -2,12 +2,12 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { introspectAnswer, introspectBody, introspectForm } from '../contracts/sessions.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { introspect } from '../introspection.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { bearerOf } from '../http/request-context.ts';
 import { registerForm } from '../plugins/form-body.ts';
 import { Problem } from '../problems.ts';
-import { bearerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { introspect } from '../sessions/introspection.ts';
 
 export const introspectRoute =
   (s: Services): FastifyPluginAsyncZod =>

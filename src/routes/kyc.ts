@@ -2,7 +2,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { authenticate } from '../authenticate.ts';
 import { nextActions } from '../contracts/actions.ts';
 import {
   canonicalNumber,
@@ -13,13 +12,14 @@ import {
   submitKycBody,
   webhookAnswer,
 } from '../contracts/kyc.ts';
-import { problemsFor } from '../flow-answers.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { bearerOf, callerOf, mint } from '../http/request-context.ts';
 import { registerRawJson } from '../plugins/strict-json.ts';
 import { kycVerdictSchema, toKycVerdict } from '../ports/kyc-verdict.ts';
 import { createWebhookVerifier } from '../ports/webhook-signature.ts';
 import { Problem } from '../problems.ts';
-import { bearerOf, callerOf, mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
 
 export const kycRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -2,13 +2,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { nextActions } from '../contracts/actions.ts';
 import { loginAnswer, loginContract, sendOtpAnswer, sendOtpBody, verifyOtpBody } from '../contracts/login.ts';
-import { checkedCode, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
-import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
+import { checkedCode, openToken, ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { flowNamedBy, sendsEvent } from '../http/flow-requests.ts';
+import { callerOf, flowTokenOf, mint, phoneReader } from '../http/request-context.ts';
 import { Problem } from '../problems.ts';
-import { deliverRefresh } from '../refresh-cookie.ts';
-import { callerOf, flowTokenOf, mint, phoneReader } from '../request-context.ts';
-import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { revealLogin } from '../sessions/reveal.ts';
 
 export const loginRoutes =
   (s: Services): FastifyPluginAsyncZod =>

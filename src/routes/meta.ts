@@ -1,7 +1,7 @@
 /** What operators and clients ask before anything else: identity, health, public keys. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { problemsFor } from '../flow-answers.ts';
+import { problemsFor } from '../http/flow-answers.ts';
 import { readinessOf } from '../readiness.ts';
 import type { Services } from '../services.ts';
 import { JWKS_MAX_AGE_S, jwks } from '../tokens/index.ts';

@@ -1,17 +1,17 @@
 /** Login by e-mail or phone and password. Until the password is right, known, unknown and blocked look and cost alike. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { logInByPassword } from '../accounts/password-login.ts';
 import {
   passwordLoginAnswer,
   passwordLoginBody,
   passwordLoginContract,
 } from '../contracts/password-login.ts';
-import { openToken, problemsFor } from '../flow-answers.ts';
-import { parseEmail } from '../identifiers.ts';
-import { logInByPassword } from '../password-login.ts';
-import { deliverRefresh } from '../refresh-cookie.ts';
-import { callerOf, phoneReader } from '../request-context.ts';
-import { revealLogin } from '../reveal.ts';
+import { openToken, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, phoneReader } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import type { Services } from '../services.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { revealLogin } from '../sessions/reveal.ts';
 
 export const passwordLoginRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,5 +1,6 @@
 /** Forgotten password: ask for a link, use it once. Nothing in an answer tells whether an address is known. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { askForReset, resetPassword } from '../accounts/recovery.ts';
 import {
   resetAnswer,
   resetBody,
@@ -7,10 +8,9 @@ import {
   resetRequestBody,
   resetRequested,
 } from '../contracts/recovery.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { parseEmail } from '../identifiers.ts';
-import { askForReset, resetPassword } from '../recovery.ts';
-import { callerOf } from '../request-context.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { callerOf } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import type { Services } from '../services.ts';
 
 export const recoveryRoutes =

@@ -1,6 +1,7 @@
 /** Sign-up by e-mail: register, prove the address, ask for another code. Answers tell nothing about other accounts. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Locator } from '../../db/flows.ts';
+import { askForAnotherCode, enterEmailCode, registerByEmail } from '../accounts/registration.ts';
 import { loginContract } from '../contracts/login.ts';
 import {
   RESENT,
@@ -12,15 +13,14 @@ import {
   verifyEmailBody,
 } from '../contracts/registration.ts';
 import { signupAnswer, signupContract } from '../contracts/signup.ts';
-import { handedOver, openToken, problemsFor } from '../flow-answers.ts';
-import { parseFlowToken } from '../flow-token.ts';
-import { parseEmail } from '../identifiers.ts';
+import { parseFlowToken } from '../crypto/flow-token.ts';
+import { handedOver, openToken, problemsFor } from '../http/flow-answers.ts';
+import { type Caller, callerOf, flowTokenOf, phoneReader } from '../http/request-context.ts';
+import { parseEmail } from '../identifiers/index.ts';
 import { Problem } from '../problems.ts';
-import { deliverRefresh } from '../refresh-cookie.ts';
-import { askForAnotherCode, enterEmailCode, registerByEmail } from '../registration.ts';
-import { type Caller, callerOf, flowTokenOf, phoneReader } from '../request-context.ts';
-import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { revealLogin } from '../sessions/reveal.ts';
 
 export const registrationRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,7 +1,6 @@
 /** Refresh, logout, and one's own sessions. Tokens are spent and sessions ended elsewhere. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import { authenticate } from '../authenticate.ts';
 import {
   logoutBody,
   refreshAnswer,
@@ -12,12 +11,13 @@ import {
   sessionsContract,
   sessionsEndedAnswer,
 } from '../contracts/sessions.ts';
-import { problemsFor } from '../flow-answers.ts';
-import { requireOwnOrigin } from '../own-origin.ts';
+import { problemsFor } from '../http/flow-answers.ts';
+import { requireOwnOrigin } from '../http/own-origin.ts';
+import { callerOf } from '../http/request-context.ts';
 import { Problem } from '../problems.ts';
-import { clearRefreshCookie, refreshCookieOf, setRefreshCookie } from '../refresh-cookie.ts';
-import { callerOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
+import { clearRefreshCookie, refreshCookieOf, setRefreshCookie } from '../sessions/refresh-cookie.ts';
 import { introspectRoute } from './introspect.ts';
 
 export const sessionRoutes =

@@ -2,13 +2,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoadedFlow } from '../../db/flows.ts';
 import { setPasswordBody, signupAnswer, signupContract } from '../contracts/signup.ts';
-import { openToken, ownFlow, problemsFor } from '../flow-answers.ts';
-import { acceptPassword } from '../new-password.ts';
-import { checkPin } from '../passwords.ts';
+import { openToken, ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, flowTokenOf } from '../http/request-context.ts';
+import { signupKit } from '../http/signup-kit.ts';
+import { acceptPassword } from '../passwords/new-password.ts';
+import { checkPin } from '../passwords/policy.ts';
 import { Problem } from '../problems.ts';
-import { callerOf, flowTokenOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
-import { signupKit } from '../signup-kit.ts';
 
 export const signupCredentialRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,11 +1,11 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from '../contracts/signup.ts';
-import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../flow-answers.ts';
+import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, flowTokenOf, mint } from '../http/request-context.ts';
+import { signupKit } from '../http/signup-kit.ts';
 import { isReservedPhone } from '../ports/reserved.ts';
-import { callerOf, flowTokenOf, mint } from '../request-context.ts';
 import type { Services } from '../services.ts';
-import { signupKit } from '../signup-kit.ts';
 
 export const signupPhoneRoutes =
   (s: Services): FastifyPluginAsyncZod =>

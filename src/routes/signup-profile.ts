@@ -2,14 +2,14 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { loginContract } from '../contracts/login.ts';
 import { profileBody, signupAnswer, signupContract } from '../contracts/signup.ts';
-import { ownFlow, problemsFor } from '../flow-answers.ts';
+import { ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, flowTokenOf, mint } from '../http/request-context.ts';
+import { signupKit } from '../http/signup-kit.ts';
 import { ageOn } from '../ports/risk-local.ts';
 import { Problem } from '../problems.ts';
-import { deliverRefresh } from '../refresh-cookie.ts';
-import { callerOf, flowTokenOf, mint } from '../request-context.ts';
-import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
-import { signupKit } from '../signup-kit.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { revealLogin } from '../sessions/reveal.ts';
 
 const NOT_YET_BORN = {
   pointer: '/body/date_of_birth',

@@ -1,11 +1,11 @@
 /** The sign-up as its owner sees it, from any step: where am I, and give it up. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { signupAnswer, signupContract } from '../contracts/signup.ts';
-import { ownFlow, problemsFor } from '../flow-answers.ts';
+import { ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { callerOf, flowTokenOf } from '../http/request-context.ts';
+import { signupKit } from '../http/signup-kit.ts';
 import { Problem } from '../problems.ts';
-import { callerOf, flowTokenOf } from '../request-context.ts';
 import type { Services } from '../services.ts';
-import { signupKit } from '../signup-kit.ts';
 
 export const signupRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -3,13 +3,13 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { nextActions } from '../contracts/actions.ts';
 import { loginAnswer, loginContract, stepUpBody } from '../contracts/login.ts';
 import type { Result } from '../engine.ts';
-import { ownFlow, problemsFor } from '../flow-answers.ts';
-import { flowNamedBy, sendsEvent } from '../flow-requests.ts';
+import { ownFlow, problemsFor } from '../http/flow-answers.ts';
+import { flowNamedBy, sendsEvent } from '../http/flow-requests.ts';
+import { type Caller, callerOf, flowTokenOf } from '../http/request-context.ts';
 import { Problem } from '../problems.ts';
-import { deliverRefresh } from '../refresh-cookie.ts';
-import { type Caller, callerOf, flowTokenOf } from '../request-context.ts';
-import { revealLogin } from '../reveal.ts';
 import type { Services } from '../services.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { revealLogin } from '../sessions/reveal.ts';
 
 export const stepUpRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,9 +1,9 @@
 /** The account behind the token. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import { authenticate } from '../authenticate.ts';
 import { meAnswer, meContract } from '../contracts/user.ts';
-import { problemsFor } from '../flow-answers.ts';
+import { problemsFor } from '../http/flow-answers.ts';
 import type { Services } from '../services.ts';
+import { authenticate } from '../sessions/authenticate.ts';
 
 export const userRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -1,15 +1,16 @@
 /** Everything that holds or uses a secret: derived keys, sealing, signing, hashing, and what may be proven with them. */
-import { createAdapters } from '../adapters.ts';
+
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import { createKeyring } from '../crypto/keyring.ts';
+import type { Secrets } from '../crypto/secrets-file.ts';
+import { durableWindows } from '../flows/rules.ts';
 import { createHasher } from '../hashing/index.ts';
-import { createKeyring } from '../keyring.ts';
 import { createLocalKms } from '../ports/kms-local.ts';
 import { createProofs } from '../proofs.ts';
-import { durableWindows } from '../rules.ts';
-import type { Secrets } from '../secrets-file.ts';
 import { createKeyManager, createTokens } from '../tokens/index.ts';
 import { createKeyStore } from '../tokens/key-store.ts';
+import { createAdapters } from './adapters.ts';
 import type { Stores } from './stores.ts';
 
 export type Crypto = Awaited<ReturnType<typeof openCrypto>>;

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { createOutbox, type OutboxItem } from '../../db/outbox.ts';
 import { systemClock } from '../../src/clock.ts';
-import type { RelayLog, TopicHandler } from '../../src/delivery.ts';
+import { mint } from '../../src/http/request-context.ts';
+import type { RelayLog, TopicHandler } from '../../src/outbox/delivery.ts';
 import { DeliveryError } from '../../src/ports/index.ts';
 import { createRelay, type Relay } from '../../src/relay.ts';
-import { mint } from '../../src/request-context.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { UNLIMITED } from '../support/replica.ts';

@@ -4,7 +4,7 @@ import type { InjectOptions } from 'fastify';
 import { type App, buildApp } from '../../src/app.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
-import type { Secrets } from '../../src/secrets-file.ts';
+import type { Secrets } from '../../src/crypto/secrets-file.ts';
 import { createDatabase, redisUrl } from './database.ts';
 
 export type TestApp = App & {

@@ -10,8 +10,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CompactEncrypt, GeneralSign } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { flowTokenFor } from '../../src/flow-token.ts';
-import { refreshTokenFor } from '../../src/refresh-secret.ts';
+import { flowTokenFor } from '../../src/crypto/flow-token.ts';
+import { refreshTokenFor } from '../../src/sessions/refresh-secret.ts';
 import { generateSigningKey, type SigningAlgorithm, type Tokens } from '../../src/tokens/index.ts';
 import { AUDIENCE, b64, decode, forge, GRANT, ISSUER, setUp } from './helpers.ts';
 

@@ -6,7 +6,7 @@ import {
   parseRefreshToken,
   refreshHash,
   refreshTokenFor,
-} from '../../src/refresh-secret.ts';
+} from '../../src/sessions/refresh-secret.ts';
 
 const key = randomBytes(32);
 const sessionId = v7();

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
 import type { FlowItem, OutboxEntry, Step } from '../../../db/console.ts';
 import { registry } from '../../../machines/index.ts';
-import { restore, viewOf } from '../../snapshots.ts';
+import { restore, viewOf } from '../../flows/snapshots.ts';
 import { type Console, nextActions, Problem } from '../context.ts';
 import { asCurl } from '../curl.ts';
 import type { DemoFlows } from '../demo.ts';

@@ -1,0 +1,81 @@
+/** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
+import type { Code } from '../../machines/code.ts';
+import { nextActions } from '../contracts/actions.ts';
+import type { Result, SendContext } from '../engine.ts';
+import { answerLost, isReplay } from '../flows/keyed-run.ts';
+import type { FlowView } from '../flows/snapshots.ts';
+import { problemSchema } from '../plugins/problem-json.ts';
+import { Problem } from '../problems.ts';
+import type { Services } from '../services.ts';
+import { openCheck, openlyWrong, wrongCode } from './open-checks.ts';
+
+type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 422 | 429 | 503;
+
+/** Response schemas for the errors a route can answer with. */
+export const problemsFor = <S extends ErrorStatus>(...statuses: S[]) =>
+  Object.fromEntries(statuses.map((status) => [status, problemSchema])) as Record<S, typeof problemSchema>;
+
+/** The flow's current token, derived again; only for a caller who has just proven to be entitled to it. */
+export const openToken = ({ keyring }: Pick<Services, 'keyring'>, flow: FlowView): string | null =>
+  flow.tokenGeneration === null || flow.done ? null : keyring.flowTokenFor(flow.id, flow.tokenGeneration);
+
+/** A flow that is named by its token and is not there is a token that is not valid. */
+export const ownFlow = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((error) => {
+    if (error instanceof Problem && error.code === 'not_found') throw new Problem('invalid_flow_token');
+    throw error;
+  });
+
+/**
+ * The flow a resumed sign-up handed over to. A replayed step tells of it only while its token is still the one of that
+ * step: whoever has a newer one has proven more than this caller.
+ */
+export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): FlowView {
+  if (isReplay(caller) && (shown.tokenGeneration ?? 0) > by.stateEnteredAt.getTime()) throw answerLost();
+  return shown;
+}
+
+const refused = (flow: FlowView): boolean => flow.tags.has('locked') || flow.state.endsWith('code_sent');
+
+/** Turns a wrong code and a lock into their documented answers; expired looks like wrong. For whoever holds the token. */
+export async function codeOutcome(sending: Promise<Result>, now: number): Promise<Result> {
+  const result = await ownFlow(sending);
+  const { flow } = result;
+  const code = flow.context.code as Code;
+  if (flow.tags.has('locked')) throw locked(flow, code.lockedUntil ?? now, now);
+  if (refused(flow)) throw wrongCode();
+  return result;
+}
+
+export type CodeChecker = {
+  /** The flow's own token, or null for a caller who only names it. */
+  token: string | null;
+  /** What such a caller names: the id of a contact or of an account. */
+  name: string;
+  now: number;
+  /** A reserved number that shows what a lock looks like. */
+  showsLock?: boolean;
+};
+
+/** The same for callers with the token or without; these learn nothing about the flow, not even that there is one. */
+export async function checkedCode(
+  s: Pick<Services, 'db' | 'proofs' | 'windows'>,
+  { token, name, now, showsLock = false }: CodeChecker,
+  send: () => Promise<Result>,
+): Promise<Result> {
+  if (token !== null) return codeOutcome(send(), now);
+  const result = await openCheck(s, { name, now }, send);
+  const code = result.flow.context.code as Code;
+  if (showsLock && code.openAttemptsLeft === 0) throw locked(result.flow, code.expiresAt, now);
+  if (refused(result.flow)) throw openlyWrong(s, result);
+  return result;
+}
+
+/** No check is left: not even the right code helps until `until`. */
+const locked = (flow: FlowView, until: number, now: number): Problem =>
+  new Problem('rate_limited', {
+    retryAfter: Math.max(1, Math.ceil((until - now) / 1000)),
+    state: flow.state,
+    next: nextActions(flow, now),
+    members: { valid: false },
+  });

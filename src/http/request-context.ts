@@ -1,0 +1,90 @@
+/** What a request says about its caller: for the record and for limits, never a proof of anything. */
+import type { FastifyRequest } from 'fastify';
+import { uuidv7 } from '../crypto/uuid7.ts';
+import type { SendContext } from '../engine.ts';
+import { type Phone, type PhoneOptions, parsePhone } from '../identifiers/index.ts';
+import { networkOf } from '../limits/network.ts';
+import { Problem } from '../problems.ts';
+import type { Services } from '../services.ts';
+
+export type Caller = SendContext & { network: string };
+
+const MAX_USER_AGENT = 256;
+
+/** One clock reading per request; `deviceId` is stored and compared as a keyed hash only. */
+export function callerOf(
+  request: FastifyRequest,
+  { clock, keyring, config }: Pick<Services, 'clock' | 'keyring' | 'config'>,
+  options: { deviceId?: string | undefined; actor?: SendContext['envelope']['actor'] } = {},
+): Caller {
+  const network = networkOf(request.ip);
+  const userAgent =
+    request.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_USER_AGENT) ?? null;
+  return {
+    now: clock.now(),
+    network,
+    // Scopes older than the plugin lack the member.
+    idempotency: request.idempotency ?? null,
+    deviceId: options.deviceId ? keyring.lookupHash('device', options.deviceId) : null,
+    envelope: {
+      actor: options.actor ?? 'client',
+      requestId: request.id,
+      network,
+      userAgent,
+      country: countryOf(request, config.countryHeader),
+    },
+  };
+}
+
+/** Node keeps the first of several Authorization headers; a proxy before us may have judged another one. */
+const repeated = (rawHeaders: string[] = []): boolean =>
+  rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'authorization').length > 1;
+
+/** As a proxy of ours says, which shows in that it forwarded an address; what a caller says about itself is nothing. */
+function countryOf(request: FastifyRequest, header: string | null): string | null {
+  if (header === null || request.ip === request.socket.remoteAddress) return null;
+  const country = request.headers[header];
+  // XX and T1 stand for unknown and Tor where this header comes from.
+  return typeof country === 'string' && /^(?!XX)[A-Z]{2}$/.test(country) ? country : null;
+}
+
+/** The token after `Bearer `, or null without the header. @throws Problem unauthenticated for any other scheme. */
+export function bearerOf(request: FastifyRequest): string | null {
+  const header = request.headers.authorization;
+  if (header === undefined) return null;
+  if (repeated(request.raw.rawHeaders)) throw new Problem('invalid_token');
+  const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/.exec(header);
+  if (!match?.[1]) throw new Problem('invalid_token');
+  return match[1];
+}
+
+/** The flow token from the header or the body; both at once must agree. */
+export function flowTokenOf(request: FastifyRequest, fromBody?: string | undefined): string | null {
+  const header = bearerOf(request);
+  if (header !== null && fromBody !== undefined && header !== fromBody)
+    throw new Problem('invalid_flow_token');
+  return header ?? fromBody ?? null;
+}
+
+/** Ids for rows a request may cause, minted before the transaction. */
+export const mint = (): string => uuidv7();
+
+/** Reads phone numbers the way this deployment accepts them. */
+export const phoneReader =
+  ({ defaultCountry, demo, phoneCountries }: Services['config']) =>
+  (text: string): Phone => {
+    const phone = parsePhone(text, {
+      defaultCountry: defaultCountry as PhoneOptions['defaultCountry'],
+      demo,
+    });
+    const served =
+      phoneCountries === null || (phone.country !== null && phoneCountries.includes(phone.country));
+    if (!served) {
+      throw new Problem('validation_failed', {
+        errors: [
+          { pointer: '/body/phone', code: 'country_not_served', message: 'is in a country not served here' },
+        ],
+      });
+    }
+    return phone;
+  };

@@ -1,0 +1,75 @@
+/**
+ * Whose idempotency key it is: who asks, not the token this happens to be shown by. A credential that is not in force
+ * names nobody but itself, so what it presents can never reach an answer kept for somebody else.
+ */
+import type { FastifyRequest } from 'fastify';
+import { networkOf } from '../limits/network.ts';
+import { Problem } from '../problems.ts';
+import type { Services } from '../services.ts';
+import { COOKIE_NAME, readCookieValue } from '../sessions/balance-hub-cookie.ts';
+import { bearerOf } from './request-context.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The request ends the session it is authenticated by: a repetition comes with a token of a session that is over. */
+    endsSession?: boolean;
+  }
+}
+
+/** Parts that together name one caller. */
+export type Identity = readonly [kind: 'user' | 'session' | 'credential' | 'network', name: string];
+export type Identify = (request: FastifyRequest) => Promise<Identity>;
+
+type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
+type Verifiers = Pick<Services, 'tokens' | 'sessions' | 'refresh' | 'keyring' | 'clock' | 'config'>;
+
+/** Only credentials that the route documents count: others may come and go with every request. */
+export function createIdentify(s: Verifiers): Identify {
+  const now = () => new Date(s.clock.now());
+
+  /** The person behind an access token in force, as `authenticate` would find out. */
+  async function byAccessToken(request: FastifyRequest): Promise<Identity | null> {
+    try {
+      const { sub, sid } = await s.tokens.verifyAccessToken(bearerOf(request) ?? '');
+      if (request.routeOptions.config.endsSession) return ['session', sid];
+      const live = await s.sessions.live(sid, now());
+      return live && sub === `user:${live.account.id}` ? ['user', live.account.id] : null;
+    } catch (error) {
+      if (error instanceof Problem) return null;
+      throw error;
+    }
+  }
+
+  async function byRefreshToken(token: string): Promise<Identity | null> {
+    const sessionId = await s.refresh.sessionOf(token, now());
+    return sessionId === null ? null : ['session', sessionId];
+  }
+
+  async function byCookie(text: string): Promise<Identity | null> {
+    const named = readCookieValue(s.keyring.key('cookie'), text);
+    if (!named || named.expiresAt <= s.clock.now()) return null;
+    return (await s.sessions.live(named.sessionId, now())) ? ['session', named.sessionId] : null;
+  }
+
+  return async (request) => {
+    const { security = [] } = (request.routeOptions.schema as Documented) ?? {};
+    const takes = (scheme: string) => security.some((one) => scheme in one);
+    const body = (request.body ?? {}) as Record<string, unknown>;
+    const inBody = (name: string) => (typeof body[name] === 'string' ? (body[name] as string) : undefined);
+    const credential = (text: string): Identity => ['credential', text];
+    const { authorization } = request.headers;
+
+    if (takes('bearerAuth') && authorization !== undefined)
+      return (await byAccessToken(request)) ?? credential(authorization);
+    const refresh = takes('refreshCookie')
+      ? (inBody('refresh_token') ?? request.cookies[s.config.session.cookieName])
+      : undefined;
+    if (refresh !== undefined) return (await byRefreshToken(refresh)) ?? credential(refresh);
+    const cookie = takes('balanceHubCookie') ? request.cookies[COOKIE_NAME] : undefined;
+    if (cookie !== undefined) return (await byCookie(cookie)) ?? credential(cookie);
+    // The very request may replace the flow's token, so whoever repeats it is known by the one it was made with.
+    const shown = takes('flowToken') || takes('serviceToken') ? authorization : undefined;
+    const carried = shown?.replace(/^Bearer /, '') ?? inBody('flow_token') ?? inBody('token');
+    return carried === undefined ? ['network', networkOf(request.ip)] : credential(carried);
+  };
+}

@@ -1,0 +1,43 @@
+/** Sends a notice by SMS to an owner who has no address, within what may be spent on SMS and on one recipient. */
+import type { Database } from '../../db/client.ts';
+import { contactById } from '../../db/contacts.ts';
+import type { OutboxItem } from '../../db/outbox.ts';
+import type { Notice } from '../../machines/effects.ts';
+import type { Phone } from '../identifiers/phone.ts';
+import type { Limits } from '../limits/policy.ts';
+import { DeliveryError, type SmsPort } from '../ports/index.ts';
+import type { SmsNotice } from '../ports/sms-text.ts';
+import type { RelayLog } from './delivery.ts';
+
+export function createSmsNotices(deps: {
+  db: Database;
+  limits: Limits;
+  sms: SmsPort;
+  text: SmsNotice;
+  /** What limits messages to a number. @throws when it is none any more */
+  capsOf: (e164: string) => Phone;
+  log: RelayLog;
+}) {
+  const capsOf = (e164: string): Phone => {
+    try {
+      return deps.capsOf(e164);
+    } catch (cause) {
+      throw new DeliveryError('the number is not one any more', false, { cause });
+    }
+  };
+  return async (item: OutboxItem): Promise<void> => {
+    const { template, contactId } = item.payload as { template: Notice; contactId: string };
+    const contact = await contactById(deps.db, contactId);
+    if (contact?.type !== 'phone') throw new DeliveryError('the contact is gone', false);
+    // A retry is the same message.
+    if (item.attempts <= 1) {
+      const { range, country } = capsOf(contact.canonical);
+      const { suppressed } = await deps.limits.smsNotice({ recipient: contact.canonical, range, country });
+      if (suppressed) {
+        deps.log.warn({ id: item.id }, 'notice not sent: a budget of SMS is used up');
+        return;
+      }
+    }
+    await deps.sms.send({ id: item.id, to: contact.canonical, text: deps.text(template) });
+  };
+}

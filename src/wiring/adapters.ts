@@ -1,0 +1,76 @@
+/** Chooses the adapter behind each port from the configuration. */
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { createInbox, type Inbox } from '../ports/inbox.ts';
+import type { KycPort, MailPort, RiskPort, SmsPort } from '../ports/index.ts';
+import { createHttpKyc } from '../ports/kyc-http.ts';
+import { createLocalKyc } from '../ports/kyc-local.ts';
+import { createLocalMail } from '../ports/mail-local.ts';
+import { createSendgridMail } from '../ports/mail-sendgrid.ts';
+import { createSmtpMail } from '../ports/mail-smtp.ts';
+import { createHttpRisk } from '../ports/risk-http.ts';
+import { DEFAULT_RISK_RULES, type RiskRules } from '../ports/risk-local.ts';
+import { createLocalSms } from '../ports/sms-local.ts';
+import { createTwilioSms } from '../ports/sms-twilio.ts';
+
+export type Adapters = {
+  sms: SmsPort;
+  mail: MailPort;
+  kyc: KycPort;
+  /** Null: the local rules decide at once. */
+  risk: RiskPort | null;
+  riskRules: RiskRules;
+  /** What the local adapters took; null when all messages really leave. */
+  inbox: Inbox | null;
+};
+
+function createMail({ mail }: Pick<Config, 'mail'>, inbox: Inbox): MailPort {
+  const { smtp } = mail;
+  const from = { address: mail.from, name: mail.fromName };
+  if (mail.adapter === 'local') return createLocalMail({ inbox });
+  if (mail.adapter === 'sendgrid') {
+    return createSendgridMail({ baseUrl: mail.sendgridUrl, apiKey: mail.sendgridKey ?? '', from });
+  }
+  return createSmtpMail({
+    host: smtp.host ?? '',
+    port: smtp.port,
+    tls: smtp.secure ? 'implicit' : smtp.requireTls ? 'starttls' : 'none',
+    ...(smtp.username === null ? {} : { auth: { user: smtp.username, pass: smtp.password ?? '' } }),
+    from,
+  });
+}
+
+export function createAdapters(config: Config, clock: Clock): Adapters {
+  const now = () => clock.now();
+  const { sms, kyc, risk } = config;
+  const inbox = createInbox({ now });
+  const local = sms.adapter === 'local';
+  return {
+    sms: local
+      ? createLocalSms({ inbox })
+      : createTwilioSms({
+          ...(sms.baseUrl ? { baseUrl: sms.baseUrl } : {}),
+          accountSid: sms.accountSid ?? '',
+          authToken: sms.authToken ?? '',
+          sender: sms.from?.startsWith('MG') ? { messagingServiceSid: sms.from } : { from: sms.from ?? '' },
+        }),
+    mail: createMail(config, inbox),
+    kyc:
+      kyc.adapter === 'local'
+        ? createLocalKyc()
+        : createHttpKyc({ url: kyc.url ?? '', secret: kyc.secret ?? '', now }),
+    risk:
+      risk.adapter === 'local'
+        ? null
+        : createHttpRisk({ url: risk.url ?? '', apiKey: risk.secret ?? '', now }),
+    riskRules: {
+      ...DEFAULT_RISK_RULES,
+      minimumAge: risk.minimumAge,
+      blockedPrefixes: config.demo
+        ? [...DEFAULT_RISK_RULES.blockedPrefixes, ...risk.blockedPrefixes]
+        : risk.blockedPrefixes,
+      reservedNumbers: config.demo,
+    },
+    inbox: local || config.mail.adapter === 'local' ? inbox : null,
+  };
+}

@@ -16,8 +16,9 @@ import { type MachineEvents, type MachineId, registry } from '../machines/index.
 import type { Keyring } from './crypto/keyring.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import { createAdmission } from './flows/admission.ts';
-import { type AccountRead, createAdvance, onlyAccount, type SendContext } from './flows/advance.ts';
+import { type AccountRead, createAdvance, onlyAccount } from './flows/advance.ts';
 import { persistently } from './flows/contention.ts';
+import type { Result, SendContext } from './flows/context.ts';
 import { reservationOf, settled, unlessTakenOver } from './flows/keyed-run.ts';
 import { EventRefused, Rejection } from './flows/refusals.ts';
 import { createReplay } from './flows/replay.ts';
@@ -33,16 +34,6 @@ export type Opening<M extends MachineId> = Decision<M> & {
   /** The account the first event concerns, as it was read. */
   account?: AccountRead & { id: string };
 };
-export type Result = {
-  flow: FlowView;
-  /** Flows this step opened, in order. */
-  opened: FlowView[];
-  /** What the decision was taken on; null when the flow was opened by it. */
-  loaded: LoadedFlow | null;
-  /** How many sessions the step ended. */
-  sessionsEnded: number;
-};
-
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
 
@@ -268,5 +259,5 @@ export function createEngine(deps: {
   };
 }
 
-export type { SendContext } from './flows/advance.ts';
+export type { Result, SendContext } from './flows/context.ts';
 export { EventRefused } from './flows/refusals.ts';

@@ -4,7 +4,7 @@ import type { FlowRow } from '../../db/commit.ts';
 import type { FlowStore, LoadedFlow } from '../../db/flows.ts';
 import type { Definition } from '../../machines/index.ts';
 import { Problem } from '../problems.ts';
-import type { SendContext } from './advance.ts';
+import type { SendContext } from './context.ts';
 import { Rejection } from './refusals.ts';
 import type { FlowView } from './snapshots.ts';
 import { step } from './step-row.ts';

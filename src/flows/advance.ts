@@ -12,18 +12,10 @@ import { edgesTaken } from '../../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../../machines/index.ts';
 import { hashToken } from '../crypto/flow-token.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { EffectContext, EffectHandlers, Enclosures, Envelope } from '../effects.ts';
-import type { KeyedRun } from './keyed-run.ts';
+import type { EffectContext, EffectHandlers, Enclosures } from '../effects.ts';
+import type { SendContext } from './context.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
 import { step } from './step-row.ts';
-
-/** One clock reading, who asks, from which device, and under which idempotency key. */
-export type SendContext = {
-  now: number;
-  envelope: Envelope;
-  deviceId: string | null;
-  idempotency?: KeyedRun | null;
-};
 
 /** What one decision works on: effects turn into rows of `changes`. */
 export type Work = {

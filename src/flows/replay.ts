@@ -6,8 +6,7 @@ import type { Database } from '../../db/client.ts';
 import { type CommittedStep, committedSteps } from '../../db/committed-steps.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
-import type { Result } from '../engine.ts';
-import type { SendContext } from './advance.ts';
+import type { Result, SendContext } from './context.ts';
 import { answerLost, settled } from './keyed-run.ts';
 import { type FlowView, restore, viewOf } from './snapshots.ts';
 

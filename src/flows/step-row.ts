@@ -2,7 +2,7 @@
 import type { FlowRow, StepRow } from '../../db/commit.ts';
 import type { Definition } from '../../machines/index.ts';
 import { uuidv7 } from '../crypto/uuid7.ts';
-import type { SendContext } from './advance.ts';
+import type { SendContext } from './context.ts';
 
 /** Where the event met the flow and where it left it. */
 export function step(

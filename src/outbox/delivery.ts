@@ -14,6 +14,17 @@ export type RelayLog = {
 };
 
 const MAX_ATTEMPTS = 10;
+const HOUR_MS = 3_600_000;
+/**
+ * What still matters later is tried for so long, however often: a provider or Redis may be away for an afternoon. A code
+ * ends by itself long before.
+ */
+const PATIENCE_MS: Record<string, number> = {
+  event: 7 * 24 * HOUR_MS,
+  'mail.send': 24 * HOUR_MS,
+  'kyc.submit': 24 * HOUR_MS,
+  'risk.evaluate': 24 * HOUR_MS,
+};
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 600_000;
 
@@ -53,7 +64,9 @@ export function createDelivery(deps: {
   async function conclude(item: OutboxItem, failure: Error | null): Promise<void> {
     if (!failure) return outbox.done(item, now());
     const reason = failure.message.slice(0, 200);
-    const dead = (failure instanceof DeliveryError && !failure.retry) || item.attempts >= MAX_ATTEMPTS;
+    const age = clock.now() - item.createdAt.getTime();
+    const exhausted = item.attempts >= MAX_ATTEMPTS && age >= (PATIENCE_MS[item.topic] ?? 0);
+    const dead = (failure instanceof DeliveryError && !failure.retry) || exhausted;
     const details = { id: item.id, topic: item.topic, attempts: item.attempts, reason };
     if (dead) log.error(details, 'delivery given up');
     else log.warn(details, 'delivery failed');

@@ -42,7 +42,7 @@ describe('the outbox', () => {
     createRelay({
       outbox: createOutbox(db),
       clock,
-      handlers: { test: handler, other: handler },
+      handlers: { test: handler, other: handler, 'mail.send': handler },
       sweep: async () => {},
       log,
     });
@@ -117,6 +117,25 @@ describe('the outbox', () => {
     expect(await row('poison')).toMatchObject({ status: 'dead', last_error: 'provider says no' });
     expect(errors).toMatchObject([{ id: 'poison', attempts: 10 }]);
     expect(await createOutbox(db).lag(new Date(clock.now()))).toMatchObject({ pending: 0, dead: 1 });
+  });
+
+  test('a mail outlives an afternoon without its provider, and not a day', async () => {
+    await enqueue('notice', { topic: 'mail.send' });
+    const relay = relayOf(async () => {
+      throw new Error('provider is away');
+    });
+    const from = clock.now();
+    const hours = () => (clock.now() - from) / (3600 * SECOND);
+    let given = 0;
+    while (hours() < 30 && given === 0) {
+      await relay.drain();
+      const now = await row('notice');
+      if (now?.status === 'dead') given = hours();
+      const due = now?.due_at as Date | undefined;
+      clock.advance(Math.max(1, (due?.getTime() ?? 0) - clock.now()));
+    }
+    expect(given).toBeGreaterThan(23.5);
+    expect(given).toBeLessThan(25);
   });
 
   test('what can never succeed is dead at once', async () => {

@@ -46,7 +46,13 @@ export type Limits = {
   /** Never refuses: beyond the budget it answers `suppressed`. A mail that names itself takes one place, however often. */
   mail(call: { recipient: string; mailId?: string }): Promise<Decision>;
   /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
-  smsNotice(call: { recipient: string; range: string; country: string | null }): Promise<Decision>;
+  smsNotice(call: {
+    recipient: string;
+    range: string;
+    country: string | null;
+    /** Takes one place of each, however often it is tried. */
+    noticeId: string;
+  }): Promise<Decision>;
   user(call: { accountId: string }): Promise<Decision>;
   /** Decisions taken without the shared counters since start, by control. */
   degraded(): Record<string, number>;
@@ -166,15 +172,12 @@ export function createLimits(options: {
       const rules = [mailId === undefined ? rule : { ...rule, unit: mailId }];
       return modes.closed({ name: 'mail', shown: numbers.mailRecipient, rules });
     },
-    smsNotice: ({ recipient, range, country }) =>
-      modes.closed({
-        name: 'sms-notice',
-        shown: numbers.mailRecipient,
-        rules: [
-          suppress('sms-notice-recipient', recipient, numbers.mailRecipient),
-          ...smsCaps({ range, ...(country === null ? {} : { country }) }),
-        ],
-      }),
+    smsNotice({ recipient, range, country, noticeId: unit }) {
+      const own = suppress('sms-notice-recipient', recipient, numbers.mailRecipient);
+      const rules = [own, ...smsCaps({ range, ...(country === null ? {} : { country }) })];
+      const named = rules.map((rule) => ({ ...rule, unit }));
+      return modes.closed({ name: 'sms-notice', shown: numbers.mailRecipient, rules: named });
+    },
     user: ({ accountId }) =>
       modes.open({
         name: 'user',

@@ -33,6 +33,10 @@ const lifeIn = (ms: number): string => {
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
 };
 
+/** Notices of what may be a takeover: beyond the budget they come later, not never. */
+const HELD_BACK = new Set<MailTemplate>(['password_changed', 'contact_changed', 'new_device']);
+const FULL = 'the budget of its recipient is used up';
+
 type Written = { content: MailContent; code?: string } | null;
 
 export function createMailDelivery(deps: {
@@ -56,8 +60,11 @@ export function createMailDelivery(deps: {
     // A recovery took its place in the budget when it was asked for.
     if (item.payload.template !== 'reset') {
       const { suppressed } = await limits.mail({ recipient: to.canonical, mailId: item.id });
+      // Whoever fills somebody's mailbox must not keep from them what has changed: that waits for a place.
+      if (suppressed && HELD_BACK.has(item.payload.template as MailTemplate))
+        throw new DeliveryError(FULL, true);
       if (suppressed) {
-        deps.log.warn({ id: item.id }, 'mail not sent: the budget of its recipient is used up');
+        deps.log.warn({ id: item.id }, `mail not sent: ${FULL}`);
         return;
       }
     }

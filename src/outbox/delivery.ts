@@ -22,6 +22,7 @@ const HOUR_MS = 3_600_000;
 const PATIENCE_MS: Record<string, number> = {
   event: 7 * 24 * HOUR_MS,
   'mail.send': 24 * HOUR_MS,
+  'sms.send': 24 * HOUR_MS,
   'kyc.submit': 24 * HOUR_MS,
   'risk.evaluate': 24 * HOUR_MS,
 };

@@ -7,7 +7,6 @@ import type { Phone } from '../identifiers/phone.ts';
 import type { Limits } from '../limits/policy.ts';
 import { DeliveryError, type SmsPort } from '../ports/index.ts';
 import type { SmsNotice } from '../ports/sms-text.ts';
-import type { RelayLog } from './delivery.ts';
 
 export function createSmsNotices(deps: {
   db: Database;
@@ -16,7 +15,6 @@ export function createSmsNotices(deps: {
   text: SmsNotice;
   /** What limits messages to a number. @throws when it is none any more */
   capsOf: (e164: string) => Phone;
-  log: RelayLog;
 }) {
   const capsOf = (e164: string): Phone => {
     try {
@@ -29,15 +27,11 @@ export function createSmsNotices(deps: {
     const { template, contactId } = item.payload as { template: Notice; contactId: string };
     const contact = await contactById(deps.db, contactId);
     if (contact?.type !== 'phone') throw new DeliveryError('the contact is gone', false);
-    // A retry is the same message.
-    if (item.attempts <= 1) {
-      const { range, country } = capsOf(contact.canonical);
-      const { suppressed } = await deps.limits.smsNotice({ recipient: contact.canonical, range, country });
-      if (suppressed) {
-        deps.log.warn({ id: item.id }, 'notice not sent: a budget of SMS is used up');
-        return;
-      }
-    }
+    const { range, country } = capsOf(contact.canonical);
+    const call = { recipient: contact.canonical, range, country, noticeId: item.id };
+    const { suppressed } = await deps.limits.smsNotice(call);
+    // It comes later, not never: whoever uses the budget up must not keep from the owner what has changed.
+    if (suppressed) throw new DeliveryError('a budget of SMS is used up', true);
     await deps.sms.send({ id: item.id, to: contact.canonical, text: deps.text(template) });
   };
 }

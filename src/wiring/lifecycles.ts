@@ -90,7 +90,6 @@ export function createLifecycles(deps: {
     sms: adapters.sms,
     text: createSmsNotice({ domain }),
     capsOf: phoneReader(config),
-    log,
   });
   const forget = async (now: Date) => {
     await stores.idempotency.deleteExpired(now);

@@ -118,3 +118,23 @@ test('a notice by SMS is not sent beyond the caps on SMS, and the change stands'
     await capped.close();
   }
 });
+
+test('a mailbox that somebody else has filled gets the notice once there is room, not never', async () => {
+  const other = await createTestApp({ env: { ...ENV, LIMIT_MAIL: '3/1h' } });
+  try {
+    const person = await limitedPerson(other, freshPhone());
+    const mailbox = 'bombed@example.com';
+    await giveEmail(other, person.userId, mailbox);
+    const fill = { email: mailbox, password: PASSWORD, name: 'Somebody' };
+    for (let i = 0; i < 4; i++) await other.call('POST', '/v1/auth/register', { body: fill });
+    await other.relay.drain();
+    expect((await change(person, other)).status).toBe(200);
+    const told = async () =>
+      (await notices(mailbox, other)).filter((text) => /password was changed/.test(text));
+    expect(await told()).toHaveLength(0);
+    other.clock.advance(3_700_000);
+    expect(await told()).toHaveLength(1);
+  } finally {
+    await other.close();
+  }
+});

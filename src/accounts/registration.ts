@@ -6,10 +6,10 @@
 import { Taken } from '../../db/conflicts.ts';
 import type { Locator } from '../../db/flows.ts';
 import type { Result } from '../engine.ts';
+import { anotherCode } from '../flows/another-code.ts';
 import { alreadyCommitted, reservationOf, settled } from '../flows/keyed-run.ts';
 import type { FlowView } from '../flows/snapshots.ts';
 import { checkedCode } from '../http/flow-answers.ts';
-import { anotherCode } from '../http/open-checks.ts';
 import { type Caller, mint } from '../http/request-context.ts';
 import { capitalsOf, type Email } from '../identifiers/index.ts';
 import { acceptPassword } from '../passwords/new-password.ts';

@@ -5,7 +5,6 @@
 import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Result } from '../engine.ts';
-import { openKey } from '../flows/rules.ts';
 import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
 
@@ -48,9 +47,4 @@ export function openlyWrong(
   const own = windows.codeWindows(loaded?.flow.contactId ?? '', false);
   proofs.budgetOf(own, oneMore(own, loaded?.failures ?? {}));
   return wrongCode();
-}
-
-/** Another code was asked for in this name: whether or not there is one, it may be guessed at anew. */
-export async function anotherCode({ db }: Pick<Services, 'db'>, name: string): Promise<void> {
-  await execute(db.writes, [throttles.reset(openKey(name))]);
 }

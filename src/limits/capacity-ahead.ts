@@ -20,32 +20,33 @@ type Known = Counts & { window: Window; bucket: number; untold: number; at: numb
 
 export function countAhead(shared: SharedCounts): CapacityCounter {
   const known = new Map<string, Known>();
-  let telling = false;
+  /** Keys with something to tell, so that nobody walks through the others. */
+  const untold = new Set<string>();
 
   const learn = (key: string, window: Window, nowMs: number, counts: Counts, taken: number) => {
     if (known.size >= MAX_KEYS) known.clear();
-    const untold = known.get(key)?.untold ?? 0;
     const bucket = Math.floor(nowMs / window.windowMs);
-    known.set(key, { ...counts, current: counts.current + taken, window, bucket, untold, at: nowMs });
+    const current = counts.current + taken;
+    known.set(key, { ...counts, current, window, bucket, untold: known.get(key)?.untold ?? 0, at: nowMs });
   };
 
   /** Units that cannot be told are forgotten: the next call asks, and learns that the counters are away. */
   const tell = (key: string, one: Known) => {
-    const { untold, window, at } = one;
+    const { untold: units, window, at } = one;
     one.untold = 0;
-    if (untold === 0) return;
-    shared(key, window, at, untold).then(
-      (counts) => learn(key, window, at, counts, untold),
+    untold.delete(key);
+    if (units === 0) return;
+    shared(key, window, at, units).then(
+      (counts) => learn(key, window, at, counts, units),
       () => known.delete(key),
     );
   };
-  const tellSoon = () => {
-    if (telling) return;
-    telling = true;
-    setTimeout(() => {
-      telling = false;
-      for (const [key, one] of known) tell(key, one);
-    }, TELL_MS).unref();
+  const tellAll = () => {
+    for (const key of untold) {
+      const one = known.get(key);
+      if (one) tell(key, one);
+    }
+    untold.clear();
   };
 
   return async (key, window, nowMs) => {
@@ -55,7 +56,8 @@ export function countAhead(shared: SharedCounts): CapacityCounter {
       const count = judge(window, nowMs, one.current + one.untold, one.previous);
       if (count.allowed && count.remaining > window.limit * PLENTY) {
         one.untold += 1;
-        tellSoon();
+        if (untold.size === 0) setTimeout(tellAll, TELL_MS).unref();
+        untold.add(key);
         return count;
       }
     }

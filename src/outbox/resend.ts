@@ -3,7 +3,7 @@ import type { Database } from '../../db/client.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { Clock } from '../clock.ts';
 import { type Engine, EventRefused } from '../engine.ts';
-import { anotherCode } from '../http/open-checks.ts';
+import { anotherCode } from '../flows/another-code.ts';
 import { Problem } from '../problems.ts';
 import type { Proofs } from '../proofs.ts';
 import type { TopicHandler } from './delivery.ts';

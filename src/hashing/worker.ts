@@ -1,5 +1,5 @@
 /**
- * A hashing thread: one password at a time, computed synchronously, so that neither the event loop nor libuv's pool
+ * A hashing thread: one password after the other, computed synchronously, so that neither the event loop nor libuv's pool
  * (where signing happens) ever waits for it. It must never log what it is given.
  */
 import { setPriority } from 'node:os';
@@ -39,12 +39,14 @@ async function perform(task: HashingTask): Promise<string | boolean> {
   }
 }
 
-parentPort!.on('message', async (task: HashingTask) => {
-  let answer: HashingAnswer;
-  try {
-    answer = { value: await perform(task) };
-  } catch (error) {
-    answer = { failure: String(error) };
+parentPort!.on('message', async (tasks: HashingTask[]) => {
+  const answers: HashingAnswer[] = [];
+  for (const task of tasks) {
+    try {
+      answers.push({ value: await perform(task) });
+    } catch (error) {
+      answers.push({ failure: String(error) });
+    }
   }
-  parentPort!.postMessage(answer);
+  parentPort!.postMessage(answers);
 });

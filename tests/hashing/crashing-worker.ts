@@ -2,8 +2,9 @@
 import { parentPort } from 'node:worker_threads';
 import type { HashingTask } from '../../src/hashing/worker.ts';
 
-parentPort!.on('message', (task: HashingTask) => {
-  if (task.secret === 'exit') process.exit(3);
-  if (task.secret === 'throw') throw new Error('thread died');
+parentPort!.on('message', (tasks: HashingTask[]) => {
+  const secrets = tasks.map((task) => task.secret);
+  if (secrets.includes('exit')) process.exit(3);
+  if (secrets.includes('throw')) throw new Error('thread died');
 });
 await import('../../src/hashing/worker.ts');

@@ -9,6 +9,22 @@ import { createHashingPool } from '../../src/hashing/pool.ts';
 const SLOW = { memoryCost: 19_456, timeCost: 16, parallelism: 1 };
 const SETUP = { params: { memoryCost: 64, timeCost: 1, parallelism: 1 }, outputLen: 32 };
 
+/** A number that changes with each turn of the event loop, read without waiting for one. */
+const turnOfTheLoop = (() => {
+  let turn = 0;
+  let scheduled = false;
+  return () => {
+    if (!scheduled) {
+      scheduled = true;
+      setImmediate(() => {
+        turn++;
+        scheduled = false;
+      });
+    }
+    return turn;
+  };
+})();
+
 describe('under a storm', () => {
   test('of 200 requests two run, 64 wait and the others are told at once to come back', async () => {
     const hasher = createHasher({ threads: 2, params: { memoryCost: 4096, timeCost: 1, parallelism: 1 } });
@@ -50,6 +66,43 @@ describe('under a storm', () => {
       }),
     );
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    await pool.close();
+  });
+
+  test('a thread takes several passwords at a time, and each caller gets the answer to its own', async () => {
+    const pool = createHashingPool({ threads: 1, queueLimit: 64, setup: SETUP });
+    const phc = (await pool.run({ kind: 'hash', secret: 'right' })) as string;
+    let turns = 0;
+    let last = -1;
+    const answers = await Promise.all(
+      Array.from({ length: 33 }, async (_, i) => {
+        const secret = i % 3 === 0 ? 'right' : 'wrong';
+        const answer = await pool.run({ kind: 'argon2', phc, secret, keyed: true });
+        // Those that came back together are told of in one turn of the event loop.
+        const turn = turnOfTheLoop();
+        if (turn !== last) turns++;
+        last = turn;
+        return answer;
+      }),
+    );
+    expect(answers).toEqual(Array.from({ length: 33 }, (_, i) => i % 3 === 0));
+    expect(turns).toBeLessThan(10);
+    await pool.close();
+  });
+
+  test('a costly imported hash travels alone, and those behind it do not wait in its group', async () => {
+    const pool = createHashingPool({ threads: 2, queueLimit: 64, setup: SETUP });
+    await Promise.all([1, 2].map(() => pool.run({ kind: 'hash', secret: 'start' })));
+    const bcrypt = '$2b$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcdef';
+    const order: string[] = [];
+    await Promise.all([
+      ...[1, 2].map(() => pool.run({ kind: 'hash', secret: 'busy' })),
+      pool.run({ kind: 'bcrypt', phc: bcrypt, secret: 'old' }).then(() => order.push('bcrypt')),
+      ...Array.from({ length: 8 }, () =>
+        pool.run({ kind: 'hash', secret: 'new' }).then(() => order.push('argon2id')),
+      ),
+    ]);
+    expect(order.at(-1)).toBe('bcrypt');
     await pool.close();
   });
 

@@ -1,6 +1,7 @@
 /** Process entry: nothing but starting, ending on a signal, and one line when that fails. */
 
 import { enableCompileCache, flushCompileCache } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import type { Stop } from './start.ts';
@@ -8,6 +9,10 @@ import type { Stop } from './start.ts';
 // Garbage that outlived its request is collected at half as much again instead of four times what lives: 350 MB after
 // a storm instead of 490, at no measurable cost. It has no effect on what may be allocated.
 setFlagsFromString('--heap-growing-percent=50');
+
+// Young garbage is collected by one thread: where every core may be hashing, its helpers cost 3 % of a login's CPU and
+// shorten no pause (10 ms for 64 MB either way, measured on two cores).
+if (availableParallelism() <= 4) setFlagsFromString('--no-parallel-scavenge');
 
 /** The first signal ends in order; the second ends at once. */
 function endOnSignal(stop: Stop): void {

@@ -61,7 +61,7 @@ const ROTATE_KEYED = `
     update idempotency_records set committed_at = $2::timestamptz, steps = '{}'
     where key = $7 and run = $8::uuid and status is null and committed_at is null and exists (select 1 from rotated)
     returning 1)
-  select rotated.*, vestibule_require((select count(*) from settled) = 1) from rotated`;
+  select rotated.*, case when (select count(*) from settled) = 1 then true else vestibule_require(false) end from rotated`;
 
 const FAMILY = `
   select ${GRANTEE}, s.refresh_generation::int as generation,

@@ -257,7 +257,7 @@ export const auditEvents = pgTable(
   (t) => [index().on(t.accountId, t.id)],
 );
 
-/** Effects that leave the process, delivered at least once, in order per account. Ids are `flow:version:index`. */
+/** Effects that leave the process, delivered at least once, in order per account. Ids are `flow:version:index`, in byte order. */
 export const outbox = pgTable(
   'outbox',
   {
@@ -279,7 +279,6 @@ export const outbox = pgTable(
     index('outbox_due').on(t.dueAt, t.accountSeq).where(sql`${t.status} = 'pending'`),
     index('outbox_heads').on(t.accountId, t.accountSeq).where(sql`${t.status} = 'pending'`),
     index('outbox_dead').on(t.flowId).where(sql`${t.status} = 'dead'`),
-    index().on(t.flowId),
   ],
 );
 

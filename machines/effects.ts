@@ -12,11 +12,12 @@ export type MailTemplate =
   | 'welcome'
   | 'password_changed'
   | 'contact_changed'
+  | 'account_deleted'
   | 'new_device'
   | 'already_registered';
 
 /** What the owner of an account is told wherever it reads. */
-export type Notice = Extract<MailTemplate, 'password_changed' | 'contact_changed'>;
+export type Notice = Extract<MailTemplate, 'password_changed' | 'contact_changed' | 'account_deleted'>;
 
 export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 

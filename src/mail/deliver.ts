@@ -14,6 +14,7 @@ import type { RelayLog } from '../outbox/delivery.ts';
 import { DeliveryError, type MailPort } from '../ports/index.ts';
 import type { Proofs } from '../proofs.ts';
 import type { MailContent } from './letter.ts';
+import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
@@ -34,7 +35,12 @@ const lifeIn = (ms: number): string => {
 };
 
 /** Notices of what may be a takeover: beyond the budget they come later, not never. */
-const HELD_BACK = new Set<MailTemplate>(['password_changed', 'contact_changed', 'new_device']);
+const HELD_BACK = new Set<MailTemplate>([
+  'password_changed',
+  'contact_changed',
+  'account_deleted',
+  'new_device',
+]);
 const FULL = 'the budget of its recipient is used up';
 
 type Written = { content: MailContent; code?: string } | null;
@@ -99,6 +105,8 @@ export function createMailDelivery(deps: {
         return { content: passwordChangedMail({ ...brand, name, at }) };
       case 'contact_changed':
         return { content: contactChangedMail({ ...brand, name, at }) };
+      case 'account_deleted':
+        return { content: accountDeletedMail({ appName, name, at }) };
       case 'new_device': {
         const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
         return place === null || place.familiar

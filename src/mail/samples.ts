@@ -1,5 +1,6 @@
 /** Every template with made-up data, for a preview page and for tests. Reads nothing; the values belong to nobody. */
 import type { MailContent } from './letter.ts';
+import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
@@ -48,6 +49,11 @@ export function mailSamples(brand: { appName: string; frontendUrl: string }): Ma
       'contact_changed',
       'A phone number or address is another one',
       contactChangedMail({ ...brand, name, at }),
+    ),
+    sample(
+      'account_deleted',
+      'The account is deleted, and erased in 30 days',
+      accountDeletedMail({ ...brand, name, at }),
     ),
     sample(
       'new_device',

@@ -16,8 +16,11 @@ export type Definition = {
   context: ZodType<{ dueAt: number | null }>;
   /** `upgrades[n]` lifts version n to n + 1. */
   upgrades: Record<number, Upgrade>;
-  /** A blocked account never advances; only login may look at one, to deny it at L2. */
-  needsActiveAccount: boolean;
+  /**
+   * A blocked account never advances; only login may look at one, to deny it at L2. What is only offered to it may
+   * still run out.
+   */
+  needsActiveAccount: boolean | 'but to expire';
 };
 
 export type MachineEvents = {
@@ -59,7 +62,7 @@ export const registry: Record<MachineId, Definition> = {
     machine: recoveryMachine,
     context: recoveryContextSchema,
     upgrades: {},
-    needsActiveAccount: true,
+    needsActiveAccount: 'but to expire',
   },
 };
 

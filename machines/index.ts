@@ -2,6 +2,11 @@
 import type { AnyStateMachine } from 'xstate';
 import type { ZodType } from 'zod';
 import { type ChallengeEvent, challengeContextSchema, challengeMachine } from './challenge.ts';
+import {
+  type ContactChangeEvent,
+  contactChangeContextSchema,
+  contactChangeMachine,
+} from './contact-change.ts';
 import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
@@ -28,6 +33,7 @@ export type MachineEvents = {
   login: LoginEvent;
   challenge: ChallengeEvent;
   recovery: RecoveryEvent;
+  contact_change: ContactChangeEvent;
 };
 export type MachineId = keyof MachineEvents;
 
@@ -61,6 +67,14 @@ export const registry: Record<MachineId, Definition> = {
     version: 1,
     machine: recoveryMachine,
     context: recoveryContextSchema,
+    upgrades: {},
+    needsActiveAccount: 'but to expire',
+  },
+  contact_change: {
+    id: 'contact_change',
+    version: 1,
+    machine: contactChangeMachine,
+    context: contactChangeContextSchema,
     upgrades: {},
     needsActiveAccount: 'but to expire',
   },

@@ -16,6 +16,7 @@ import type { Proofs } from '../proofs.ts';
 import type { MailContent } from './letter.ts';
 import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
+import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
 import { newDeviceMail } from './templates/new-device.ts';
@@ -38,6 +39,7 @@ const lifeIn = (ms: number): string => {
 const HELD_BACK = new Set<MailTemplate>([
   'password_changed',
   'contact_changed',
+  'contact_change_undone',
   'account_deleted',
   'new_device',
 ]);
@@ -90,8 +92,22 @@ export function createMailDelivery(deps: {
     return `${frontendUrl}/reset-password?code=${keyring.flowTokenFor(flow.id, flow.tokenGeneration)}`;
   }
 
+  /** Likewise of the change it tells of, while that can be undone. An address that is somebody else's by now gets none. */
+  async function undoOf(
+    item: OutboxItem,
+    recipient: Recipient,
+  ): Promise<{ link: string; until: Date } | null> {
+    if ((item.payload as { link?: boolean }).link !== true) return null;
+    const { flow } = (await loaded(item.flowId)) ?? {};
+    if (!flow?.tokenGeneration || !flow.tokenExpiresAt || flow.status !== 'active') return null;
+    if (recipient.accountId !== null && recipient.accountId !== flow.accountId) return null;
+    const code = keyring.flowTokenFor(flow.id, flow.tokenGeneration);
+    return { link: `${frontendUrl}/undo-contact-change?code=${code}`, until: flow.tokenExpiresAt };
+  }
+
   /** Null: by now there is nothing to say. */
-  async function write(template: MailTemplate, item: OutboxItem, name: string | null): Promise<Written> {
+  async function write(template: MailTemplate, item: OutboxItem, recipient: Recipient): Promise<Written> {
+    const { name } = recipient;
     const at = item.createdAt;
     switch (template) {
       case 'reset': {
@@ -104,7 +120,9 @@ export function createMailDelivery(deps: {
       case 'password_changed':
         return { content: passwordChangedMail({ ...brand, name, at }) };
       case 'contact_changed':
-        return { content: contactChangedMail({ ...brand, name, at }) };
+        return { content: contactChangedMail({ ...brand, name, at, undo: await undoOf(item, recipient) }) };
+      case 'contact_change_undone':
+        return { content: contactChangeUndoneMail({ ...brand, name, at }) };
       case 'account_deleted':
         return { content: accountDeletedMail({ appName, name, at }) };
       case 'new_device': {
@@ -127,7 +145,7 @@ export function createMailDelivery(deps: {
       const recipient = await recipientOf(contactId);
       const to = recipient.type === 'email' ? recipient : recipient.accountEmail;
       if (to === null) return;
-      const written = await write(template, item, recipient.name);
+      const written = await write(template, item, recipient);
       if (written) await post(item, to, written);
     },
 

@@ -77,21 +77,36 @@ export const release = (accountId: string, now: Date): Part =>
     [now.toISOString(), accountId],
   );
 
-/** Other contacts of the account and type are no longer the first choice. */
-export const demoteOthers = (contactId: string, accountId: string): Part =>
+/** Other contacts of the account and type are no longer the first choice. The one that leaves meanwhile is left alone. */
+export const demoteOthers = (contactId: string, accountId: string, leaving: string | null = null): Part =>
   part(
     `update contacts set is_primary = false
-     where account_id = ? and id <> ? and type = (select type from contacts where id = ?)`,
-    [accountId, contactId, contactId],
+     where account_id = ? and id <> ? and id is distinct from ?::uuid
+       and type = (select type from contacts where id = ?)`,
+    [accountId, contactId, leaving, contactId],
   );
 
-/** Takes a contact from its account, unless it is the last proven one. */
-export const removeOne = (contactId: string, accountId: string, now: Date): Part =>
+/** Takes a contact from its account, unless it is the last proven one and has no successor in the same commit. */
+export const removeOne = (
+  contactId: string,
+  accountId: string,
+  now: Date,
+  successor: string | null = null,
+): Part =>
   part(
     `update contacts set account_id = null, verified_at = null, is_primary = true, kept_from = ?::timestamptz
-     where id = ? and account_id = ? and exists (
-       select 1 from contacts other where other.account_id = ? and other.id <> ? and other.verified_at is not null)`,
-    [now.toISOString(), contactId, accountId, accountId, contactId],
+     where id = ? and account_id = ? and (?::uuid is not null or exists (
+       select 1 from contacts other where other.account_id = ? and other.id <> ? and other.verified_at is not null))`,
+    [now.toISOString(), contactId, accountId, successor, accountId, contactId],
+    1,
+  );
+
+/** Gives an account a contact it had, as its first choice; stale when somebody else has it by now. */
+export const restore = (contactId: string, accountId: string, now: Date): Part =>
+  part(
+    `update contacts set account_id = ?, verified_at = coalesce(verified_at, ?::timestamptz), is_primary = true
+     where id = ? and (account_id is null or account_id = ?)`,
+    [accountId, now.toISOString(), contactId, accountId],
     1,
   );
 

@@ -11,15 +11,18 @@ export const notifyOwner = (n: {
   flowId: string | null;
   accountId: string;
   template: string;
+  /** Contacts whose mail carries the link of the flow. */
+  linkTo: string[];
   now: Date;
 }): Part =>
   part(
     `insert into outbox (id, topic, flow_id, payload, status, due_at, created_at)
      select ?::text || ':' || c.id, case c.type when 'email' then 'mail.send' else 'sms.send' end, ?::uuid,
-       jsonb_build_object('template', ?::text, 'contactId', c.id), 'pending', ?::timestamptz, ?::timestamptz
+       jsonb_build_object('template', ?::text, 'contactId', c.id)
+         || case when c.id::text = any(string_to_array(?, ',')) then jsonb_build_object('link', true) else '{}' end, 'pending', ?::timestamptz, ?::timestamptz
      from contacts c where c.account_id = ?::uuid and c.verified_at is not null
        and (c.type = 'email' or not exists (select 1 from contacts e
          where e.account_id = c.account_id and e.type = 'email' and e.verified_at is not null))
      on conflict do nothing`,
-    [n.id, n.flowId, n.template, n.now.toISOString(), n.now.toISOString(), n.accountId],
+    [n.id, n.flowId, n.template, n.linkTo.join(','), n.now.toISOString(), n.now.toISOString(), n.accountId],
   );

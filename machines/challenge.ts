@@ -47,7 +47,7 @@ export type ChallengeEvent =
       type: 'CODE_CHECKED';
       now: number;
       verdict: CodeVerdict;
-      /** The login a proven code opens in the same commit; null when it only proves the contact. */
+      /** The login, or the change of an account's contacts, that a proven code opens; null when it only proves. */
       opens: { flowId: string; event: { type: string } } | null;
     }
   | { type: 'EXPIRE'; now: number };
@@ -60,8 +60,10 @@ const machine = setup({
     lockOver: ({ context, event }) => event.type === 'CODE_REQUESTED' && unlocked(context.code, event.now),
     codeAccepted: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && accepted(context.code, event.verdict, event.now),
-    opensLogin: ({ event }) => event.type === 'CODE_CHECKED' && event.opens !== null,
-    addsContact: ({ context }) => context.accountId !== null,
+    opensLogin: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' && event.opens !== null && context.accountId === null,
+    addsContact: ({ context, event }) =>
+      event.type === 'CODE_CHECKED' && event.opens !== null && context.accountId !== null,
     /** A timer read before a resend moved the deadline is void. */
     timeUp: ({ context, event }) =>
       event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
@@ -120,10 +122,14 @@ const claim = {
   params: (args: Args) => ({ ...ownContact(args), ...spelling(args.context) }),
 } as const;
 const prefer = { type: 'preferContact', params: ownContact } as const;
-const tell = {
-  type: 'notifyOwner',
-  params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '', template: 'contact_changed' as const }),
-} as const;
+const open = <M extends string>(machine: M) =>
+  ({
+    type: 'openFlow',
+    params: ({ event: e }: Args) => {
+      const { flowId, event } = (e.type === 'CODE_CHECKED' ? e.opens : null)!;
+      return { machine, flowId, event };
+    },
+  }) as const;
 const added = ({ context: c }: Args) => ({ type: 'contact.added', accountId: c.accountId });
 const count = attempt('countFailure');
 
@@ -159,22 +165,12 @@ export const challengeMachine = machine.createMachine({
           {
             guard: and(['codeAccepted', 'opensLogin']),
             target: 'verified',
-            actions: [
-              clear,
-              {
-                type: 'openFlow',
-                params: ({ event: e }) => ({
-                  machine: 'login',
-                  flowId: e.opens!.flowId,
-                  event: e.opens!.event,
-                }),
-              },
-            ],
+            actions: [clear, open('login')],
           },
           {
             guard: and(['codeAccepted', 'addsContact']),
             target: 'verified',
-            actions: [clear, claim, prefer, tell, { type: 'publish', params: added }],
+            actions: [clear, claim, prefer, { type: 'publish', params: added }, open('contact_change')],
           },
           {
             guard: 'codeAccepted',

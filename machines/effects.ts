@@ -12,11 +12,16 @@ export type MailTemplate =
   | 'welcome'
   | 'password_changed'
   | 'contact_changed'
+  | 'contact_change_undone'
+  | 'account_deleted'
   | 'new_device'
   | 'already_registered';
 
 /** What the owner of an account is told wherever it reads. */
-export type Notice = Extract<MailTemplate, 'password_changed' | 'contact_changed'>;
+export type Notice = Extract<
+  MailTemplate,
+  'password_changed' | 'contact_changed' | 'contact_change_undone' | 'account_deleted'
+>;
 
 export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
 
@@ -71,10 +76,19 @@ export type Effects = {
   };
   /** A mail to the contact's stored address; what it says is looked up when it is sent. Null: nobody to write to. */
   sendMail: { template: MailTemplate; contactId: string | null };
-  /** To every proven address the account had before this step; by SMS when it had none. */
-  notifyOwner: { accountId: string; template: Notice };
+  /**
+   * To every proven address the account had before this step; by SMS when it had none. `linkTo`: the contacts among them
+   * whose mail carries the flow's own link.
+   */
+  notifyOwner: { accountId: string; template: Notice; linkTo?: string[] };
   /** The account's new contact is the one of its type to use from now on. */
   preferContact: { accountId: string; contactId: string };
+  /** Takes a contact from its account, which has another proven one or gets `successor` in the same commit. */
+  releaseContact: { accountId: string; contactId: string; successor: string | null };
+  /** Gives the account a contact it had, as its first choice; fails the commit when somebody else owns it by now. */
+  restoreContact: { accountId: string; contactId: string; instead?: string };
+  /** Password resets and logins under way that the contact has begun are over. */
+  endProofs: { accountId: string; contactId: string };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -129,6 +143,9 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   sendMail: effect(),
   notifyOwner: effect(),
   preferContact: effect(),
+  releaseContact: effect(),
+  restoreContact: effect(),
+  endProofs: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
   countPin: effect(),

@@ -2,6 +2,11 @@
 import type { AnyStateMachine } from 'xstate';
 import type { ZodType } from 'zod';
 import { type ChallengeEvent, challengeContextSchema, challengeMachine } from './challenge.ts';
+import {
+  type ContactChangeEvent,
+  contactChangeContextSchema,
+  contactChangeMachine,
+} from './contact-change.ts';
 import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
@@ -16,8 +21,11 @@ export type Definition = {
   context: ZodType<{ dueAt: number | null }>;
   /** `upgrades[n]` lifts version n to n + 1. */
   upgrades: Record<number, Upgrade>;
-  /** A blocked account never advances; only login may look at one, to deny it at L2. */
-  needsActiveAccount: boolean;
+  /**
+   * A blocked account never advances; only login may look at one, to deny it at L2. What is only offered to it may
+   * still run out.
+   */
+  needsActiveAccount: boolean | 'but to expire';
 };
 
 export type MachineEvents = {
@@ -25,6 +33,7 @@ export type MachineEvents = {
   login: LoginEvent;
   challenge: ChallengeEvent;
   recovery: RecoveryEvent;
+  contact_change: ContactChangeEvent;
 };
 export type MachineId = keyof MachineEvents;
 
@@ -59,7 +68,15 @@ export const registry: Record<MachineId, Definition> = {
     machine: recoveryMachine,
     context: recoveryContextSchema,
     upgrades: {},
-    needsActiveAccount: true,
+    needsActiveAccount: 'but to expire',
+  },
+  contact_change: {
+    id: 'contact_change',
+    version: 1,
+    machine: contactChangeMachine,
+    context: contactChangeContextSchema,
+    upgrades: {},
+    needsActiveAccount: 'but to expire',
   },
 };
 

@@ -80,6 +80,7 @@ function assemble(settings: Settings, environment: Environment) {
       tokenTtlS: v.FLOW_TOKEN_TTL_SECONDS,
       signupTtlDays: v.SIGNUP_TTL_DAYS,
       challengeTtlS: v.CHALLENGE_TTL_SECONDS,
+      contactUndoTtlS: v.CONTACT_UNDO_TTL_HOURS * 3600,
     },
     code: {
       ttlS: v.CODE_TTL_SECONDS,

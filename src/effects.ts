@@ -1,5 +1,6 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
 import type { FlowRow } from '../db/commit.ts';
+import { endProofs } from '../db/contact-changes.ts';
 import * as contacts from '../db/contacts.ts';
 import * as credentials from '../db/credentials.ts';
 import * as kyc from '../db/kyc.ts';
@@ -183,6 +184,18 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     notifyOwner: (p, c) => notifyOwner(c, p),
     preferContact: (p, c) => {
       c.changes.rows.push(contacts.demoteOthers(p.contactId, p.accountId));
+    },
+    releaseContact: (p, c) => {
+      c.changes.rows.push(contacts.removeOne(p.contactId, p.accountId, now(c), p.successor));
+    },
+    restoreContact: (p, c) => {
+      c.changes.rows.push(
+        contacts.restore(p.contactId, p.accountId, now(c)),
+        contacts.demoteOthers(p.contactId, p.accountId, p.instead),
+      );
+    },
+    endProofs: (p, c) => {
+      c.changes.rows.push(endProofs(p.contactId, p.accountId));
     },
     endSessions: (p, c) => endSessions(c, p),
     supersedeFlows: (p, c) => {

@@ -69,8 +69,11 @@ const WINDOWS = {
   LIMIT_REGISTER_NETWORK: window('registerNetwork', 'Registrations from one network'),
   LIMIT_RECOVERY: window('recoveryIdentifier', 'Reset requests and resent verifications of one identifier'),
   LIMIT_RECOVERY_NETWORK: window('recoveryNetwork', 'The same from one network'),
-  LIMIT_PASSWORD_RESET: window('passwordResetIdentifier', 'Password resets of one identifier'),
-  LIMIT_PASSWORD_RESET_NETWORK: window('passwordResetNetwork', 'Password resets from one network'),
+  LIMIT_PASSWORD_RESET: window(
+    'passwordResetIdentifier',
+    'Uses of one link that sets a password or undoes a change of contacts',
+  ),
+  LIMIT_PASSWORD_RESET_NETWORK: window('passwordResetNetwork', 'The same from one network'),
   LIMIT_SET_PASSWORD: window('setPasswordFlow', 'Passwords hashed for one sign-up under way'),
   LIMIT_SET_PASSWORD_NETWORK: window('setPasswordNetwork', 'Passwords hashed for sign-ups from one network'),
   LIMIT_REFRESH: window('refreshSession', 'Token refreshes of one session'),

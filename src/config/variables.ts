@@ -167,6 +167,11 @@ const PROOFS = {
   PASSWORD_RESET_TOKEN_TTL_MINUTES: optional(p.integer(5, 60), 'Life of reset tokens', {
     otherwise: 'EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES, else 30',
   }),
+  CONTACT_UNDO_TTL_HOURS: setting(
+    p.integer(1, 168),
+    '72',
+    'Life of the link that undoes a change of contacts, sent to the addresses from before',
+  ),
   MFA_TOTP_WINDOW_SECONDS: setting(p.integer(30, 60), '30', 'TOTP time step'),
   PASSWORD_POLICY: setting(
     p.oneOf('standard', 'nist'),

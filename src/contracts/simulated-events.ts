@@ -6,30 +6,11 @@ import { z } from 'zod';
 import type { MachineId } from '../../machines/index.ts';
 import { FACTORS, METHODS, subjectSchema } from '../../machines/login.ts';
 import { riskSchema } from '../../machines/signup-context.ts';
+import { SAMPLE, SAMPLE_SUBJECT } from './samples.ts';
 import { WORD } from './words.ts';
-
-export const SAMPLE = {
-  contact: '00000000-0000-7000-8000-00000000c0de',
-  account: '00000000-0000-7000-8000-00000000acc0',
-  flow: '00000000-0000-7000-8000-00000000f10e',
-  session: '00000000-0000-7000-8000-00000000ce55',
-  kyc: '00000000-0000-7000-8000-0000000000bc',
-} as const;
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-
-/** What is taken for granted about the account behind a login. */
-export const SAMPLE_SUBJECT = {
-  accountId: SAMPLE.account,
-  status: 'active' as const,
-  tier: 'FULL' as const,
-  factors: ['pin' as const],
-  mandatory: [],
-  knownDevice: true,
-  passwordVersion: 1,
-  signupFlowId: null,
-};
 
 const word = z.string().regex(WORD);
 const flag = (usual: boolean) => z.boolean().default(usual);
@@ -52,6 +33,7 @@ export type Known = {
   required?: string[];
   passwordVersion?: number | null;
   accountId?: string | null;
+  purpose?: string;
 };
 type Facts = (c: Known, now: number) => z.ZodRawShape;
 
@@ -78,7 +60,10 @@ const risk = (now: number) =>
     .prefault({});
 const opening = { contactId: id(SAMPLE.contact), ttlMs: ms(30 * DAY) };
 const opened = z
-  .strictObject({ flowId: id(SAMPLE.flow), event: z.strictObject({ type: z.literal('PRIMARY_PROVED') }) })
+  .strictObject({
+    flowId: id(SAMPLE.flow),
+    event: z.strictObject({ type: z.enum(['PRIMARY_PROVED', 'CONTACT_ADDED']) }),
+  })
   .nullable()
   .default(null);
 const owner = z
@@ -99,6 +84,12 @@ const ruling: Facts = (c) => ({
 });
 const presented = z.enum(['token', 'grant']).default('token');
 const tokenTtlMs = ms(15 * MINUTE);
+const changed = {
+  contactId: id(SAMPLE.contact),
+  accountId: id(SAMPLE.account),
+  readers: z.array(word).max(10).default([SAMPLE.previous]),
+  ttlMs: ms(3 * DAY),
+};
 
 const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
   signup: {
@@ -176,6 +167,16 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
     PASSWORD_RESET: (c) => ({
       passwordVersion: nullableInt.default(c.passwordVersion ?? 1),
       ownerId: word.nullable().default(c.accountId ?? SAMPLE.account),
+    }),
+    EXPIRE: () => ({}),
+  },
+  contact_change: {
+    CONTACT_ADDED: () => ({ ...changed, previousId: word.nullable().default(SAMPLE.previous) }),
+    CONTACT_REMOVED: () => changed,
+    CHANGE_UNDONE: (c) => ({
+      ownerId: word.nullable().default(c.purpose === 'removed' ? null : (c.accountId ?? SAMPLE.account)),
+      previousFree: flag(true),
+      othersLeft: small(1),
     }),
     EXPIRE: () => ({}),
   },

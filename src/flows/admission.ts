@@ -28,7 +28,11 @@ export const createAdmission =
       return new Rejection(problem, () => deps.flows.refuse({ ...met, refused: true, reason }));
     };
     // The account of whoever else owns the contact says nothing about this flow.
-    const own = definition.needsActiveAccount && loaded.flow.accountId !== null ? loaded.account : null;
+    const needed =
+      definition.needsActiveAccount === 'but to expire'
+        ? event.type !== 'EXPIRE'
+        : definition.needsActiveAccount;
+    const own = needed && loaded.flow.accountId !== null ? loaded.account : null;
     // An ended flow says so, also when its end took the account with it.
     if (own && own.status !== 'active' && loaded.flow.status === 'active')
       throw reject(new Problem('account_blocked'), 'the account is not active');

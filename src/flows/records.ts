@@ -53,9 +53,14 @@ export function endSessions(
 }
 
 /** One message to each place the owner of the account reads. */
-export function notifyOwner(r: RecordContext, notice: { accountId: string; template: Notice }): void {
+export function notifyOwner(
+  r: RecordContext,
+  { linkTo = [], ...notice }: { accountId: string; template: Notice; linkTo?: string[] },
+): void {
   r.changes.unlisted = true;
-  r.changes.rows.push(notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, ...notice }));
+  r.changes.rows.push(
+    notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, linkTo, ...notice }),
+  );
 }
 
 /** With an account the row takes its next place in that account's order. */

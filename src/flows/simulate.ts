@@ -3,7 +3,8 @@ import type { AnyMachineSnapshot } from 'xstate';
 import { ZodError } from 'zod';
 import { toGraph } from '../../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../../machines/index.ts';
-import { completeEvent, type Known, SAMPLE, SAMPLE_SUBJECT } from '../contracts/simulated-events.ts';
+import { SAMPLE, SAMPLE_SUBJECT } from '../contracts/samples.ts';
+import { completeEvent, type Known } from '../contracts/simulated-events.ts';
 import { onlyWords } from '../contracts/words.ts';
 import { type FieldError, Problem } from '../problems.ts';
 import { type Preview, preview } from './preview.ts';
@@ -63,6 +64,13 @@ function usualContext(machine: MachineId, state: string, now: number): Record<st
       accountId: SAMPLE.account,
       passwordVersion: 1,
       dueAt: now + 30 * MINUTE,
+    };
+  if (machine === 'contact_change')
+    return {
+      contactId: SAMPLE.contact,
+      accountId: SAMPLE.account,
+      previousId: SAMPLE.previous,
+      dueAt: now + 3 * DAY,
     };
   if (machine === 'login')
     return {

@@ -14,7 +14,9 @@ import type { RelayLog } from '../outbox/delivery.ts';
 import { DeliveryError, type MailPort } from '../ports/index.ts';
 import type { Proofs } from '../proofs.ts';
 import type { MailContent } from './letter.ts';
+import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
+import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
 import { newDeviceMail } from './templates/new-device.ts';
@@ -34,7 +36,13 @@ const lifeIn = (ms: number): string => {
 };
 
 /** Notices of what may be a takeover: beyond the budget they come later, not never. */
-const HELD_BACK = new Set<MailTemplate>(['password_changed', 'contact_changed', 'new_device']);
+const HELD_BACK = new Set<MailTemplate>([
+  'password_changed',
+  'contact_changed',
+  'contact_change_undone',
+  'account_deleted',
+  'new_device',
+]);
 const FULL = 'the budget of its recipient is used up';
 
 type Written = { content: MailContent; code?: string } | null;
@@ -84,8 +92,22 @@ export function createMailDelivery(deps: {
     return `${frontendUrl}/reset-password?code=${keyring.flowTokenFor(flow.id, flow.tokenGeneration)}`;
   }
 
+  /** Likewise of the change it tells of, while that can be undone. An address that is somebody else's by now gets none. */
+  async function undoOf(
+    item: OutboxItem,
+    recipient: Recipient,
+  ): Promise<{ link: string; until: Date } | null> {
+    if ((item.payload as { link?: boolean }).link !== true) return null;
+    const { flow } = (await loaded(item.flowId)) ?? {};
+    if (!flow?.tokenGeneration || !flow.tokenExpiresAt || flow.status !== 'active') return null;
+    if (recipient.accountId !== null && recipient.accountId !== flow.accountId) return null;
+    const code = keyring.flowTokenFor(flow.id, flow.tokenGeneration);
+    return { link: `${frontendUrl}/undo-contact-change?code=${code}`, until: flow.tokenExpiresAt };
+  }
+
   /** Null: by now there is nothing to say. */
-  async function write(template: MailTemplate, item: OutboxItem, name: string | null): Promise<Written> {
+  async function write(template: MailTemplate, item: OutboxItem, recipient: Recipient): Promise<Written> {
+    const { name } = recipient;
     const at = item.createdAt;
     switch (template) {
       case 'reset': {
@@ -98,7 +120,11 @@ export function createMailDelivery(deps: {
       case 'password_changed':
         return { content: passwordChangedMail({ ...brand, name, at }) };
       case 'contact_changed':
-        return { content: contactChangedMail({ ...brand, name, at }) };
+        return { content: contactChangedMail({ ...brand, name, at, undo: await undoOf(item, recipient) }) };
+      case 'contact_change_undone':
+        return { content: contactChangeUndoneMail({ ...brand, name, at }) };
+      case 'account_deleted':
+        return { content: accountDeletedMail({ appName, name, at }) };
       case 'new_device': {
         const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
         return place === null || place.familiar
@@ -119,7 +145,7 @@ export function createMailDelivery(deps: {
       const recipient = await recipientOf(contactId);
       const to = recipient.type === 'email' ? recipient : recipient.accountEmail;
       if (to === null) return;
-      const written = await write(template, item, recipient.name);
+      const written = await write(template, item, recipient);
       if (written) await post(item, to, written);
     },
 

@@ -1,6 +1,8 @@
 /** Every template with made-up data, for a preview page and for tests. Reads nothing; the values belong to nobody. */
 import type { MailContent } from './letter.ts';
+import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
+import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
 import { newDeviceMail } from './templates/new-device.ts';
@@ -47,7 +49,25 @@ export function mailSamples(brand: { appName: string; frontendUrl: string }): Ma
     sample(
       'contact_changed',
       'A phone number or address is another one',
-      contactChangedMail({ ...brand, name, at }),
+      contactChangedMail({
+        ...brand,
+        name,
+        at,
+        undo: {
+          link: `${brand.frontendUrl}/undo-contact-change?code=AAAAAAAAAAAAAAAAAAAAAA.sample`,
+          until: new Date('2030-05-20T09:30:00Z'),
+        },
+      }),
+    ),
+    sample(
+      'contact_change_undone',
+      'A change of contacts was taken back',
+      contactChangeUndoneMail({ ...brand, name, at }),
+    ),
+    sample(
+      'account_deleted',
+      'The account is deleted, and erased in 30 days',
+      accountDeletedMail({ ...brand, name, at }),
     ),
     sample(
       'new_device',

@@ -28,6 +28,10 @@ const NOTICES: Record<Notice, (domain: string) => string> = {
     `The password of your account at ${domain} was changed. Not you? Reset it at once.`,
   contact_changed: (domain) =>
     `A contact of your account at ${domain} was changed. Not you? Change your password at once.`,
+  contact_change_undone: (domain) =>
+    `A change of the contacts of your account at ${domain} was undone. Not you? Change your password at once.`,
+  account_deleted: (domain) =>
+    `Your account at ${domain} was deleted and will be erased after 30 days. Not you? Contact support.`,
 };
 
 export type SmsNotice = (notice: Notice) => string;

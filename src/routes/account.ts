@@ -80,6 +80,7 @@ export const accountRoutes =
             endSessions: { reason: 'deleted' },
             patch: { status: 'deleted', deletedAt: now },
             event: { type: 'user.deleted' },
+            notice: 'account_deleted',
           },
           caller,
         );

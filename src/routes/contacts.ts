@@ -1,7 +1,7 @@
 /** Addresses and numbers of an account: a new one is proven, the old one is told, the last one stays. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { removeOne } from '../../db/contacts.ts';
+import { additionOf, removeContact } from '../accounts/contact-change.ts';
 import {
   addContactBody,
   contactStartedAnswer,
@@ -127,7 +127,7 @@ export const contactRoutes =
         schema: {
           summary: 'Prove the new address or number; it becomes the first choice of its kind',
           description:
-            'Sends `CODE_CHECKED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
+            'Sends `CODE_CHECKED` to the [challenge machine](/v1/flows/definitions/challenge/diagram). Whoever read for the account before gets a link that [undoes it](/v1/flows/definitions/contact_change/diagram).',
           ...secured,
           body: verifyContactBody,
           response: { 200: contactsAnswer, ...problemsFor(400, 401, 409, 429, 503) },
@@ -144,14 +144,19 @@ export const contactRoutes =
           s.engine.send(
             'challenge',
             { id: parsed.flowId },
-            (loaded, view) => {
+            async (loaded, view) => {
               const holder = s.proofs.holder(loaded, token, caller.now);
-              if (view.purpose !== 'contact' || view.accountId !== account.id) {
+              if (view.purpose !== 'contact' || view.accountId !== account.id || !loaded.contact) {
                 throw new Problem('invalid_flow_token');
               }
               s.proofs.codeBudget(loaded, holder);
               const verdict = s.proofs.codeVerdict(view, 'contact', code, holder);
-              return { event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens: null } };
+              const opens = await additionOf(
+                s,
+                { accountId: account.id, contact: loaded.contact },
+                caller.now,
+              );
+              return { event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens } };
             },
             caller,
           ),
@@ -166,6 +171,8 @@ export const contactRoutes =
       {
         schema: {
           summary: 'Remove an address or a number; never the last proven one',
+          description:
+            'Sends `CONTACT_REMOVED` to the [contact_change machine](/v1/flows/definitions/contact_change/diagram).',
           ...secured,
           params: z.strictObject({ contact_id: z.uuid() }),
           body: removeContactBody,
@@ -181,15 +188,7 @@ export const contactRoutes =
         const mine = await s.users.contactsOf(account.id);
         const gone = mine.find((c) => c.id === request.params.contact_id);
         if (!gone) throw new Problem('not_found');
-        await s.commitAccount(
-          {
-            account: { id: account.id, eventSeq },
-            parts: [removeOne(gone.id, account.id, new Date(caller.now))],
-            event: { type: 'contact.removed' },
-            notice: 'contact_changed',
-          },
-          caller,
-        );
+        await removeContact(s, { account: { id: account.id, eventSeq }, contactId: gone.id }, caller);
         return listed(account.id);
       },
     );

@@ -6,6 +6,7 @@ import type { Services } from '../services.ts';
 import { accountRoutes } from './account.ts';
 import { balanceHubRoutes } from './balance-hub.ts';
 import { clockRoutes } from './clock.ts';
+import { contactChangeRoutes } from './contact-change.ts';
 import { contactRoutes } from './contacts.ts';
 import { definitionRoutes } from './definitions.ts';
 import { devRoutes } from './dev.ts';
@@ -66,6 +67,7 @@ export const routes =
     await api.register(recoveryRoutes(s));
     await api.register(accountRoutes(s));
     await api.register(contactRoutes(s));
+    await api.register(contactChangeRoutes(s));
     await api.register(balanceHubRoutes(s));
     await api.register(identityProofRoutes(s));
     await api.register(flowRoutes(s));

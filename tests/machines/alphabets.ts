@@ -1,6 +1,7 @@
 /** Every event a machine can be sent, with good and with bad facts, in terms of where it rests. No clock: times are relative. */
 import type { ChallengeContext, ChallengeEvent } from '../../machines/challenge.ts';
 import type { Code } from '../../machines/code.ts';
+import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
 import type { MachineEvents, MachineId } from '../../machines/index.ts';
 import type { LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
@@ -338,6 +339,40 @@ export function recoveryLetters(c: RecoveryContext): Letter<RecoveryEvent>[] {
   ];
 }
 
+export function contactChangeLetters(c: ContactChangeContext): Letter<ContactChangeEvent>[] {
+  const ttlMs = 72 * 3_600_000;
+  const changed = { now: T0, contactId: CONTACT, accountId: ACCOUNT, readers: [OTHER_CONTACT], ttlMs };
+  const added = { type: 'CONTACT_ADDED' as const, ...changed, previousId: OTHER_CONTACT as string | null };
+  const removed = { type: 'CONTACT_REMOVED' as const, ...changed };
+  const due = c.dueAt ?? T0 + ttlMs;
+  const undone = {
+    type: 'CHANGE_UNDONE' as const,
+    now: due - 1,
+    ownerId: c.purpose === 'added' ? c.accountId : null,
+    previousFree: true,
+    othersLeft: 1,
+  };
+  // What has come to stay, or is back already, cannot go or come again.
+  const moot = c.purpose === 'added' ? null : c.accountId;
+  const nowhere = c.purpose === 'added' ? bad : good;
+  return [
+    good('', added),
+    good('nothing to go back to', { ...added, previousId: null }),
+    good('nobody reads', { ...added, readers: [] }),
+    good('', removed),
+    good('nobody reads', { ...removed, readers: [] }),
+    good('', undone),
+    good('old one taken', { ...undone, previousFree: false }),
+    (c.previousId === null ? nowhere : good)('nothing else left', { ...undone, othersLeft: 0 }),
+    nowhere('old one taken, nothing else left', { ...undone, previousFree: false, othersLeft: 0 }),
+    bad('late', { ...undone, now: due }),
+    bad('moot', { ...undone, ownerId: moot }),
+    bad('somebody else’s by now', { ...undone, ownerId: OTHER }),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
 type Letters = { [M in MachineId]: (context: never) => Letter<MachineEvents[M]>[] };
 
 /** By machine; a new machine fails the type check here until it has its alphabet. */
@@ -346,6 +381,7 @@ export const alphabets: Letters = {
   login: loginLetters,
   challenge: challengeLetters,
   recovery: recoveryLetters,
+  contact_change: contactChangeLetters,
 };
 
 /** What of a context makes no difference to what can happen next, because the alphabet is relative to it. */

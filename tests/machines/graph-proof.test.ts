@@ -16,7 +16,7 @@ import { monitors } from './monitors.ts';
 const graphs = Object.fromEntries(
   Object.entries(registry).map(([id, { machine }]) => [id, toGraph(machine)]),
 ) as Record<MachineId, MachineGraph>;
-const { signup, login, challenge, recovery } = graphs;
+const { signup, login, challenge, recovery, contact_change: contactChange } = graphs;
 
 const needs = (edge: GraphEdge, guard: string): boolean =>
   edge.guard?.replaceAll(/[()]/g, '').split(' and ').includes(guard) ?? false;
@@ -154,8 +154,8 @@ describe('login', () => {
   });
 });
 
-describe('challenge and recovery', () => {
-  test('a challenge is verified, and opens a login, only past an accepted code', () => {
+describe('challenge, recovery and change of contacts', () => {
+  test('a challenge is verified, and opens another flow, only past an accepted code', () => {
     expect(gated(challenge, 'verified', codeAccepted)).toBe(true);
     const opening = Object.values(graphs).flatMap((g) =>
       g.edges.filter((e) => e.actions.includes('openFlow')).map((e) => `${g.id}: ${e.event} ${e.guard}`),
@@ -163,12 +163,25 @@ describe('challenge and recovery', () => {
     expect(opening).toEqual([
       'signup:  riskPassed and personPresent',
       'challenge: CODE_CHECKED codeAccepted and opensLogin',
+      'challenge: CODE_CHECKED codeAccepted and addsContact',
     ]);
   });
 
   test('a password is replaced only past a token that lives', () => {
     for (const guard of ['tokenLives', 'stillOwned'])
       expect(gated(recovery, 'completed', on('PASSWORD_RESET', guard)), guard).toBe(true);
+  });
+
+  test('a change of contacts is undone only past a link that lives, and only while it still stands', () => {
+    const undoes = (guard: string) => on('CHANGE_UNDONE', guard);
+    expect(gated(contactChange, 'undone', undoes('linkLives'))).toBe(true);
+    expect(gated(contactChange, 'undone', any(undoes('stillAdded'), undoes('stillGone')))).toBe(true);
+    const undone = contactChange.edges.filter(into('undone'));
+    const left = undone.filter((e) => e.actions.includes('releaseContact'));
+    expect(left).toHaveLength(2);
+    for (const edge of left) expect(needs(edge, 'previousFree') || needs(edge, 'othersLeft')).toBe(true);
+    for (const edge of undone)
+      expect(edge.actions).toEqual(expect.arrayContaining(['endProofs', 'endSessions', 'notifyOwner']));
   });
 });
 
@@ -227,6 +240,15 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     timeUp: true,
   },
   recovery: { ownerKnown: true, sendSuppressed: false, tokenLives: true, stillOwned: true, timeUp: true },
+  contact_change: {
+    linkRead: true,
+    linkLives: true,
+    stillAdded: true,
+    stillGone: true,
+    previousFree: true,
+    othersLeft: true,
+    timeUp: true,
+  },
 };
 
 /** Guards that only choose between ways that are all safe, and why. */

@@ -2,6 +2,7 @@
 import type { AnyMachineSnapshot } from 'xstate';
 import type { ChallengeEvent } from '../../machines/challenge.ts';
 import type { Code, CodeVerdict } from '../../machines/code.ts';
+import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import type { LoginContext, LoginEvent } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
@@ -251,19 +252,21 @@ export const challengeMonitor: Monitor<null> = {
     codeRules(step, never);
     const proved = event.type === 'CODE_CHECKED' && proves(was.code, event);
     never('verified without proof', stateOf(step.after) === 'verified' && !proved);
-    never('a login opens without proof', !!effect(step, 'openFlow') && !proved);
+    never('a flow opens without proof', !!effect(step, 'openFlow') && !proved);
     never('a contact is taken without proof', !!effect(step, 'claimContact') && !proved);
     never('a contact is taken for nobody', effect(step, 'claimContact')?.accountId === '');
+    const opened = effect(step, 'openFlow')?.machine;
     never(
-      'the owner is not told of a new contact',
-      effect(step, 'claimContact')?.accountId !== effect(step, 'notifyOwner')?.accountId,
+      'a contact is taken, and nothing is opened that tells the owner',
+      !!effect(step, 'claimContact') !== (opened === 'contact_change'),
     );
+    never('a login opens by a code for something else', opened === 'login' && was.accountId !== null);
     never('failures are cleared without proof', !!effect(step, 'clearFailures') && !proved);
-    const opened = stateOf(step.before) !== 'idle';
-    never('a resend changes whom it is for', opened && was.contactId !== is.contactId);
+    const under = stateOf(step.before) !== 'idle';
+    never('a resend changes whom it is for', under && was.contactId !== is.contactId);
     never(
       'a resend changes what it is for',
-      opened && (was.purpose !== is.purpose || was.accountId !== is.accountId),
+      under && (was.purpose !== is.purpose || was.accountId !== is.accountId),
     );
     return { ghost, broken };
   },
@@ -299,9 +302,59 @@ export const recoveryMonitor: Monitor<null> = {
   },
 };
 
+export const contactChangeMonitor: Monitor<null> = {
+  start: null,
+  watch(step, ghost) {
+    const { broken, never } = rules();
+    const event = step.letter.event as ContactChangeEvent;
+    const was = contextOf<ContactChangeContext>(step.before);
+    const is = contextOf<ContactChangeContext>(step.after);
+    const to = stateOf(step.after);
+    every('contact_change', step, never);
+    const [told, released, restored] = ['notifyOwner', 'releaseContact', 'restoreContact'].map((type) =>
+      effect(step, type),
+    );
+    if (event.type === 'CONTACT_ADDED' || event.type === 'CONTACT_REMOVED') {
+      never('a change is not told', told?.accountId !== event.accountId);
+      never('a link for nobody', to === 'undoable' && event.readers.length === 0);
+      never('an old address gets no link', to !== 'undoable' && event.readers.length > 0);
+      never('a link for somebody else', JSON.stringify(told?.linkTo) !== JSON.stringify(event.readers));
+      never('the wrong way round', is.purpose !== (event.type === 'CONTACT_ADDED' ? 'added' : 'removed'));
+      never(
+        'a link lives for another time than it has',
+        to === 'undoable' && effect(step, 'extendToken')?.ttlMs !== event.ttlMs,
+      );
+      never('what is removed stays', !!released !== (event.type === 'CONTACT_REMOVED'));
+      never('a removal leaves an account without a contact', !!released && released.successor !== null);
+    }
+    if (event.type === 'CHANGE_UNDONE') {
+      const added = was.purpose === 'added';
+      never('a change is undone late', event.now >= (was.dueAt ?? 0));
+      never('nothing is undone', !released && !restored);
+      never('a contact is taken from somebody else', !!released && event.ownerId !== was.accountId);
+      never('a removal is undone by another one', !!released && !added);
+      never(
+        'an account is left without a contact',
+        !!released && event.othersLeft === 0 && restored?.contactId !== was.previousId,
+      );
+      const free = added ? event.previousFree : event.ownerId === null;
+      never('a contact is taken back from somebody else', !!restored && !free);
+      never('nothing is taken back', restored?.contactId === '');
+      never('the old one is free and stays away', added && free && was.previousId !== null && !restored);
+      never('it is undone and the owner is not told', told?.accountId !== was.accountId);
+      never('a link that undoes the undoing', told?.linkTo !== undefined);
+      for (const end of ['endSessions', 'endProofs'])
+        never(`it is undone without ${end}`, effect(step, end)?.accountId !== was.accountId);
+    }
+    never('a contact goes or comes by time', event.type === 'EXPIRE' && (!!released || !!restored));
+    return { ghost, broken };
+  },
+};
+
 export const monitors: Record<MachineId, Monitor<never>> = {
   signup: signupMonitor as never,
   login: loginMonitor as never,
   challenge: challengeMonitor as never,
   recovery: recoveryMonitor as never,
+  contact_change: contactChangeMonitor as never,
 };

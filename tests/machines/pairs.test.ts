@@ -52,6 +52,13 @@ const ACCEPTED: Record<MachineId, Record<string, string>> = {
     completed: '',
     expired: '',
   },
+  contact_change: {
+    idle: 'CONTACT_ADDED CONTACT_REMOVED',
+    undoable: 'CHANGE_UNDONE EXPIRE',
+    settled: '',
+    undone: '',
+    expired: '',
+  },
 };
 
 /** Bad facts an accepted event may carry, because counting them is the point; every other bad fact is refused. */

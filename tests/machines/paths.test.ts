@@ -67,7 +67,8 @@ function hold(id: MachineId, before: AnyMachineSnapshot, letter: Letter): AnyMac
     expect(context.dueAt === null, where).toBe(tier !== 'UNVERIFIED');
   }
   if (id === 'login') expect(context.dueAt === null, where).toBe(state.startsWith('L6_result'));
-  if (id === 'challenge' || id === 'recovery') expect(context.dueAt, where).not.toBeNull();
+  if (id === 'challenge' || id === 'recovery' || id === 'contact_change')
+    expect(context.dueAt, where).not.toBeNull();
   for (const left of [context.attemptsLeft, context.code?.attemptsLeft, context.code?.openAttemptsLeft]) {
     expect(left ?? 0, where).toBeGreaterThanOrEqual(0);
   }
@@ -122,15 +123,18 @@ const restingOf = (id: MachineId): string[] =>
     return n.initial === null && !always.some((e) => e.guard === null) ? [n.id] : [];
   });
 
-test.each(['login', 'challenge', 'recovery'] as const)('%s: every simple path holds', (id) => {
-  const { ends, taken } = walk({ id });
-  expect([...ends].sort()).toEqual(restingOf(id).sort());
-  expect(
-    toGraph(registry[id].machine)
-      .edges.filter((e) => !taken.has(e.key) && !closes(e))
-      .map((e) => e.key),
-  ).toEqual([]);
-});
+test.each(['login', 'challenge', 'recovery', 'contact_change'] as const)(
+  '%s: every simple path holds',
+  (id) => {
+    const { ends, taken } = walk({ id });
+    expect([...ends].sort()).toEqual(restingOf(id).sort());
+    expect(
+      toGraph(registry[id].machine)
+        .edges.filter((e) => !taken.has(e.key) && !closes(e))
+        .map((e) => e.key),
+    ).toEqual([]);
+  },
+);
 
 test('signup: every simple path to LIMITED or to an end holds', () => {
   const { ends, taken, count } = walk({ id: 'signup', stopWhen: (s) => LEAVES.test(stateOf(s)) });

@@ -13,6 +13,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   challenge:
     'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
+  contact_change: 'contactId accountId purpose previousId dueAt',
 };
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
@@ -43,7 +44,10 @@ const PARAMS: Record<string, string> = {
   publish: 'type accountId outcome reason',
   audit: 'type accountId outcome reason',
   sendMail: 'template contactId',
-  notifyOwner: 'accountId template',
+  notifyOwner: 'accountId template linkTo',
+  releaseContact: 'accountId contactId successor',
+  restoreContact: 'accountId contactId instead',
+  endProofs: 'accountId contactId',
   endSessions: 'accountId reason except',
   supersedeFlows: 'contactId',
 };

@@ -1,4 +1,4 @@
-/** Two processes, real sockets: a reset link and an idempotency key are used once, however many try at once. */
+/** Two processes, real sockets: a link and an idempotency key are used once, however many try at once. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/crypto/keyring.ts';
@@ -80,6 +80,37 @@ test('one reset link used 50 times at once sets one password', async () => {
     body: { email, password: `Parallel-Secret#${won[0]}xyz` },
   });
   expect(login.status).toBe(200);
+});
+
+test('one link that undoes a change of contacts, used 50 times at once, undoes it once', async () => {
+  const codeOf = codes(shared.secrets.masterKey);
+  const { email, userId } = await account();
+  const { body } = await replicas[0].call('POST', '/v1/auth/login', {
+    body: { email, password: MAIL_PASSWORD, token_transport: 'body' },
+  });
+  const token = body.access_token;
+  const evil = freshEmail();
+  const started = await replicas[0].call('POST', '/v1/users/me/contacts', {
+    token,
+    body: { type: 'email', value: evil, current_password: MAIL_PASSWORD },
+  });
+  const proof = { flow_token: started.body.flow_token, code: codeOf(started.body.flow_id, 'contact') };
+  await replicas[0].call('POST', '/v1/users/me/contacts/verify', { token, body: proof });
+  const [flow] =
+    await sql`select id, token_generation from flows where machine = 'contact_change' and account_id = ${userId}`;
+  const link = createKeyring(shared.secrets.masterKey).flowTokenFor(flow!.id, Number(flow!.token_generation));
+  const answers = await atOnce(50, '/v1/auth/contact-change/undo', () => ({ body: { token: link } }));
+  expect(answers.filter((a) => a.status === 200)).toHaveLength(1);
+  expect(answers.every((a) => [200, 400, 503].includes(a.status))).toBe(true);
+  const [row] = await sql`select
+    (select count(*)::int from outbox where account_id = ${userId} and payload->>'type' = 'contact.change_undone') as told,
+    (select count(*)::int from audit_events where account_id = ${userId} and type = 'contact.change_undone') as audited,
+    (select count(*)::int from sessions where account_id = ${userId} and revoked_at is null) as signed_in,
+    (select count(*)::int from outbox where account_id = ${userId} and payload->>'type' = 'session.revoked') as ended,
+    (select array_agg(canonical) from contacts where account_id = ${userId}) as contacts`;
+  expect(row).toMatchObject({ told: 1, audited: 1, signed_in: 0, contacts: [email] });
+  const [sessions] = await sql`select count(*)::int as n from sessions where account_id = ${userId}`;
+  expect(row!.ended).toBe(sessions!.n);
 });
 
 test('one idempotency key used 50 times at once opens one registration, and tells everybody the same', async () => {

@@ -55,6 +55,7 @@ describe('the route table', () => {
     'POST /v1/auth/signup/verify-otp',
     'POST /v1/auth/password/reset-request',
     'POST /v1/auth/password/reset',
+    'POST /v1/auth/contact-change/undo',
     'POST /v1/auth/register',
     'POST /v1/auth/verify-email',
     'POST /v1/auth/resend-verification',

@@ -87,6 +87,42 @@ test('a contact that comes or goes is told to every proven address, the one that
   expect(await notices(`joined-${nth}@example.com`)).toHaveLength(1);
 });
 
+/** What came in of an account's end. */
+async function ends(to: string, on = app): Promise<string[]> {
+  await on.relay.drain();
+  const entries = await on.services.inbox!.list({ to });
+  return entries
+    .map((e) => `${e.subject ?? ''} ${e.text}`)
+    .filter((text) => /account.* was deleted/.test(text));
+}
+
+const erase = (person: Person, on = app) =>
+  on.call('DELETE', '/v1/users/me', { token: person.accessToken, body: { password: PASSWORD } });
+
+test('a deleted account is told to every proven address, with the day until which it can be undone', async () => {
+  const { person, mailboxes } = await withTwoMailboxes();
+  await query(app, 'update contacts set verified_at = null where canonical = $1', [mailboxes[1]]);
+  const { body } = await erase(person);
+  const [told, ...more] = await ends(mailboxes[0]);
+  expect(told).toContain(new Date(body.erased_after).toUTCString());
+  expect(more).toEqual([]);
+  expect(await ends(mailboxes[1])).toEqual([]);
+});
+
+test('a deletion by somebody else reaches the owner by SMS where there is no address', async () => {
+  const person = await limitedPerson(app, freshPhone());
+  expect((await erase(person)).status).toBe(200);
+  expect(await ends(person.phone)).toEqual([expect.stringContaining('erased after 30 days')]);
+});
+
+test('a refused deletion tells nobody', async () => {
+  const { person, mailboxes } = await withTwoMailboxes();
+  const body = { password: 'Wrong-Password#1' };
+  const refused = await app.call('DELETE', '/v1/users/me', { token: person.accessToken, body });
+  expect(refused.status).toBe(401);
+  expect(await ends(mailboxes[0])).toEqual([]);
+});
+
 test('an account with nothing but a phone is told by SMS', async () => {
   const person = await limitedPerson(app, freshPhone());
   expect((await change(person)).status).toBe(200);
@@ -122,18 +158,22 @@ test('a notice by SMS is not sent beyond the caps on SMS, and the change stands'
 test('a mailbox that somebody else has filled gets the notice once there is room, not never', async () => {
   const other = await createTestApp({ env: { ...ENV, LIMIT_MAIL: '3/1h' } });
   try {
-    const person = await limitedPerson(other, freshPhone());
-    const mailbox = 'bombed@example.com';
-    await giveEmail(other, person.userId, mailbox);
-    const fill = { email: mailbox, password: PASSWORD, name: 'Somebody' };
-    for (let i = 0; i < 4; i++) await other.call('POST', '/v1/auth/register', { body: fill });
-    await other.relay.drain();
-    expect((await change(person, other)).status).toBe(200);
-    const told = async () =>
+    const fill = { password: PASSWORD, name: 'Somebody' };
+    const changed = async (mailbox: string) =>
       (await notices(mailbox, other)).filter((text) => /password was changed/.test(text));
-    expect(await told()).toHaveLength(0);
+    const [ada, bob] = [await limitedPerson(other, freshPhone()), await limitedPerson(other, freshPhone())];
+    await giveEmail(other, ada.userId, 'bombed@example.com');
+    await giveEmail(other, bob.userId, 'bombed-too@example.com');
+    for (const email of ['bombed@example.com', 'bombed-too@example.com'])
+      for (let i = 0; i < 4; i++) await other.call('POST', '/v1/auth/register', { body: { ...fill, email } });
+    await other.relay.drain();
+    expect((await change(ada, other)).status).toBe(200);
+    expect((await erase(bob, other)).status).toBe(200);
+    expect(await changed('bombed@example.com')).toHaveLength(0);
+    expect(await ends('bombed-too@example.com', other)).toHaveLength(0);
     other.clock.advance(3_700_000);
-    expect(await told()).toHaveLength(1);
+    expect(await changed('bombed@example.com')).toHaveLength(1);
+    expect(await ends('bombed-too@example.com', other)).toHaveLength(1);
   } finally {
     await other.close();
   }

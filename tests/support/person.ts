@@ -28,7 +28,7 @@ export const mobile = (): string => {
 /** Derives the code of a flow's n-th send. */
 export function codes(masterKey: Buffer) {
   const key = createKeyring(masterKey).key('code');
-  return (flowId: string, purpose: 'signup' | 'login' | 'email', counter = 1): string =>
+  return (flowId: string, purpose: 'signup' | 'login' | 'email' | 'contact', counter = 1): string =>
     codeFor(key, { flowId, purpose, counter });
 }
 

@@ -40,7 +40,7 @@ export function report(r: {
     '# Benchmark',
     '',
     'Made by `npm run bench -- --write`. The straight line is `bench/baseline.ts`: the same operations with the fewest',
-    'statements and no layers, and the same limits in one Redis call. The service also keeps snapshot, step, audit and',
+    'statements and no layers, the same limits in one Redis call, and one password at a time per core. The service also keeps snapshot, step, audit and',
     'outbox rows, and delivers the outbox while it is measured. 32 requests in flight, closed loop, rounds interleaved,',
     'each operation warmed up on each side first (2000 requests, 16 s at most).',
     '',

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { DEFAULT_PARAMS } from '../src/hashing/index.ts';
-import { dummyHash } from '../src/hashing/phc.ts';
+import { dummyHash, TAG_BYTES } from '../src/hashing/phc.ts';
 import type { HashingAnswer, HashingTask } from '../src/hashing/worker.ts';
 
 type Job = { task: HashingTask; done(value: string | boolean): void; failed(reason: Error): void };
@@ -20,7 +20,7 @@ export function plainHasher(pepper: Buffer) {
     }
   }
   for (let i = 0; i < availableParallelism(); i++) {
-    const workerData = { params: DEFAULT_PARAMS, outputLen: 32, pepper };
+    const workerData = { params: DEFAULT_PARAMS, outputLen: TAG_BYTES, pepper };
     const worker = new Worker(new URL('../src/hashing/worker.ts', import.meta.url), { workerData });
     worker.on('message', ([answer]: [HashingAnswer]) => {
       const job = running.get(worker);

@@ -4,11 +4,10 @@
  */
 import { provenContacts, undoFacts } from '../../db/contact-changes.ts';
 import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
-import { parseFlowToken } from '../crypto/flow-token.ts';
 import type { FlowView } from '../flows/snapshots.ts';
 import { type Caller, mint } from '../http/request-context.ts';
-import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
+import { openLink } from './mailed-link.ts';
 
 type Changed = { id: string; type: 'phone' | 'email' };
 
@@ -72,9 +71,6 @@ export async function removeContact(
   );
 }
 
-/** Expired, used, foreign and malformed tokens look alike. */
-const badToken = (): Problem => new Problem('invalid_code');
-
 /** Takes the change back and ends every session. @throws Problem invalid_code, rate_limited */
 export async function undoChange(
   s: Services,
@@ -83,13 +79,11 @@ export async function undoChange(
 ): Promise<{ flow: FlowView; sessionsEnded: number }> {
   const known = await s.engine.replay('contact_change', caller);
   if (known) return known;
-  const parsed = parseFlowToken(token);
-  await s.limits.passwordReset({ identifier: parsed?.flowId ?? null, network: caller.network });
-  if (!parsed) throw badToken();
-  try {
-    return await s.engine.send(
+  const { flowId, alike } = await openLink(s, token, caller);
+  return alike(() =>
+    s.engine.send(
       'contact_change',
-      { id: parsed.flowId },
+      { id: flowId },
       async (loaded, view) => {
         s.proofs.holder(loaded, token, caller.now);
         const { accountId, contactId, previousId } = view.context as ContactChangeContext;
@@ -98,8 +92,6 @@ export async function undoChange(
         return { event: { type: 'CHANGE_UNDONE', now: caller.now, ownerId, ...facts } };
       },
       caller,
-    );
-  } catch (error) {
-    throw error instanceof Problem && s.proofs.isTokenRefusal(error) ? badToken() : error;
-  }
+    ),
+  );
 }

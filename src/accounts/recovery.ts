@@ -4,13 +4,12 @@
  */
 import type { LoadedFlow } from '../../db/flows.ts';
 import type { RecoveryContext } from '../../machines/recovery.ts';
-import { parseFlowToken } from '../crypto/flow-token.ts';
 import type { FlowView } from '../flows/snapshots.ts';
 import { type Caller, mint } from '../http/request-context.ts';
 import type { Email } from '../identifiers/index.ts';
 import { acceptPassword } from '../passwords/new-password.ts';
-import { Problem } from '../problems.ts';
 import type { Services } from '../services.ts';
+import { badLink, openLink } from './mailed-link.ts';
 
 /** @throws Problem rate_limited */
 export async function askForReset(s: Services, email: Email, caller: Caller): Promise<void> {
@@ -46,9 +45,6 @@ export async function askForReset(s: Services, email: Email, caller: Caller): Pr
   );
 }
 
-/** Expired, used, foreign and malformed tokens look alike. */
-const badToken = (): Problem => new Problem('invalid_code');
-
 /** What a token was asked for, as it is now. */
 const factsOf = ({ credential, contact }: LoadedFlow) => ({
   passwordVersion: credential?.passwordVersion ?? 0,
@@ -63,15 +59,9 @@ export async function resetPassword(
 ): Promise<{ flow: FlowView; sessionsEnded: number }> {
   const known = await s.engine.replay('recovery', caller);
   if (known) return known;
-  const parsed = parseFlowToken(token);
-  await s.limits.passwordReset({ identifier: parsed?.flowId ?? null, network: caller.network });
-  if (!parsed) throw badToken();
-  const proven = async <T>(work: () => Promise<T>): Promise<T> =>
-    work().catch((error) => {
-      throw error instanceof Problem && s.proofs.isTokenRefusal(error) ? badToken() : error;
-    });
-  const { loaded } = await proven(async () => {
-    const read = await s.engine.read('recovery', { id: parsed.flowId }, caller);
+  const { flowId, alike } = await openLink(s, token, caller);
+  const { loaded } = await alike(async () => {
+    const read = await s.engine.read('recovery', { id: flowId }, caller);
     s.proofs.holder(read.loaded, token, caller.now);
     // Before the new password is looked at: a spent token must not tell whether it is the present one.
     const { context } = read.view as unknown as { context: RecoveryContext };
@@ -81,7 +71,7 @@ export async function resetPassword(
       facts.passwordVersion !== context.passwordVersion ||
       facts.ownerId !== context.accountId
     )
-      throw badToken();
+      throw badLink();
     return read;
   });
   const passwordHash = await acceptPassword(s, password, {
@@ -89,10 +79,10 @@ export async function resetPassword(
     previous: loaded.credential?.passwordHash ?? null,
     pointer: '/body/new_password',
   });
-  return proven(() =>
+  return alike(() =>
     s.engine.send(
       'recovery',
-      { id: parsed.flowId },
+      { id: flowId },
       (fresh) => {
         s.proofs.holder(fresh, token, caller.now);
         return {

@@ -4,6 +4,9 @@
  */
 export type MailContent = { subject: string; text: string; html: string };
 
+/** What every notice of a change is made of. `at`: when it happened. */
+export type Notice = { appName: string; name: string | null; at: Date; frontendUrl: string };
+
 export type Letter = {
   /** The product's name, as configured. */
   appName: string;

@@ -1,8 +1,8 @@
 /** Tells the owner that the account is deleted, and until when nothing of it is erased. */
 import { ERASURE_DELAY_MS } from '../../outbox/retention.ts';
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../letter.ts';
 
-export const accountDeletedMail = (data: { appName: string; name: string | null; at: Date }): MailContent => {
+export const accountDeletedMail = (data: Omit<Notice, 'frontendUrl'>): MailContent => {
   const erased = new Date(data.at.getTime() + ERASURE_DELAY_MS);
   return renderLetter({
     appName: data.appName,

@@ -1,12 +1,7 @@
 /** Tells the owner that a change of the contacts was taken back by the link of its notice. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../letter.ts';
 
-export const contactChangeUndoneMail = (data: {
-  appName: string;
-  name: string | null;
-  at: Date;
-  frontendUrl: string;
-}): MailContent =>
+export const contactChangeUndoneMail = (data: Notice): MailContent =>
   renderLetter({
     appName: data.appName,
     name: data.name,

@@ -2,16 +2,14 @@
  * Tells the owner, at the old address too, that a phone number or address of the account is another one now. To who read
  * for the account before, it brings the link that undoes it.
  */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../letter.ts';
 
-export const contactChangedMail = (data: {
-  appName: string;
-  name: string | null;
-  at: Date;
-  frontendUrl: string;
-  /** Null for who may only be told. */
-  undo: { link: string; until: Date } | null;
-}): MailContent => {
+export const contactChangedMail = (
+  data: Notice & {
+    /** Null for who may only be told. */
+    undo: { link: string; until: Date } | null;
+  },
+): MailContent => {
   const { appName, name, at, frontendUrl, undo } = data;
   return renderLetter({
     appName,

@@ -1,15 +1,13 @@
 /** Tells the owner about a login from a device the account did not know. What a browser calls itself is not repeated. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../letter.ts';
 
-export const newDeviceMail = (data: {
-  appName: string;
-  name: string | null;
-  at: Date;
-  /** Address range as recorded; null when unknown. */
-  network: string | null;
-  country: string | null;
-  frontendUrl: string;
-}): MailContent =>
+export const newDeviceMail = (
+  data: Notice & {
+    /** Address range as recorded; null when unknown. */
+    network: string | null;
+    country: string | null;
+  },
+): MailContent =>
   renderLetter({
     appName: data.appName,
     name: data.name,

@@ -1,12 +1,7 @@
 /** Tells the owner that the password is another one now. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../letter.ts';
 
-export const passwordChangedMail = (data: {
-  appName: string;
-  name: string | null;
-  at: Date;
-  frontendUrl: string;
-}): MailContent =>
+export const passwordChangedMail = (data: Notice): MailContent =>
   renderLetter({
     appName: data.appName,
     name: data.name,

@@ -1,8 +1,8 @@
 /** A machine as data: nodes and edges. Pictures, tables, traces and proofs are views of it; it runs nothing. */
 import type { AnyStateMachine } from 'xstate';
 
-export { edgesTaken } from './edges-taken.ts';
 export { dominates, reachable, simplePathCount } from './graph-proof.ts';
+export { edgesTaken, takeStep } from './take-step.ts';
 
 export type StateMeta = { tier?: string; budgetMs?: number; milestone?: number; label?: string };
 

@@ -34,10 +34,8 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
-    commandTimeout: 300,
     connectTimeout: 1000,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
-    enableAutoPipelining: true,
   });
   // A pipeline waits for the one before it, so a command can wait longer than its own 300 ms.
   const breaker = createBreaker({ patienceMs: 400 });

@@ -1,10 +1,10 @@
 /** Changes an account outside any lifecycle, with the audit and outbox rows of the change, in one statement. */
-import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../../db/client.ts';
 import { type AccountChange, type Changes, commit, noChanges } from '../../db/commit.ts';
 import { Stale } from '../../db/conflicts.ts';
 import type { Part } from '../../db/statement.ts';
 import type { Notice } from '../../machines/effects.ts';
+import { uuidv7 } from '../crypto/uuid7.ts';
 import type { SendContext } from '../engine.ts';
 import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from '../flows/keyed-run.ts';
 import {

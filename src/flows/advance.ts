@@ -1,15 +1,9 @@
 /** From an event to the rows of its commit, without reading or writing any. The only code that lets a machine take a step. */
-import {
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  type EventObject,
-  getMicrosteps,
-  initialTransition,
-} from 'xstate';
+import { type AnyMachineSnapshot, type AnyStateMachine, type EventObject, initialTransition } from 'xstate';
 import type { Changes, FlowRow } from '../../db/commit.ts';
 import type { EffectName, Effects } from '../../machines/effects.ts';
-import { edgesTaken } from '../../machines/graph.ts';
 import { type Definition, type MachineId, registry } from '../../machines/index.ts';
+import { takeStep } from '../../machines/take-step.ts';
 import { hashToken } from '../crypto/flow-token.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { EffectContext, EffectHandlers, Enclosures } from '../effects.ts';
@@ -37,8 +31,6 @@ export const onlyAccount =
     return read;
   };
 
-type Effect = { type: string; params?: unknown };
-
 export function createAdvance({
   handlers,
   keyring,
@@ -58,14 +50,7 @@ export function createAdvance({
   ): FlowView[] {
     const { enclosures, context, changes } = work;
     const { machine } = definition;
-    // The machine runs once: what it ends in, what it asks for and which edges it took all follow from the microsteps.
-    const microsteps = getMicrosteps(machine, current.snapshot, event as never) as [
-      AnyMachineSnapshot,
-      Effect[],
-    ][];
-    const next = microsteps.at(-1)?.[0] ?? current.snapshot;
-    const actions = microsteps.flatMap(([, asked]) => asked);
-    const edges = edgesTaken(machine, current.snapshot, event, microsteps);
+    const { next, effects, edges } = takeStep(machine, current.snapshot, event);
     const before = viewOf(definition, current.row, current.snapshot);
     const row: FlowRow = { ...current.row };
     const after = viewOf(definition, row, next);
@@ -89,7 +74,7 @@ export function createAdvance({
     );
 
     const opened: FlowView[] = [];
-    actions.forEach((action, index) => {
+    effects.forEach((action, index) => {
       const name = action.type as EffectName;
       if (name === 'openFlow') {
         const p = action.params as Effects['openFlow'];

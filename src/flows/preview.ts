@@ -2,8 +2,9 @@
  * What a machine would do with an event, and why it would not: one pure run whose outcome goes to whoever asked and
  * nowhere else. It reaches no store; only the engine lets a flow take a step.
  */
-import { type AnyMachineSnapshot, type AnyStateMachine, type EventObject, getMicrosteps } from 'xstate';
-import { edgesTaken, guardName } from '../../machines/graph.ts';
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate';
+import { guardName } from '../../machines/graph.ts';
+import { takeStep } from '../../machines/take-step.ts';
 
 export type Condition = { name: string; holds: boolean };
 /** A transition the event could take from here, in the order they are asked. */
@@ -54,18 +55,14 @@ export function preview(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, 
         : `no guard of ${event.type} holds in ${from}`;
     return { from, candidates, allowed: false, reason };
   }
-  const steps = getMicrosteps(machine, snapshot, event as never) as [
-    AnyMachineSnapshot,
-    { type: string; params?: unknown }[],
-  ][];
-  const next = steps.at(-1)?.[0] ?? snapshot;
+  const { next, effects, edges } = takeStep(machine, snapshot, event);
   return {
     from,
     candidates,
     allowed: true,
     to: stateOf(next),
-    edges: edgesTaken(machine, snapshot, event, steps),
-    effects: steps.flatMap(([, asked]) => asked.map(({ type, params }) => ({ name: type, params }))),
+    edges,
+    effects: effects.map(({ type, params }) => ({ name: type, params })),
     before: snapshot.context as object,
     after: next.context as object,
   };

@@ -31,14 +31,14 @@ export function parseHash(phc: string): StoredHash | null {
   // A quarter GiB and 16 passes: an imported row must not be able to stall the service.
   if (memoryCost > 262_144 || timeCost < 1 || timeCost > 16 || parallelism < 1 || parallelism > 16)
     return null;
-  const [salt, tag] = [unpadded(argon2[4]!), unpadded(argon2[5]!)];
-  if (memoryCost < 8 * parallelism || !salt || !tag) return null;
+  const [saltBytes, tagBytes] = [bytesIn(argon2[4]!), bytesIn(argon2[5]!)];
+  if (memoryCost < 8 * parallelism || saltBytes === null || tagBytes === null) return null;
   return {
     scheme: 'argon2id',
     keyed: !phc.startsWith(UNKEYED),
     params: { memoryCost, timeCost, parallelism },
-    saltBytes: salt.length,
-    tagBytes: tag.length,
+    saltBytes,
+    tagBytes,
   };
 }
 
@@ -58,7 +58,9 @@ export function dummyHash({ memoryCost, timeCost, parallelism }: HashParams): st
   return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$${part(SALT_BYTES)}$${part(TAG_BYTES)}`;
 }
 
-function unpadded(base64: string): Buffer | null {
-  const bytes = Buffer.from(base64, 'base64');
-  return bytes.toString('base64').replaceAll('=', '') === base64 ? bytes : null;
+/** How many bytes unpadded base64 stands for (RFC 4648); null when its last character carries bits of no byte. */
+function bytesIn(base64: string): number | null {
+  const rest = base64.length % 4;
+  const canonical = rest === 0 || (rest === 2 ? /[AQgw]$/ : /[AEIMQUYcgkosw048]$/).test(base64);
+  return rest !== 1 && canonical ? Math.floor((base64.length * 3) / 4) : null;
 }

@@ -58,9 +58,10 @@ export function parsePhone(input: string, { defaultCountry, demo }: PhoneOptions
   const e164 = spellings.find((spelling) => spelling === number?.number);
   if (!number || !e164) throw refused('not_assigned', 'is not an assigned number');
   if (demo && isReservedPhone(e164)) return { e164, country: 'US', range: rangeOf(e164) };
-  if (isReservedPhone(e164) || !number.isValid()) throw refused('not_assigned', 'is not an assigned number');
-  const type = number.getType();
-  if (type && REFUSED.has(type)) throw refused('not_personal', 'is not the number of a person');
+  // A number is valid when it is of some type; `isValid` would look for the type a second time.
+  const type = isReservedPhone(e164) ? undefined : number.getType();
+  if (type === undefined) throw refused('not_assigned', 'is not an assigned number');
+  if (REFUSED.has(type)) throw refused('not_personal', 'is not the number of a person');
   return { e164, country: number.country ?? null, range: rangeOf(e164) };
 }
 

@@ -4,8 +4,8 @@
  * whether its session lives.
  */
 import { compactVerify, SignJWT } from 'jose';
-import { v7 } from 'uuid';
 import type { Clock } from '../clock.ts';
+import { uuidv7 } from '../crypto/uuid7.ts';
 import { Problem } from '../problems.ts';
 import type { ActiveKeys } from './active-keys.ts';
 import { audienceFor, type Claims, claimsSchema, type Tier } from './claims.ts';
@@ -82,7 +82,7 @@ export function createTokens(options: TokensOptions): Tokens {
         exp: iat + accessTtlS,
         iat,
         nbf: iat,
-        jti: v7({ msecs: now }),
+        jti: uuidv7(),
         sid: sessionId,
         acr: grant.acr,
         amr: grant.amr,

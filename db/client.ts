@@ -2,6 +2,7 @@
 
 import postgres, { type Options, type Sql, type TransactionSql } from 'postgres';
 import { drizzle, type PostgresJsDatabase } from './drizzle.ts';
+import { createGroupCommit, type GroupCommit } from './group-commit.ts';
 import { pendingMigrations } from './migrate.ts';
 import { isLostConnection } from './outage.ts';
 import * as schema from './schema.ts';
@@ -13,11 +14,13 @@ export type Reader = PostgresJsDatabase<Schema>;
 /** What a raw statement runs on: a lane or an open transaction. */
 export type Runner = Pick<Sql, 'unsafe'> | Pick<TransactionSql, 'unsafe'>;
 
+export type Lane = Sql & GroupCommit;
+
 export type Database = {
   /** Prepared single reads, pipelined. Never waits for a row lock. */
   reads: Reader;
-  /** Single-statement commits, pipelined. May wait for a row lock, so reads do not queue behind it. */
-  writes: Sql;
+  /** Single-statement commits, pipelined or in groups. May wait for a row lock, so reads do not queue behind it. */
+  writes: Lane;
   /** Runs `work` in one transaction on a connection of its own; inside, use only what it is given. */
   transaction<T>(work: (tx: TransactionSql, reads: Reader) => Promise<T>): Promise<T>;
   /** One round trip; throws when the database does not answer. */
@@ -124,7 +127,8 @@ export function connectDatabase(options: DatabaseOptions): Database {
   // table was nearly empty must not scan it later (a claim then took 70 ms instead of 2, a login's read grew with flows).
   const byKey = { ...base.connection, plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
   const readSql = open(readWatch, { connection: byKey, max: options.readLanes ?? 1 });
-  const writeSql = open(writeWatch, { connection: byKey, max: options.writeLanes ?? 2 });
+  const lanes = options.writeLanes ?? 2;
+  const writeSql = open(writeWatch, { connection: byKey, max: lanes });
   const closes: Closes = { count: 0 };
   const pool = open(poolWatch, {
     connection: { ...base.connection, enable_seqscan: 'off' },
@@ -141,7 +145,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
 
   return {
     reads,
-    writes: writeSql,
+    writes: Object.assign(writeSql, createGroupCommit(writeSql, { lanes })),
     transaction: (work) => inTime(limitMs, (begun) => inTransaction(pool, poolWatch, closes, begun, work)),
     ping: async () => {
       await readWatch.follow(readSql`select 1`);

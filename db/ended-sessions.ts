@@ -13,7 +13,7 @@ export const ending = (sql: string, params: unknown[]): Part => ({
   params,
 });
 
-export const endedCount = `select count(*) from ${ENDED} where live`;
+export const endedCount = `select count(*) from {${ENDED}} where live`;
 
 export type EndRecord = {
   at: Date;
@@ -32,14 +32,14 @@ export const endRecords = (r: EndRecord, lastSeq: number): Part[] => {
     part(
       `insert into audit_events (id, at, type, outcome, reason, account_id, actor, session_id, request_id)
        select (left(?, 24) || right(gen_random_uuid()::text, 12))::uuid, ?::timestamptz, 'session.revoked', 'success',
-         ?, ?::uuid, ?, id, ? from ${ENDED} where live`,
+         ?, ?::uuid, ?, id, ? from {${ENDED}} where live`,
       [r.auditId, at, r.reason, r.accountId, r.actor, r.requestId],
     ),
     part(
       `insert into outbox (id, topic, account_id, account_seq, payload, status, due_at, created_at)
        select 'session:' || id || ':end', 'event', ?::uuid, ?::bigint + row_number() over (order by id),
          jsonb_build_object('type', 'session.revoked', 'outcome', 'success', 'reason', ?::text, 'session_id', id),
-         'pending', ?::timestamptz, ?::timestamptz from ${ENDED} where live`,
+         'pending', ?::timestamptz, ?::timestamptz from {${ENDED}} where live`,
       [r.accountId, lastSeq, r.reason, at, at],
     ),
   ];

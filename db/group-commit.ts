@@ -1,0 +1,87 @@
+/**
+ * Commits that come while others are being written travel together: one statement, one flush of the log for all of them.
+ * Whatever Postgres refuses of a group is tried again commit by commit, so nobody ever fails for a stranger's sake.
+ */
+import type { Sql } from 'postgres';
+import { paramsOf, reportsOf, shapeOf, textOf } from './compose.ts';
+import { conflictOf } from './conflicts.ts';
+import type { Part } from './statement.ts';
+
+export type GroupCommit = {
+  /**
+   * `subjects`: ids of the rows that the commit is about; two that share one never travel together. Answers and throws
+   * as `execute` does.
+   */
+  commit(parts: Part[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
+};
+
+type Waiting = {
+  parts: Part[];
+  shape: string;
+  subjects: ReadonlySet<string>;
+  resolve(reports: Record<string, unknown>): void;
+  reject(error: unknown): void;
+};
+
+/** Sizes are powers of two, so that a shape has few texts and each connection few plans. */
+const MOST = 8;
+
+/** SQLSTATEs that speak of what was written, not of the server: broken data, constraints, conflicts, locks. */
+const ABOUT_DATA = /^(2[123]|40|42|55|P0)/;
+const isAboutData = (error: unknown): boolean => ABOUT_DATA.test((error as { code?: string }).code ?? '');
+
+/** `lanes`: statements at a time; one connection each. */
+export function createGroupCommit(sql: Pick<Sql, 'unsafe'>, { lanes }: { lanes: number }): GroupCommit {
+  let waiting: Waiting[] = [];
+  let underWay = 0;
+
+  /** The one who has waited longest, and others of its shape. */
+  function take(): Waiting[] {
+    const [first] = waiting as [Waiting];
+    const group = [first];
+    const subjects = new Set(first.subjects);
+    const overlaps = (one: Waiting) => [...one.subjects].some((id) => subjects.has(id));
+    for (const one of waiting) {
+      if (group.length === MOST) break;
+      if (one === first || one.shape !== first.shape || overlaps(one)) continue;
+      group.push(one);
+      for (const subject of one.subjects) subjects.add(subject);
+    }
+    const size = 2 ** Math.floor(Math.log2(group.length));
+    const taken = new Set(group.slice(0, size));
+    waiting = waiting.filter((one) => !taken.has(one));
+    return [...taken];
+  }
+
+  async function write(group: Waiting[]): Promise<void> {
+    const [{ parts, shape }] = group as [Waiting];
+    const params = paramsOf(group.map((one) => one.parts));
+    try {
+      const [row] = await sql.unsafe(textOf(parts, group.length, shape), params as never[], {
+        prepare: true,
+      });
+      for (const [of, one] of group.entries()) one.resolve(reportsOf(one.parts, row, of));
+    } catch (error) {
+      if (group.length > 1 && isAboutData(error)) await Promise.all(group.map((one) => write([one])));
+      else for (const one of group) one.reject(conflictOf(error));
+    }
+  }
+
+  function next(): void {
+    while (underWay < lanes && waiting.length > 0) {
+      underWay += 1;
+      void write(take()).finally(() => {
+        underWay -= 1;
+        next();
+      });
+    }
+  }
+
+  return {
+    commit: (parts, subjects) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ parts, shape: shapeOf(parts), subjects, resolve, reject });
+        next();
+      }),
+  };
+}

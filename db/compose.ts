@@ -80,7 +80,7 @@ function compose(parts: Part[], commits: number): string {
       add(name, own(writes ? `${p.sql} returning ${p.returning ?? '1'}` : p.sql, of));
       if (p.must !== undefined) checks!.push(`(select count(*) from ${name}) = ${p.must}`);
       if (p.never !== undefined) checks!.push(`not exists (select 1 from ${name} where ${p.never})`);
-      if (p.name && p.report) reports!.push(`, (select ${p.report} from ${name}) as ${name}`);
+      if (p.name && p.report) reports!.push(`, (select ${own(p.report, of)} from ${name}) as ${name}`);
     }
   }
   // The function is called to fail only: a call that passes costs as much as a look-up.

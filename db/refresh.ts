@@ -1,7 +1,7 @@
 /** The refresh family of a session: one statement rotates it, and only from the generation that is current. */
-import type { TransactionSql } from 'postgres';
 import type { Database } from './client.ts';
 import type { Reservation } from './idempotency.ts';
+import { type Part, part } from './statement.ts';
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
@@ -42,31 +42,44 @@ const GRANTEE = `s.account_id, a.tier, array_to_json(a.roles)::text as roles, s.
   (extract(epoch from s.auth_time) * 1000)::text as auth_time, s.persistent,
   (extract(epoch from s.expires_at) * 1000)::text as expires_at`;
 
-const OPEN = `s.revoked_at is null and s.expires_at > $2::timestamptz and s.idle_expires_at > $2::timestamptz
+/** `at` is a timestamp. */
+const openAt = (at: string): string =>
+  `s.revoked_at is null and s.expires_at > ${at}::timestamptz and s.idle_expires_at > ${at}::timestamptz
   and a.status = 'active' and a.tier <> 'UNVERIFIED'`;
 
 /** The row lock makes parallel presentations of one token queue here; all but the first find another generation. */
-const ROTATE = `
-  update sessions s set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
-    refresh_rotated_at = $2::timestamptz, last_active_at = $2::timestamptz,
-    idle_expires_at = least($6::timestamptz, s.expires_at)
-  from accounts a
-  where s.id = $1::uuid and a.id = s.account_id and s.refresh_generation = $3::int and s.refresh_hash = $4
-    and ${OPEN}
-  returning ${GRANTEE}`;
+function rotation(r: Rotation): Part {
+  const at = r.now.toISOString();
+  return {
+    name: 'rotated',
+    sql: `update sessions s set refresh_generation = s.refresh_generation + 1, refresh_hash = ?,
+      refresh_rotated_at = ?::timestamptz, last_active_at = ?::timestamptz,
+      idle_expires_at = least(?::timestamptz, s.expires_at)
+    from accounts a
+    where s.id = ?::uuid and a.id = s.account_id and s.refresh_generation = ?::int and s.refresh_hash = ?
+      and ${openAt('?')}`,
+    params: [r.nextHash, at, at, r.idleExpiresAt.toISOString(), r.sessionId, r.generation, r.hash, at, at],
+    returning: GRANTEE,
+    report: 'row_to_json({rotated})::text',
+  };
+}
 
-/** The same, or nothing at all when the run no longer holds its key. */
-const ROTATE_KEYED = `
-  with rotated as (${ROTATE}), settled as (
-    update idempotency_records set committed_at = $2::timestamptz, steps = '{}'
-    where key = $7 and run = $8::uuid and status is null and committed_at is null and exists (select 1 from rotated)
-    returning 1)
-  select rotated.*, case when (select count(*) from settled) = 1 then true else vestibule_require(false) end from rotated`;
+/** A keyed rotation counts as the effect of its key, or is undone when the run no longer holds it. */
+const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
+  {
+    name: 'settled',
+    sql: `update idempotency_records set committed_at = ?::timestamptz, steps = '{}'
+      where key = ? and run = ?::uuid and status is null and committed_at is null
+        and exists (select 1 from {rotated})`,
+    params: [now.toISOString(), key, run],
+  },
+  part('select 1 from {rotated} where not exists (select 1 from {settled})', [], 0),
+];
 
 const FAMILY = `
   select ${GRANTEE}, s.refresh_generation::int as generation,
     (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at,
-    (extract(epoch from s.idle_expires_at) * 1000)::text as idle_expires_at, (${OPEN}) as open
+    (extract(epoch from s.idle_expires_at) * 1000)::text as idle_expires_at, (${openAt('$2')}) as open
   from sessions s join accounts a on a.id = s.account_id where s.id = $1::uuid`;
 
 type Row = Record<string, string> & { persistent: unknown };
@@ -85,31 +98,20 @@ const grantee = (row: Row): Grantee => ({
 export type RefreshStore = ReturnType<typeof createRefreshStore>;
 
 export function createRefreshStore(db: Database) {
-  const run = (runner: Pick<TransactionSql, 'unsafe'>, text: string, params: unknown[]) =>
-    runner.unsafe(text, params as never[], { prepare: true }) as unknown as Promise<Row[]>;
-
   return {
     /**
      * Spends the presented generation and stores its successor; null, with nothing changed, when it is not current.
      * Fails as stale, likewise, when the run has lost its key.
      */
     async rotate(r: Rotation): Promise<Grantee | null> {
-      const { reservation = null } = r;
-      const [row] = await run(db.writes as never, reservation ? ROTATE_KEYED : ROTATE, [
-        r.sessionId,
-        r.now.toISOString(),
-        r.generation,
-        r.hash,
-        r.nextHash,
-        r.idleExpiresAt.toISOString(),
-        ...(reservation ? [reservation.key, reservation.run] : []),
-      ]);
-      return row ? grantee(row) : null;
+      const parts = [rotation(r), ...(r.reservation ? keyed(r.reservation, r.now) : [])];
+      const { rotated } = await db.writes.commit(parts, new Set([r.sessionId]));
+      return typeof rotated === 'string' ? grantee(JSON.parse(rotated)) : null;
     },
 
     /** On the commit lane, so that it sees whatever the rotation it lost to has written. */
     async family(sessionId: string, now: Date): Promise<Family | null> {
-      const [row] = await run(db.writes as never, FAMILY, [sessionId, now.toISOString()]);
+      const [row] = await db.writes.unsafe<Row[]>(FAMILY, [sessionId, now.toISOString()], { prepare: true });
       if (!row) return null;
       return {
         ...grantee(row),

@@ -1,10 +1,12 @@
 /**
  * Commits that come while others are being written travel together: one statement, one flush of the log for all of them.
- * Whatever Postgres refuses of a group is tried again commit by commit, so nobody ever fails for a stranger's sake.
+ * Whatever Postgres refuses of a group is tried again commit by commit, so nobody fails for a stranger's sake. When the
+ * server itself fails, those who wait hear of it too: waiting for one silence after the other helps nobody.
  */
 import type { Sql } from 'postgres';
 import { paramsOf, reportsOf, shapeOf, textOf } from './compose.ts';
 import { conflictOf } from './conflicts.ts';
+import { isOutage } from './outage.ts';
 import type { Part } from './statement.ts';
 
 export type GroupCommit = {
@@ -26,9 +28,9 @@ type Waiting = {
 /** Sizes are powers of two, so that a shape has few texts and each connection few plans. */
 const MOST = 8;
 
-/** SQLSTATEs that speak of what was written, not of the server: broken data, constraints, conflicts, locks. */
-const ABOUT_DATA = /^(2[123]|40|42|55|P0)/;
-const isAboutData = (error: unknown): boolean => ABOUT_DATA.test((error as { code?: string }).code ?? '');
+/** A conflict or a lock that is not to be had concerns who ran into it; anything else that ails the server, everybody. */
+const isOutageOfAll = (error: unknown): boolean =>
+  isOutage(error) && !/^(40|55)/.test((error as { code?: string }).code ?? '');
 
 /** `lanes`: statements at a time; one connection each. */
 export function createGroupCommit(sql: Pick<Sql, 'unsafe'>, { lanes }: { lanes: number }): GroupCommit {
@@ -62,8 +64,12 @@ export function createGroupCommit(sql: Pick<Sql, 'unsafe'>, { lanes }: { lanes: 
       });
       for (const [of, one] of group.entries()) one.resolve(reportsOf(one.parts, row, of));
     } catch (error) {
-      if (group.length > 1 && isAboutData(error)) await Promise.all(group.map((one) => write([one])));
-      else for (const one of group) one.reject(conflictOf(error));
+      const outage = isOutageOfAll(error);
+      if (!outage && group.length > 1) {
+        await Promise.all(group.map((one) => write([one])));
+        return;
+      }
+      for (const one of outage ? [...group, ...waiting.splice(0)] : group) one.reject(conflictOf(error));
     }
   }
 

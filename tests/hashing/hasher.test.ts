@@ -162,6 +162,6 @@ test.runIf(process.platform === 'linux')('hashing threads yield to all others', 
   const hashing = nice.filter((thread) => thread.name === 'hashing');
   expect(hashing.length).toBeGreaterThan(0);
   const main = nice[0]!.nice;
-  for (const thread of hashing) expect(thread.nice).toBe(10);
+  for (const thread of hashing) expect(thread.nice).toBe(15);
   expect(main).toBeLessThan(10);
 });

@@ -53,13 +53,15 @@ export function createHashingPool({ threads, queueLimit, setup, workerUrl }: Poo
       worker.unref();
       idle.push(worker);
       dispatch();
-      // A turn of the event loop each, so that cheap requests come between: p99 of refresh in a storm 31 ms instead of 40.
+      // Two in a turn of the event loop, so that cheap requests come between: all at once made the p99 of a refresh beside
+      // a storm a third longer, one by one costs a login 1 % more.
       const tell = (i: number) => {
         const [answer, job] = [answers[i], jobs[i]];
         if (!answer || !job) return;
         if ('value' in answer) job.resolve(answer.value);
         else job.reject(new Problem('internal_error', {}, { cause: new Error(answer.failure) }));
-        if (i + 1 < answers.length) setImmediate(tell, i + 1);
+        if (i % 2 === 0) tell(i + 1);
+        else setImmediate(tell, i + 1);
       };
       tell(0);
     });

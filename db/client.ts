@@ -11,16 +11,14 @@ import { inTime, type Watch, watchSilence } from './silence.ts';
 export type Schema = typeof schema;
 /** Anything drizzle can read with. */
 export type Reader = PostgresJsDatabase<Schema>;
-/** What a raw statement runs on: a lane or an open transaction. */
-export type Runner = Pick<Sql, 'unsafe'> | Pick<TransactionSql, 'unsafe'>;
-
-export type Lane = Sql & GroupCommit;
+/** What a raw statement runs on: a lane, where commits may travel in groups, or an open transaction. */
+export type Runner = (Pick<Sql, 'unsafe'> | Pick<TransactionSql, 'unsafe'>) & Partial<GroupCommit>;
 
 export type Database = {
   /** Prepared single reads, pipelined. Never waits for a row lock. */
   reads: Reader;
   /** Single-statement commits, pipelined or in groups. May wait for a row lock, so reads do not queue behind it. */
-  writes: Lane;
+  writes: Sql & GroupCommit;
   /** Runs `work` in one transaction on a connection of its own; inside, use only what it is given. */
   transaction<T>(work: (tx: TransactionSql, reads: Reader) => Promise<T>): Promise<T>;
   /** One round trip; throws when the database does not answer. */

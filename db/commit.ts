@@ -1,6 +1,6 @@
 /** The one way a decision becomes durable: snapshot, step, rows, audit and outbox in a single statement, or nothing. */
 
-import type { Lane, Runner } from './client.ts';
+import type { Runner } from './client.ts';
 import type { InferInsertModel } from './drizzle.ts';
 import { ENDED, type EndRecord, endedCount, endRecords } from './ended-sessions.ts';
 import { type Reservation, settle } from './idempotency.ts';
@@ -151,7 +151,7 @@ function outboxParts({ outbox: rows, lease }: Changes): Part[] {
 /** `leased`: outbox rows that are the writer's to deliver. */
 export type Committed = { sessionsEnded: number; leased: OutboxRow[] };
 
-/** Rows of which no two commits of a group may speak. */
+/** Rows of which no two commits of a group may speak: accounts first, which are locked. */
 const subjectsOf = ({ accounts, flows }: Changes): Set<string> => {
   const subjects = new Set(accounts.keys());
   for (const { row } of flows)
@@ -160,11 +160,9 @@ const subjectsOf = ({ accounts, flows }: Changes): Set<string> => {
 };
 
 /** Throws Stale when anything it was decided on has changed; nothing is written then. */
-export async function commit(runner: Runner | Lane, changes: Changes): Promise<Committed> {
+export async function commit(runner: Runner, changes: Changes): Promise<Committed> {
   const parts = toParts(changes);
-  const told = await ('commit' in runner
-    ? runner.commit(parts, subjectsOf(changes))
-    : execute(runner, parts));
+  const told = await (runner.commit?.(parts, subjectsOf(changes)) ?? execute(runner, parts));
   return { sessionsEnded: Number(told[ENDED] ?? 0), leased: told.line === true ? changes.outbox : [] };
 }
 

@@ -2,6 +2,7 @@
  * Puts writes together into one atomic statement: each a CTE, closed by a check that aborts it all when a row was stale.
  * Commits of one shape may share a statement; what each of them depends on stays its own.
  */
+import type { Runner } from './client.ts';
 import type { Part } from './statement.ts';
 
 /** Shapes are few; a bound keeps a mistake from filling memory. */
@@ -34,8 +35,18 @@ export function shapeOf(parts: Part[]): string {
   return shape;
 }
 
-/** The text for so many commits of this shape at once. */
-export function textOf(parts: Part[], commits = 1, shape = shapeOf(parts)): string {
+/** Runs commits of one shape as one statement. What each of them reports, by the names of its parts; throws what Postgres says. */
+export async function run(
+  runner: Runner,
+  commits: Part[][],
+  shape = shapeOf(commits[0] ?? []),
+): Promise<Record<string, unknown>[]> {
+  const text = textOf(commits[0] ?? [], commits.length, shape);
+  const [row] = await runner.unsafe(text, paramsOf(commits) as never[], { prepare: true });
+  return commits.map((parts, of) => reportsOf(parts, row, of));
+}
+
+function textOf(parts: Part[], commits: number, shape: string): string {
   const key = commits === 1 ? shape : `${commits} × ${shape}`;
   let text = texts.get(key);
   if (text === undefined) {
@@ -46,15 +57,18 @@ export function textOf(parts: Part[], commits = 1, shape = shapeOf(parts)): stri
 }
 
 /** In the order the text asks for them: part by part, and of each part commit by commit. */
-export const paramsOf = (commits: Part[][]): unknown[] =>
+const paramsOf = (commits: Part[][]): unknown[] =>
   (commits[0] ?? []).flatMap((_, i) => commits.flatMap((parts) => parts[i]!.params));
 
-/** What the parts of one of the commits report, by their names. */
-export function reportsOf(parts: Part[], row: Record<string, unknown> = {}, of = 0): Record<string, unknown> {
+function reportsOf(parts: Part[], row: Record<string, unknown> = {}, of: number): Record<string, unknown> {
   const reports: Record<string, unknown> = {};
   for (const { name, report } of parts) if (name && report) reports[name] = row[named(name, of)];
   return reports;
 }
+
+/** Nothing is asked about it, so the rows of several commits may come by one insert. */
+const isPlain = (p: Part): boolean =>
+  p.must === undefined && p.never === undefined && p.name === undefined && p.returning === undefined;
 
 const named = (name: string, of: number): string => (of === 0 ? name : `${name}_${of}`);
 
@@ -69,7 +83,7 @@ function compose(parts: Part[], commits: number): string {
 
   for (const [i, p] of parts.entries()) {
     const { rows } = p;
-    if (rows && commits > 1) {
+    if (rows && commits > 1 && isPlain(p)) {
       const tuples = each.flatMap((of) => Array(rows.count).fill(own(rows.tuple, of)));
       add(`p${i}`, `${rows.head}${tuples.join(', ')}${rows.tail} returning 1`);
       continue;

@@ -4,14 +4,14 @@
  * server itself fails, those who wait hear of it too: waiting for one silence after the other helps nobody.
  */
 import type { Sql } from 'postgres';
-import { paramsOf, reportsOf, shapeOf, textOf } from './compose.ts';
+import { run, shapeOf } from './compose.ts';
 import { conflictOf } from './conflicts.ts';
 import { isOutage } from './outage.ts';
 import type { Part } from './statement.ts';
 
 export type GroupCommit = {
   /**
-   * `subjects`: ids of the rows that the commit is about; two that share one never travel together. Answers and throws
+   * `subjects`: ids of the rows that the commit is about, the one it locks first; two that share one never travel together. Answers and throws
    * as `execute` does.
    */
   commit(parts: Part[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
@@ -31,6 +31,12 @@ const MOST = 8;
 /** A conflict or a lock that is not to be had concerns who ran into it; anything else that ails the server, everybody. */
 const isOutageOfAll = (error: unknown): boolean =>
   isOutage(error) && !/^(40|55)/.test((error as { code?: string }).code ?? '');
+
+/** By the first subject: groups that meet then take their locks in one order and never wait for each other in a circle. */
+const inLockOrder = (a: Waiting, b: Waiting): number => {
+  const [[one = ''], [other = '']] = [a.subjects, b.subjects];
+  return one < other ? -1 : 1;
+};
 
 /** `lanes`: statements at a time; one connection each. */
 export function createGroupCommit(sql: Pick<Sql, 'unsafe'>, { lanes }: { lanes: number }): GroupCommit {
@@ -52,17 +58,14 @@ export function createGroupCommit(sql: Pick<Sql, 'unsafe'>, { lanes }: { lanes: 
     const size = 2 ** Math.floor(Math.log2(group.length));
     const taken = new Set(group.slice(0, size));
     waiting = waiting.filter((one) => !taken.has(one));
-    return [...taken];
+    return [...taken].sort(inLockOrder);
   }
 
   async function write(group: Waiting[]): Promise<void> {
-    const [{ parts, shape }] = group as [Waiting];
-    const params = paramsOf(group.map((one) => one.parts));
+    const commits = group.map(({ parts }) => parts);
     try {
-      const [row] = await sql.unsafe(textOf(parts, group.length, shape), params as never[], {
-        prepare: true,
-      });
-      for (const [of, one] of group.entries()) one.resolve(reportsOf(one.parts, row, of));
+      const told = await run(sql, commits, group[0]?.shape);
+      for (const [of, one] of group.entries()) one.resolve(told[of] ?? {});
     } catch (error) {
       const outage = isOutageOfAll(error);
       if (!outage && group.length > 1) {

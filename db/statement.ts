@@ -1,7 +1,7 @@
 /** The writes that one atomic statement is made of, as text with its parameters. `compose.ts` puts them together. */
 
 import type { Runner } from './client.ts';
-import { keep, paramsOf, reportsOf, textOf } from './compose.ts';
+import { keep, run } from './compose.ts';
 import { conflictOf } from './conflicts.ts';
 import {
   type Column,
@@ -25,7 +25,7 @@ export type Part = {
   returning?: string;
   /** A column of its only row, or an aggregate over its rows: the statement answers with it, under the part's name. */
   report?: string;
-  /** An insert that nothing depends on, taken apart: those of several commits become one. */
+  /** An insert taken apart: where nothing is asked about it, those of several commits become one. */
   rows?: { head: string; tuple: string; count: number; tail: string };
 };
 
@@ -80,9 +80,7 @@ export function insert<T extends PgTable>(
     };
     keep(inserts, shape, inserting);
   }
-  return options.must === undefined
-    ? { ...inserting, params }
-    : { sql: inserting.sql, params, must: options.must };
+  return { ...inserting, params, ...(options.must === undefined ? {} : { must: options.must }) };
 }
 
 /** `update … set … where …`; `where` is SQL with `?` marks of its own. */
@@ -113,8 +111,8 @@ export const part = (sql: string, params: unknown[], must?: number): Part =>
  */
 export async function execute(runner: Runner, parts: Part[]): Promise<Record<string, unknown>> {
   try {
-    const [row] = await runner.unsafe(textOf(parts), paramsOf([parts]) as never[], { prepare: true });
-    return reportsOf(parts, row);
+    const [reports] = await run(runner, [parts]);
+    return reports ?? {};
   } catch (error) {
     throw conflictOf(error);
   }

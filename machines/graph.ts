@@ -2,7 +2,7 @@
 import type { AnyStateMachine } from 'xstate';
 
 export { dominates, reachable, simplePathCount } from './graph-proof.ts';
-export { edgesTaken, takeStep } from './take-step.ts';
+export { edgesTaken } from './take-step.ts';
 
 export type StateMeta = { tier?: string; budgetMs?: number; milestone?: number; label?: string };
 

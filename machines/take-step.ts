@@ -21,7 +21,8 @@ export type Step = {
   edges: string[];
 };
 
-type Taker = { scope: AnyActorScope; effects: Effect[]; transitions: Transition[] };
+/** `taken` is what the scope has seen since it was last emptied. */
+type Taker = { scope: AnyActorScope; taken: { effects: Effect[]; transitions: Transition[] } };
 const takers = new WeakMap<AnyStateMachine, Taker>();
 
 /** An actor that never starts, made once: XState's own `getMicrosteps` makes one per step, half of what a step cost. */
@@ -30,8 +31,8 @@ function takerOf(machine: AnyStateMachine): Taker {
   if (known) return known;
   const actor = createActor(machine);
   const nothing = () => {};
-  const taker: Taker = { effects: [], transitions: [], scope: undefined as unknown as AnyActorScope };
-  taker.scope = {
+  const taken: Taker['taken'] = { effects: [], transitions: [] };
+  const scope = {
     self: actor,
     system: actor.system,
     id: '',
@@ -41,12 +42,13 @@ function takerOf(machine: AnyStateMachine): Taker {
     emit: nothing,
     stopChild: nothing,
     actionExecutor: (action: Effect) => {
-      taker.effects.push(action);
+      taken.effects.push(action);
     },
   } as unknown as AnyActorScope;
   actor.system.inspect((inspected) => {
-    if (inspected.type === '@xstate.microstep') taker.transitions.push(...inspected._transitions);
+    if (inspected.type === '@xstate.microstep') taken.transitions.push(...inspected._transitions);
   });
+  const taker = { scope, taken };
   takers.set(machine, taker);
   return taker;
 }
@@ -59,12 +61,12 @@ const keyOf = (t: Transition): string => {
 
 const changesNothing = (t: Transition): boolean => t.target === undefined && t.actions.length === 0;
 
+/** Runs the machine once: guards are asked once, no action is executed. A refused event leaves the snapshot as it is. */
 export function takeStep(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, event: EventObject): Step {
-  const taker = takerOf(machine);
-  taker.effects = [];
-  taker.transitions = [];
-  const next = machine.microstep(snapshot as never, event as never, taker.scope).at(-1) ?? snapshot;
-  const { effects, transitions } = taker;
+  const { scope, taken } = takerOf(machine);
+  Object.assign(taken, { effects: [], transitions: [] });
+  const next = machine.microstep(snapshot as never, event as never, scope).at(-1) ?? snapshot;
+  const { effects, transitions } = taken;
   return { next, effects, edges: transitions.every(changesNothing) ? [] : transitions.map(keyOf) };
 }
 

@@ -1,5 +1,5 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { Database, Lane, Runner } from '../db/client.ts';
+import type { Database, Runner } from '../db/client.ts';
 import {
   type Changes,
   commit,
@@ -74,7 +74,7 @@ export function createEngine(deps: {
   async function attempt<M extends MachineId>(
     machineId: M,
     loaded: LoadedFlow,
-    runner: Runner | Lane,
+    runner: Runner,
     decide: (loaded: LoadedFlow, view: FlowView) => Decision<M> | Promise<Decision<M>>,
     context: SendContext,
   ): Promise<Attempt> {
@@ -119,7 +119,7 @@ export function createEngine(deps: {
     machineId: M,
     opening: Opening<M>,
     context: SendContext,
-    runner: Runner | Lane,
+    runner: Runner,
   ): Promise<Attempt> {
     const changes = begun(context);
     const { contact } = opening.enclosures ?? {};
@@ -180,7 +180,7 @@ export function createEngine(deps: {
       const known = await replay(machineId, context);
       if (known) return known;
       let account: string | undefined;
-      const open = async (runner: Runner | Lane): Promise<Attempt> => {
+      const open = async (runner: Runner): Promise<Attempt> => {
         const opening = await decide();
         account = opening.account?.id;
         return begin(machineId, opening, context, runner);

@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import { compactVerify, generateKeyPair, SignJWT } from 'jose';
 import postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
-import { hmacSha256 } from '../src/crypto/hmac.ts';
+import { hmacSha256 } from '../src/kernel/crypto/hmac.ts';
 import { plainHasher } from './plain-hashing.ts';
 
 const TABLES = `

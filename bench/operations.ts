@@ -1,6 +1,6 @@
 /** What the load does, one function per operation; the same for the service and for the straight line. */
-import { codeFor } from '../src/crypto/codes.ts';
-import { createKeyring } from '../src/crypto/keyring.ts';
+import { codeFor } from '../src/kernel/crypto/codes.ts';
+import { createKeyring } from '../src/kernel/crypto/keyring.ts';
 import type { Answer, Connection } from './http-client.ts';
 import { freshPhone, PASSWORD, seededPhone } from './people.ts';
 

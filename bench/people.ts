@@ -1,7 +1,7 @@
 /** Seeded accounts that can log in by code and by password, in both databases, and as many idle ones beside them. */
 import postgres from 'postgres';
-import { createKeyring } from '../src/crypto/keyring.ts';
-import { createHasher } from '../src/hashing/index.ts';
+import { createKeyring } from '../src/kernel/crypto/keyring.ts';
+import { createHasher } from '../src/kernel/hashing/index.ts';
 
 export const PASSWORD = 'Str0ng-Passw0rd!9';
 /** Numbers of ordinary people as far as any rule is concerned; nothing is ever sent to them. */

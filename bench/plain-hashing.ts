@@ -1,9 +1,9 @@
 /** Password checks as a straight line makes them: a thread per core, one password at a time, first come first served. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { DEFAULT_PARAMS } from '../src/hashing/index.ts';
-import { dummyHash, TAG_BYTES } from '../src/hashing/phc.ts';
-import type { HashingAnswer, HashingTask } from '../src/hashing/worker.ts';
+import { DEFAULT_PARAMS } from '../src/kernel/hashing/index.ts';
+import { dummyHash, TAG_BYTES } from '../src/kernel/hashing/phc.ts';
+import type { HashingAnswer, HashingTask } from '../src/kernel/hashing/worker.ts';
 
 type Job = { task: HashingTask; done(value: string | boolean): void; failed(reason: Error): void };
 
@@ -21,7 +21,7 @@ export function plainHasher(pepper: Buffer) {
   }
   for (let i = 0; i < availableParallelism(); i++) {
     const workerData = { params: DEFAULT_PARAMS, outputLen: TAG_BYTES, pepper };
-    const worker = new Worker(new URL('../src/hashing/worker.ts', import.meta.url), { workerData });
+    const worker = new Worker(new URL('../src/kernel/hashing/worker.ts', import.meta.url), { workerData });
     worker.on('message', ([answer]: [HashingAnswer]) => {
       const job = running.get(worker);
       idle.push(worker);

@@ -33,7 +33,7 @@ export const NO_CODE: Code = {
 /** What the caller decides about a code it asks to be issued. */
 export type CodeTerms = { ttlMs: number; attempts: number; openAttempts: number };
 
-/** The verdict on a submitted code; built by `src/proofs.ts` alone. `counter` is the one it was checked against. */
+/** The verdict on a submitted code; built by `src/engine/proofs.ts` alone. `counter` is the one it was checked against. */
 export type CodeVerdict = { counter: number; matches: boolean; holder: boolean; lockMs: number };
 
 export const issued = (code: Code, terms: CodeTerms, now: number): Code => ({

@@ -4,7 +4,7 @@ import { enableCompileCache, flushCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import type { Stop } from './start.ts';
+import type { Stop } from './wiring/start.ts';
 
 // Garbage that outlived its request is collected at half as much again instead of four times what lives: 350 MB after
 // a storm instead of 490, at no measurable cost. It has no effect on what may be allocated.
@@ -37,7 +37,7 @@ function endOnSignal(stop: Stop): void {
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
 
 try {
-  const { start } = await import('./start.ts');
+  const { start } = await import('./wiring/start.ts');
   endOnSignal(await start());
   flushCompileCache();
 } catch (error) {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { effects } from '../machines/effects.ts';
 import { toGraph } from '../machines/graph.ts';
 import { registry } from '../machines/index.ts';
-import { createEffectHandlers } from '../src/effects.ts';
+import { createEffectHandlers } from '../src/engine/effects.ts';
 
 const root = new URL('../', import.meta.url);
 const filesIn = (folder: string): string[] =>
@@ -52,13 +52,15 @@ describe('layers', () => {
   });
 
   test('only the engine runs a machine, besides the preview, which stores nothing', () => {
-    expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/flows/advance.ts']);
+    expect(containing(/(?<![.\w])(transition|initialTransition)\(/)).toEqual(['src/engine/advance.ts']);
     expect(containing(/(?<![.\w])(takeStep|getMicrosteps)\(/, src)).toEqual([
-      'src/flows/advance.ts',
-      'src/flows/preview.ts',
+      'src/engine/advance.ts',
+      'src/features/flows/preview.ts',
     ]);
     expect(
-      reaching(['src/flows/preview.ts', 'src/flows/simulate.ts'], (target) => target.startsWith('db/')),
+      reaching(['src/features/flows/preview.ts', 'src/features/flows/simulate.ts'], (target) =>
+        target.startsWith('db/'),
+      ),
     ).toEqual([]);
   });
 
@@ -72,8 +74,8 @@ describe('layers', () => {
 
 describe('purity', () => {
   test('one file asks the clock, one reads the environment', () => {
-    expect(containing(/\bDate\.now\(|\bnew Date\(\)/)).toEqual(['src/clock.ts']);
-    expect(containing(/\bprocess\.env\b/)).toEqual(['src/config.ts']);
+    expect(containing(/\bDate\.now\(|\bnew Date\(\)/)).toEqual(['src/kernel/clock.ts']);
+    expect(containing(/\bprocess\.env\b/)).toEqual(['src/config/index.ts']);
   });
 
   test('machines have no clock, no chance, no I/O and nothing of XState that needs an actor; the one there is never starts', () => {
@@ -93,14 +95,14 @@ describe('purity', () => {
 describe('evidence', () => {
   /** Events that carry a verdict, and the only files that may build one. */
   const VERDICTS: Record<string, string[]> = {
-    PRIMARY_PROVED: ['src/proofs.ts'],
-    STEP_UP_ANSWERED: ['src/proofs.ts'],
-    KYC_APPROVED: ['src/outbox/providers.ts'],
-    KYC_REJECTED: ['src/outbox/providers.ts'],
-    KYC_REVIEW_REQUIRED: ['src/outbox/providers.ts'],
-    KYC_REVOKED: ['src/outbox/providers.ts'],
-    RISK_EVALUATED: ['src/outbox/providers.ts'],
-    REVIEW_DECIDED: ['src/outbox/providers.ts'],
+    PRIMARY_PROVED: ['src/engine/proofs.ts'],
+    STEP_UP_ANSWERED: ['src/engine/proofs.ts'],
+    KYC_APPROVED: ['src/features/kyc/verdicts.ts'],
+    KYC_REJECTED: ['src/features/kyc/verdicts.ts'],
+    KYC_REVIEW_REQUIRED: ['src/features/kyc/verdicts.ts'],
+    KYC_REVOKED: ['src/features/kyc/verdicts.ts'],
+    RISK_EVALUATED: ['src/features/kyc/verdicts.ts'],
+    REVIEW_DECIDED: ['src/features/kyc/verdicts.ts'],
   };
 
   test.each(Object.entries(VERDICTS))('%s is built in %s and nowhere else', (event, files) => {
@@ -145,9 +147,9 @@ describe('size', () => {
     'machines/challenge.ts': [220, 'one lifecycle in one file, so that text and picture match'],
     'db/schema.ts': [420, 'every table in one place'],
     'src/config/variables.ts': [340, 'a table: one entry per variable'],
-    'src/engine.ts': [280, 'open and send, optimistic and locked, read together'],
-    'src/effects.ts': [260, 'a table: one handler per effect'],
-    'src/proofs.ts': [300, 'everything that may build a verdict, in one place'],
+    'src/engine/engine.ts': [280, 'open and send, optimistic and locked, read together'],
+    'src/engine/effects.ts': [260, 'a table: one handler per effect'],
+    'src/engine/proofs.ts': [300, 'everything that may build a verdict, in one place'],
     'db/flows.ts': [240, 'the one prepared read of a decision'],
     'db/console.ts': [300, 'reads for the developer console only'],
   };

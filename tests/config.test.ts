@@ -14,12 +14,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { envExample } from '../src/config/document.ts';
+import {
+  type Config,
+  ConfigError,
+  configurationTable,
+  loadConfig,
+  withoutEffect,
+} from '../src/config/index.ts';
+import { defaultLimits, demoLimits } from '../src/config/limit-numbers.ts';
 import { text } from '../src/config/parsers.ts';
 import { optional, read } from '../src/config/read.ts';
 import { VARIABLES } from '../src/config/variables.ts';
-import { type Config, ConfigError, configurationTable, loadConfig, withoutEffect } from '../src/config.ts';
-import { loadOrCreateSecrets, SECRETS_FILE } from '../src/crypto/secrets-file.ts';
-import { defaultLimits, demoLimits } from '../src/limits/numbers.ts';
+import { loadOrCreateSecrets, SECRETS_FILE } from '../src/kernel/crypto/secrets-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vestibule-config-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,8 +8,8 @@ import {
   parseEmail,
   parsePhone,
   phoneInput,
-} from '../src/identifiers/index.ts';
-import { Problem } from '../src/problems.ts';
+} from '../src/kernel/identifiers/index.ts';
+import { Problem } from '../src/kernel/problems.ts';
 
 /** mulberry32: the same strings on every run. */
 function random(seed: number): () => number {

@@ -2,8 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadConfig } from '../src/config.ts';
-import { canonicalProof, signProof } from '../src/crypto/identity-proof.ts';
+import { loadConfig } from '../src/config/index.ts';
+import { canonicalProof, signProof } from '../src/features/identity-proof/identity-proof.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 
 const FIELDS = {

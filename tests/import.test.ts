@@ -2,9 +2,9 @@
 import { hashSync } from '@node-rs/argon2';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FORMATS, type ImportFormat } from '../src/import/formats.ts';
-import { importLines, type LineOutcome } from '../src/import/import-lines.ts';
-import { importUser } from '../src/import/import-user.ts';
+import { FORMATS, type ImportFormat } from '../src/features/import/formats.ts';
+import { importLines, type LineOutcome } from '../src/features/import/import-lines.ts';
+import { importUser } from '../src/features/import/import-user.ts';
 import { createTestApp, freshPhone, type TestApp } from './support/app.ts';
 import { query } from './support/people.ts';
 

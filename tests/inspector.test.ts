@@ -4,7 +4,7 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../machines/index.ts';
-import { definitionText } from '../src/inspector/messages.ts';
+import { definitionText } from '../src/console/inspector/messages.ts';
 import { PASSWORD, STREET, signUp } from './console/person.ts';
 import { createTestApp, type TestApp } from './support/app.ts';
 import { chromiumPath, launch, NO_CHROMIUM, openPage } from './support/chromium.ts';

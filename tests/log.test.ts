@@ -1,8 +1,8 @@
 /** What is logged of a request, seen through a real logger. */
 import Fastify from 'fastify';
 import { expect, test } from 'vitest';
-import { loggerOf, RequestLog, textOf } from '../src/log.ts';
-import problems from '../src/plugins/problems.ts';
+import { loggerOf, RequestLog, textOf } from '../src/http/log.ts';
+import problems from '../src/http/problems.ts';
 
 async function logged(work: (app: ReturnType<typeof Fastify>) => Promise<unknown>) {
   const lines: string[] = [];

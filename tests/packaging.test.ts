@@ -87,7 +87,7 @@ describe('runtime packages', () => {
     const readers = files.filter((file) =>
       /\bprocess\.env\b/.test(text(file).replaceAll(/\/\*[\s\S]*?\*\//g, '')),
     );
-    expect(readers).toEqual(['src/config.ts']);
+    expect(readers).toEqual(['src/config/index.ts']);
   });
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signProof } from '../src/crypto/identity-proof.ts';
+import { signProof } from '../src/features/identity-proof/identity-proof.ts';
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'vestibule-proofs-'));

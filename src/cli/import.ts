@@ -2,9 +2,9 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { FORMATS, isImportFormat } from '../import/formats.ts';
-import { importLines, type LineOutcome } from '../import/import-lines.ts';
-import { openServices } from '../start.ts';
+import { FORMATS, isImportFormat } from '../features/import/formats.ts';
+import { importLines, type LineOutcome } from '../features/import/import-lines.ts';
+import { openServices } from '../wiring/start.ts';
 
 const USAGE = `usage: npm run import -- --format ${Object.keys(FORMATS).join('|')} FILE.jsonl`;
 

@@ -3,9 +3,9 @@
  * seconds. It prints what the world may know of a key, never a private half.
  */
 import { createSigningKeys } from '../../db/signing-keys.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
-import { openServices } from '../start.ts';
+import type { Services } from '../http/services.ts';
+import { Problem } from '../kernel/problems.ts';
+import { openServices } from '../wiring/start.ts';
 
 const USAGE = 'usage: npm run keys -- list | rotate | withdraw <kid>';
 

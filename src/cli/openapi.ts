@@ -6,14 +6,14 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
-import { loadConfig } from '../config.ts';
-import { createKeyring } from '../crypto/keyring.ts';
-import openapi from '../plugins/openapi.ts';
-import problems from '../plugins/problems.ts';
-import strictJson from '../plugins/strict-json.ts';
-import { createInbox } from '../ports/inbox.ts';
-import { routes } from '../routes/index.ts';
-import type { Services } from '../services.ts';
+import { createInbox } from '../adapters/inbox.ts';
+import { loadConfig } from '../config/index.ts';
+import openapi from '../http/openapi.ts';
+import problems from '../http/problems.ts';
+import type { Services } from '../http/services.ts';
+import strictJson from '../http/strict-json.ts';
+import { createKeyring } from '../kernel/crypto/keyring.ts';
+import { routes } from '../wiring/features.ts';
 import { updateReadme } from './readme.ts';
 
 /** What registering routes looks at; no handler ever runs on it. */

@@ -9,7 +9,7 @@ import {
   RESERVED_PHONES,
   type ReservedKycOutcome,
   type ReservedOutcome,
-} from '../ports/reserved.ts';
+} from '../adapters/reserved.ts';
 
 type Operation = { tags?: string[]; summary?: string; security?: Record<string, unknown>[] };
 type Document = { paths: Record<string, Record<string, Operation>> };

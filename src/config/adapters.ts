@@ -1,5 +1,5 @@
 /** Which adapter stands behind each port, and what it needs. A half-configured adapter stops the start. */
-import type { Settings } from '../config.ts';
+import type { Settings } from './index.ts';
 import { ConfigError } from './read.ts';
 
 type Values = Settings['values'];

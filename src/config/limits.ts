@@ -1,5 +1,5 @@
-/** Which variable overrides which entry of the table of limits. The numbers themselves stand in `src/limits/numbers.ts`. */
-import { defaultLimits, demoLimits, type LimitNumbers, type Window } from '../limits/numbers.ts';
+/** Which variable overrides which entry of the table of limits. The numbers themselves stand in `src/config/limit-numbers.ts`. */
+import { defaultLimits, demoLimits, type LimitNumbers, type Window } from './limit-numbers.ts';
 import { integer, limit } from './parsers.ts';
 import { optional, type Reading, setting } from './read.ts';
 

@@ -1,7 +1,7 @@
 /** Turns the text of a variable into a value. Every message states what is expected and never what was given. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import type { Window } from '../limits/numbers.ts';
+import type { Window } from './limit-numbers.ts';
 
 type Parser<T> = z.ZodType<T, string>;
 

@@ -1,5 +1,5 @@
 /** What `NODE_ENV=production` refuses to start with. Names the variable; the value stays unsaid. */
-import type { Config, Settings } from '../config.ts';
+import type { Config, Settings } from './index.ts';
 import { ConfigError } from './read.ts';
 
 const SAMPLE =

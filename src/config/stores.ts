@@ -1,5 +1,5 @@
 /** Where the two stores are: one URL each, or the parts that other deployments use. The URL always wins. */
-import type { Settings } from '../config.ts';
+import type { Settings } from './index.ts';
 import { ConfigError } from './read.ts';
 
 /** Parts are looked at only when no URL is given: container platforms inject `REDIS_PORT=tcp://…` unasked. */

@@ -5,9 +5,9 @@
 import { randomInt } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { FlowItem } from '../../db/console.ts';
-import { DEMO_CODE } from '../proofs.ts';
-import { type Console, Problem } from './context.ts';
-import { type Html, html } from './html.ts';
+import { DEMO_CODE } from '../engine/proofs.ts';
+import { type Console, Problem } from './kit/context.ts';
+import { type Html, html } from './kit/html.ts';
 
 const KEPT = 200;
 const MAX_TRIES = 3;

@@ -6,10 +6,10 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { StepRow } from '../../db/commit.ts';
 import type { ConsoleStore, Step } from '../../db/console.ts';
-import type { Clock } from '../clock.ts';
-import { Problem } from '../problems.ts';
-import type { Console } from './context.ts';
-import { word } from './redact.ts';
+import { word } from '../engine/visible-context.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { Problem } from '../kernel/problems.ts';
+import type { Console } from './kit/context.ts';
 
 const MAX_CLIENTS = 50;
 const LOOK_MS = 150;

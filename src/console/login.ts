@@ -1,9 +1,9 @@
 /** Signing in to the console with the admin token, where the deployment is production. Nowhere else does it exist. */
 import type { FastifyInstance } from 'fastify';
-import { networkOf } from '../limits/network.ts';
-import { Problem } from '../problems.ts';
-import type { Console } from './context.ts';
-import { type Html, html } from './html.ts';
+import { networkOf } from '../http/limits/network.ts';
+import { Problem } from '../kernel/problems.ts';
+import type { Console } from './kit/context.ts';
+import { type Html, html } from './kit/html.ts';
 
 const page = (formToken: string, notice: string): Html => html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">

@@ -5,8 +5,8 @@
 import type { CountedStep, EarlierStep, FlowStatsStore, StatCell } from '../../db/flow-stats.ts';
 import { type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
-import type { Clock } from '../clock.ts';
-import { bucketOf, noStays } from './histogram.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { bucketOf, noStays } from './kit/histogram.ts';
 import { idAt } from './live.ts';
 
 /** A step's id is made just before its commit, which gives up after 5 s: older ids are all there. */

@@ -1,13 +1,13 @@
 /** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
 import type { Code } from '../../machines/code.ts';
-import { nextActions } from '../contracts/actions.ts';
-import type { Result, SendContext } from '../engine.ts';
-import { answerLost, isReplay } from '../flows/keyed-run.ts';
-import type { FlowView } from '../flows/snapshots.ts';
-import { problemSchema } from '../plugins/problem-json.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
+import type { Result, SendContext } from '../engine/engine.ts';
+import { answerLost, isReplay } from '../engine/keyed-run.ts';
+import type { FlowView } from '../engine/snapshots.ts';
+import { Problem } from '../kernel/problems.ts';
+import { nextActions } from './actions.ts';
 import { openCheck, openlyWrong, wrongCode } from './open-checks.ts';
+import { problemSchema } from './problem-json.ts';
+import type { Services } from './services.ts';
 
 type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 422 | 429 | 503;
 

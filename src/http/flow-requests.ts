@@ -1,8 +1,8 @@
 /** What flow routes share on the way in: which flow a token names, and how a route says which event it sends. */
 import type { Locator } from '../../db/flows.ts';
 import type { MachineId } from '../../machines/index.ts';
-import { parseFlowToken } from '../crypto/flow-token.ts';
-import { Problem } from '../problems.ts';
+import { parseFlowToken } from '../kernel/crypto/flow-token.ts';
+import { Problem } from '../kernel/problems.ts';
 
 /** The flow a token names; whether the token is good is proven later. @throws Problem invalid_flow_token */
 export function flowNamedBy(token: string): Locator {

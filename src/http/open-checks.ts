@@ -4,9 +4,9 @@
  */
 import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
-import type { Result } from '../engine.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
+import type { Result } from '../engine/engine.ts';
+import { Problem } from '../kernel/problems.ts';
+import type { Services } from './services.ts';
 
 /** Refusals that say nothing about what was named. */
 const TELLS_NOTHING: string[] = ['rate_limited', 'validation_failed'];

@@ -1,7 +1,7 @@
 /** A store that cannot serve now is a 503 the client may repeat, whatever layer noticed. */
 import { isOutage } from '../../db/outage.ts';
-import { Problem } from '../problems.ts';
-import { StoreUnavailable } from '../redis.ts';
+import { StoreUnavailable } from '../adapters/redis.ts';
+import { Problem } from '../kernel/problems.ts';
 
 const RETRY_AFTER_S = 2;
 

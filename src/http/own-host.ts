@@ -3,8 +3,8 @@
  * rebinding) makes their page our origin to the browser, so what shows codes or acts without a credential refuses it.
  */
 import type { FastifyRequest } from 'fastify';
-import type { Config } from '../config.ts';
-import { Problem } from '../problems.ts';
+import type { Config } from '../config/index.ts';
+import { Problem } from '../kernel/problems.ts';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 

@@ -1,7 +1,7 @@
 /** Refuses a request that another site made a browser send with our cookie. Cookies alone never prove intent. */
 import type { FastifyRequest } from 'fastify';
-import type { Config } from '../config.ts';
-import { Problem } from '../problems.ts';
+import type { Config } from '../config/index.ts';
+import { Problem } from '../kernel/problems.ts';
 
 /**
  * For every write that a cookie authenticates. Browsers say where a write comes from (`Origin`, `Sec-Fetch-Site`) and

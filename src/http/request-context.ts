@@ -1,11 +1,11 @@
 /** What a request says about its caller: for the record and for limits, never a proof of anything. */
 import type { FastifyRequest } from 'fastify';
-import { uuidv7 } from '../crypto/uuid7.ts';
-import type { SendContext } from '../engine.ts';
-import { type Phone, type PhoneOptions, parsePhone } from '../identifiers/index.ts';
-import { networkOf } from '../limits/network.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
+import type { SendContext } from '../engine/engine.ts';
+import { uuidv7 } from '../kernel/crypto/uuid7.ts';
+import { type Phone, type PhoneOptions, parsePhone } from '../kernel/identifiers/index.ts';
+import { Problem } from '../kernel/problems.ts';
+import { networkOf } from './limits/network.ts';
+import type { Services } from './services.ts';
 
 export type Caller = SendContext & { network: string };
 

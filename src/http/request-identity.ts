@@ -3,11 +3,11 @@
  * names nobody but itself, so what it presents can never reach an answer kept for somebody else.
  */
 import type { FastifyRequest } from 'fastify';
-import { networkOf } from '../limits/network.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
-import { COOKIE_NAME, readCookieValue } from '../sessions/balance-hub-cookie.ts';
+import { COOKIE_NAME, readCookieValue } from '../features/balance-hub/session-cookie.ts';
+import { Problem } from '../kernel/problems.ts';
+import { networkOf } from './limits/network.ts';
 import { bearerOf } from './request-context.ts';
+import type { Services } from './services.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,9 +1,9 @@
 /** What the sign-up routes share: how they name a contact, find the caller's flow and describe themselves. */
 import type { Locator } from '../../db/flows.ts';
-import { Problem } from '../problems.ts';
-import type { Services } from '../services.ts';
+import { Problem } from '../kernel/problems.ts';
 import { flowNamedBy, sendsEvent } from './flow-requests.ts';
 import { phoneReader } from './request-context.ts';
+import type { Services } from './services.ts';
 
 export function signupKit({ config, keyring }: Pick<Services, 'config' | 'keyring'>) {
   const contactId = (e164: string): string => keyring.lookupId('phone', e164);

@@ -1,17 +1,18 @@
 /** Chooses the adapter behind each port from the configuration. */
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
-import { createInbox, type Inbox } from '../ports/inbox.ts';
-import type { KycPort, MailPort, RiskPort, SmsPort } from '../ports/index.ts';
-import { createHttpKyc } from '../ports/kyc-http.ts';
-import { createLocalKyc } from '../ports/kyc-local.ts';
-import { createLocalMail } from '../ports/mail-local.ts';
-import { createSendgridMail } from '../ports/mail-sendgrid.ts';
-import { createSmtpMail } from '../ports/mail-smtp.ts';
-import { createHttpRisk } from '../ports/risk-http.ts';
-import { DEFAULT_RISK_RULES, type RiskRules } from '../ports/risk-local.ts';
-import { createLocalSms } from '../ports/sms-local.ts';
-import { createTwilioSms } from '../ports/sms-twilio.ts';
+
+import { createInbox, type Inbox } from '../adapters/inbox.ts';
+import { createHttpKyc } from '../adapters/kyc-http.ts';
+import { createLocalKyc } from '../adapters/kyc-local.ts';
+import { createLocalMail } from '../adapters/mail-local.ts';
+import { createSendgridMail } from '../adapters/mail-sendgrid.ts';
+import { createSmtpMail } from '../adapters/mail-smtp.ts';
+import type { KycPort, MailPort, RiskPort, SmsPort } from '../adapters/ports.ts';
+import { createHttpRisk } from '../adapters/risk-http.ts';
+import { DEFAULT_RISK_RULES, type RiskRules } from '../adapters/risk-local.ts';
+import { createLocalSms } from '../adapters/sms-local.ts';
+import { createTwilioSms } from '../adapters/sms-twilio.ts';
+import type { Config } from '../config/index.ts';
+import type { Clock } from '../kernel/clock.ts';
 
 export type Adapters = {
   sms: SmsPort;

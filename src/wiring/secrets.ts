@@ -1,15 +1,15 @@
 /** Everything that holds or uses a secret: derived keys, sealing, signing, hashing, and what may be proven with them. */
 
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
-import { createKeyring } from '../crypto/keyring.ts';
-import type { Secrets } from '../crypto/secrets-file.ts';
-import { durableWindows } from '../flows/rules.ts';
-import { createHasher } from '../hashing/index.ts';
-import { createLocalKms } from '../ports/kms-local.ts';
-import { createProofs } from '../proofs.ts';
-import { createKeyManager, createTokens } from '../tokens/index.ts';
-import { createKeyStore } from '../tokens/key-store.ts';
+import { createLocalKms } from '../adapters/kms-local.ts';
+import type { Config } from '../config/index.ts';
+import { createProofs } from '../engine/proofs.ts';
+import { durableWindows } from '../engine/rules.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { createKeyring } from '../kernel/crypto/keyring.ts';
+import type { Secrets } from '../kernel/crypto/secrets-file.ts';
+import { createHasher } from '../kernel/hashing/index.ts';
+import { createKeyManager, createTokens } from '../kernel/tokens/index.ts';
+import { createKeyStore } from '../kernel/tokens/key-store.ts';
 import { createAdapters } from './adapters.ts';
 import type { Stores } from './stores.ts';
 

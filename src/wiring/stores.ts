@@ -13,9 +13,9 @@ import { createRefreshStore } from '../../db/refresh.ts';
 import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
 import { createUserStore } from '../../db/users.ts';
-import type { Config } from '../config.ts';
-import { redisCapacity } from '../limits/capacity-ahead.ts';
-import { connectRedis } from '../redis.ts';
+import { redisCapacity } from '../adapters/limits/capacity-ahead.ts';
+import { connectRedis } from '../adapters/redis.ts';
+import type { Config } from '../config/index.ts';
 
 export type Stores = Awaited<ReturnType<typeof openStores>>;
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import { describe, expect, test } from 'vitest';
-import { codeFor, codeMatches } from '../../src/crypto/codes.ts';
+import { codeFor, codeMatches } from '../../src/kernel/crypto/codes.ts';
 
 const key = Buffer.alloc(32, 'one fixed key for a fixed sample');
 const flowId = '0197a5d2-5c1e-7000-8000-000000000001';

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { html } from '../../src/console/html.ts';
-import { differences, HIDDEN, redact } from '../../src/console/redact.ts';
+import { html } from '../../src/console/kit/html.ts';
+import { differences, HIDDEN, redact } from '../../src/engine/visible-context.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { PASSWORD, STREET, signUp } from './person.ts';
 

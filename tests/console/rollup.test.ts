@@ -2,7 +2,7 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFlowStatsStore } from '../../db/flow-stats.ts';
-import { bucketOf, noStays, quantile } from '../../src/console/histogram.ts';
+import { bucketOf, noStays, quantile } from '../../src/console/kit/histogram.ts';
 import { createRollup } from '../../src/console/rollup.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { signUp } from './person.ts';

@@ -6,7 +6,7 @@ import { Stale, Taken } from '../../db/conflicts.ts';
 import { createGroupCommit, type GroupCommit } from '../../db/group-commit.ts';
 import { accounts, auditEvents } from '../../db/schema.ts';
 import { insert, type Part, update } from '../../db/statement.ts';
-import { uuidv7 } from '../../src/crypto/uuid7.ts';
+import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

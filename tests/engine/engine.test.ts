@@ -3,7 +3,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoadedFlow } from '../../db/flows.ts';
 import { registry } from '../../machines/index.ts';
-import type { Decision, SendContext } from '../../src/engine.ts';
+import type { Decision, SendContext } from '../../src/engine/engine.ts';
 import { mint } from '../../src/http/request-context.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { brokenInvariants } from '../support/invariants.ts';

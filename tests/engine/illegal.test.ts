@@ -3,7 +3,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getNextTransitions } from 'xstate';
 import { registry } from '../../machines/index.ts';
-import { restore } from '../../src/flows/snapshots.ts';
+import { restore } from '../../src/engine/snapshots.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { PASSWORD, PROFILE } from '../support/person.ts';
 import { UNLIMITED } from '../support/replica.ts';

@@ -1,7 +1,7 @@
 /** Two processes, one database, real sockets: whatever arrives at once has exactly one effect. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { brokenInvariants } from '../support/invariants.ts';
 import {

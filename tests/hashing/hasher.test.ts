@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { hashSync as argon2HashSync } from '@node-rs/argon2';
 import { hashSync } from 'bcryptjs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createHasher, foreignHash } from '../../src/hashing/index.ts';
+import { createHasher, foreignHash } from '../../src/kernel/hashing/index.ts';
 
 const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 };
 const hasher = createHasher({ threads: 2 });

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { createHasher } from '../../src/hashing/index.ts';
-import { createHashingPool } from '../../src/hashing/pool.ts';
+import { createHasher } from '../../src/kernel/hashing/index.ts';
+import { createHashingPool } from '../../src/kernel/hashing/pool.ts';
 
 const SLOW = { memoryCost: 19_456, timeCost: 16, parallelism: 1 };
 const SETUP = { params: { memoryCost: 64, timeCost: 1, parallelism: 1 }, outputLen: 32 };
@@ -183,7 +183,7 @@ test('closing refuses what waits, what runs and what comes later', async () => {
 
 test('a process with nothing left to hash ends by itself, but not before an awaited hash is there', async () => {
   const script = `
-    const { createHasher } = await import(${JSON.stringify(new URL('../../src/hashing/index.ts', import.meta.url))});
+    const { createHasher } = await import(${JSON.stringify(new URL('../../src/kernel/hashing/index.ts', import.meta.url))});
     const hasher = createHasher();
     const phc = await hasher.hash('secret');
     console.log(await hasher.verify(phc, 'secret'));`;

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { v7 } from 'uuid';
 import { expect, test } from 'vitest';
-import { flowTokenFor, hashToken, parseFlowToken } from '../../src/crypto/flow-token.ts';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { flowTokenFor, hashToken, parseFlowToken } from '../../src/kernel/crypto/flow-token.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 
 const ring = createKeyring(randomBytes(32));
 const flowId = v7();

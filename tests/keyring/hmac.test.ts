@@ -1,7 +1,7 @@
 /** The fast HMAC is the real one. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { hmacSha256 } from '../../src/crypto/hmac.ts';
+import { hmacSha256 } from '../../src/kernel/crypto/hmac.ts';
 
 test('equals HMAC-SHA-256 of the platform for keys and messages of every length', () => {
   for (const keyLength of [0, 1, 32, 63, 64, 65, 200]) {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { createKeyring, type KeyPurpose } from '../../src/crypto/keyring.ts';
+import { createKeyring, type KeyPurpose } from '../../src/kernel/crypto/keyring.ts';
 
 const PURPOSES: KeyPurpose[] = ['code', 'lookup', 'refresh', 'flow', 'kek', 'idempotency', 'cursor'];
 const FIXED = Buffer.from('9f3c1e7a55d2046b8e71c0ffa2394db817e6035a9c4b2f80d16e7733ba58c94d', 'hex');

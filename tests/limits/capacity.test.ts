@@ -1,9 +1,13 @@
 /** What a capacity counter promises, in memory and on Redis alike. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CapacityCounter, memoryCapacity, type SharedCounts } from '../../src/limits/capacity.ts';
-import { countAhead, redisCapacity } from '../../src/limits/capacity-ahead.ts';
-import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/redis.ts';
+import {
+  type CapacityCounter,
+  memoryCapacity,
+  type SharedCounts,
+} from '../../src/adapters/limits/capacity.ts';
+import { countAhead, redisCapacity } from '../../src/adapters/limits/capacity-ahead.ts';
+import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/adapters/redis.ts';
 import { hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
 const MINUTE = 60_000;

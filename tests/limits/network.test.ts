@@ -1,6 +1,6 @@
 /** Addresses that belong together share a bucket, however they are written. */
 import { describe, expect, it } from 'vitest';
-import { networkOf, siteOf } from '../../src/limits/network.ts';
+import { networkOf, siteOf } from '../../src/http/limits/network.ts';
 
 describe('networkOf', () => {
   it.each([

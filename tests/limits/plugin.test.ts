@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
-import { redisCapacity } from '../../src/limits/capacity-ahead.ts';
-import { createReports } from '../../src/limits/reports.ts';
-import networkLimit from '../../src/plugins/limits.ts';
-import problems from '../../src/plugins/problems.ts';
-import { connectRedis, type RedisStore } from '../../src/redis.ts';
+import { redisCapacity } from '../../src/adapters/limits/capacity-ahead.ts';
+import { connectRedis, type RedisStore } from '../../src/adapters/redis.ts';
+import { createReports } from '../../src/http/limits/reports.ts';
+import networkLimit from '../../src/http/network-limit.ts';
+import problems from '../../src/http/problems.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
 import { eventually, hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
 const silent = { warn: () => {}, info: () => {} };

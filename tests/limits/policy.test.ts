@@ -1,10 +1,10 @@
 /** The table of limits as callers meet it: what is refused, what is swallowed, and what happens without counters. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
-import { StoreUnavailable } from '../../src/limits/breaker.ts';
-import { createLimits, defaultLimits, demoLimits, type Limits } from '../../src/limits/policy.ts';
-import { type LimitRule, type LimitStore, memoryLimitStore } from '../../src/limits/store.ts';
-import { Problem } from '../../src/problems.ts';
+import { StoreUnavailable } from '../../src/adapters/breaker.ts';
+import { type LimitRule, type LimitStore, memoryLimitStore } from '../../src/adapters/limits/store.ts';
+import { createLimits, defaultLimits, demoLimits, type Limits } from '../../src/http/limits/policy.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
+import { Problem } from '../../src/kernel/problems.ts';
 
 const IP = '203.0.113.7';
 const hashKey = (text: string) => `h(${text})`;

@@ -1,6 +1,6 @@
 /** Redis away, stuck or back: commands fail fast with one error type, and nothing crashes or queues up. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/redis.ts';
+import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/adapters/redis.ts';
 import { eventually, hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
 describe.skipIf(!hasRedisServer)('connectRedis (needs redis-server)', () => {

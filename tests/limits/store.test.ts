@@ -6,8 +6,8 @@ import {
   type LimitStore,
   memoryLimitStore,
   redisLimitStore,
-} from '../../src/limits/store.ts';
-import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/redis.ts';
+} from '../../src/adapters/limits/store.ts';
+import { connectRedis, type RedisStore, StoreUnavailable } from '../../src/adapters/redis.ts';
 import { hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
 const NOW = 1_700_000_000_000;

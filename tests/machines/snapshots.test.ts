@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type MachineId, registry } from '../../machines/index.ts';
-import { restore } from '../../src/flows/snapshots.ts';
+import { restore } from '../../src/engine/snapshots.ts';
 import { explore, lettersOf, stateOf, take } from './explore.ts';
 import { fixtureFile } from './make-fixtures.ts';
 

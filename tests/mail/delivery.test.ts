@@ -1,6 +1,6 @@
 /** Mail from a request to a mailbox: over SMTP, through SendGrid, past a provider that is down, within one budget. */
 import { afterEach, expect, test } from 'vitest';
-import { Problem } from '../../src/problems.ts';
+import { Problem } from '../../src/kernel/problems.ts';
 import { answer, recordingServer } from '../ports/recording-server.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { emailPerson, freshEmail, mailbox, register } from '../support/mail.ts';

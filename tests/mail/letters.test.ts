@@ -1,15 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { renderLetter } from '../../src/mail/letter.ts';
-import { mailSamples } from '../../src/mail/samples.ts';
-import { verificationMail } from '../../src/mail/templates/verification.ts';
-import { welcomeMail } from '../../src/mail/templates/welcome.ts';
+import { renderLetter } from '../../src/features/notices/letter.ts';
+import { mailSamples } from '../../src/features/notices/samples.ts';
+import { verificationMail } from '../../src/features/notices/templates/verification.ts';
+import { welcomeMail } from '../../src/features/notices/templates/welcome.ts';
 
 const brand = { appName: 'Vestibule', frontendUrl: 'https://app.example' };
 const HOSTILE = `<img src=x onerror=alert(1)>"'&\r\nBcc: victim@example.com\u202e\u0000`;
 
 test('every template in the folder has a sample for the preview', () => {
-  const files = readdirSync(new URL('../../src/mail/templates', import.meta.url));
+  const files = readdirSync(new URL('../../src/features/notices/templates', import.meta.url));
   expect(mailSamples(brand)).toHaveLength(files.length);
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkPassword, checkPin, type PasswordRules } from '../../src/passwords/policy.ts';
+import { checkPassword, checkPin, type PasswordRules } from '../../src/kernel/passwords/policy.ts';
 
 const codes = (password: string, rules: Partial<PasswordRules> = {}) =>
   checkPassword(password, { policy: 'default', context: [], ...rules }).map((error) => error.code);

@@ -6,12 +6,12 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import docs from '../../src/plugins/docs.ts';
-import openapi from '../../src/plugins/openapi.ts';
-import problems from '../../src/plugins/problems.ts';
-import securityHeaders from '../../src/plugins/security-headers.ts';
-import { serverLimits } from '../../src/plugins/server-limits.ts';
-import strictJson from '../../src/plugins/strict-json.ts';
+import docs from '../../src/http/docs.ts';
+import openapi from '../../src/http/openapi.ts';
+import problems from '../../src/http/problems.ts';
+import securityHeaders from '../../src/http/security-headers.ts';
+import { serverLimits } from '../../src/http/server-limits.ts';
+import strictJson from '../../src/http/strict-json.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),

@@ -3,9 +3,9 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import openapi from '../../src/plugins/openapi.ts';
-import problems, { problemSchema } from '../../src/plugins/problems.ts';
-import strictJson from '../../src/plugins/strict-json.ts';
+import openapi from '../../src/http/openapi.ts';
+import problems, { problemSchema } from '../../src/http/problems.ts';
+import strictJson from '../../src/http/strict-json.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a JSON document is looked into freely here
 let document: any;

@@ -5,9 +5,9 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { instanceOf } from '../../src/plugins/problem-json.ts';
-import problems, { problemSchema } from '../../src/plugins/problems.ts';
-import { Problem, problemCatalogue } from '../../src/problems.ts';
+import { instanceOf } from '../../src/http/problem-json.ts';
+import problems, { problemSchema } from '../../src/http/problems.ts';
+import { Problem, problemCatalogue } from '../../src/kernel/problems.ts';
 import { listen, raw } from './http.ts';
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

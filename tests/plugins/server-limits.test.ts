@@ -4,10 +4,10 @@ import { connect } from 'node:net';
 import { setTimeout as never } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import problems from '../../src/plugins/problems.ts';
-import headersPlugin from '../../src/plugins/security-headers.ts';
-import { LIMITS, serverLimits } from '../../src/plugins/server-limits.ts';
-import strictJson from '../../src/plugins/strict-json.ts';
+import problems from '../../src/http/problems.ts';
+import headersPlugin from '../../src/http/security-headers.ts';
+import { LIMITS, serverLimits } from '../../src/http/server-limits.ts';
+import strictJson from '../../src/http/strict-json.ts';
 import { listen, raw } from './http.ts';
 
 const flags = { https: true, demo: true };

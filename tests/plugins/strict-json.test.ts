@@ -5,10 +5,10 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import problems from '../../src/plugins/problems.ts';
-import { serverLimits } from '../../src/plugins/server-limits.ts';
-import strictJson, { parseStrictJson, registerRawJson } from '../../src/plugins/strict-json.ts';
-import { Problem } from '../../src/problems.ts';
+import problems from '../../src/http/problems.ts';
+import { serverLimits } from '../../src/http/server-limits.ts';
+import strictJson, { parseStrictJson, registerRawJson } from '../../src/http/strict-json.ts';
+import { Problem } from '../../src/kernel/problems.ts';
 import { listen, raw } from './http.ts';
 
 const KEY = 'webhook-key';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { createHttpClient, providerUrl, readJson } from '../../src/ports/http.ts';
-import { DeliveryError } from '../../src/ports/index.ts';
+import { createHttpClient, providerUrl, readJson } from '../../src/adapters/http.ts';
+import { DeliveryError } from '../../src/adapters/ports.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
 const caught = async (work: Promise<unknown>): Promise<DeliveryError> => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createInbox } from '../../src/ports/inbox.ts';
-import { createLocalMail } from '../../src/ports/mail-local.ts';
+import { createInbox } from '../../src/adapters/inbox.ts';
+import { createLocalMail } from '../../src/adapters/mail-local.ts';
 
 const entry = (id: string, to = 'a') => ({ id, channel: 'sms' as const, to, text: `text ${id}` });
 const ids = (entries: { id: string }[]) => entries.map((e) => e.id);

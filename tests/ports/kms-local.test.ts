@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { DecryptionError } from '../../src/ports/index.ts';
-import { createLocalKms, masterKeyOf } from '../../src/ports/kms-local.ts';
+import { createLocalKms, masterKeyOf } from '../../src/adapters/kms-local.ts';
+import { DecryptionError } from '../../src/adapters/ports.ts';
 
 const first = { id: 'local:1', key: randomBytes(32) };
 const second = { id: 'local:2', key: randomBytes(32) };

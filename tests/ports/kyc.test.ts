@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { KYC_DOCUMENTS, type KycDocument } from '../../src/ports/index.ts';
-import { createHttpKyc } from '../../src/ports/kyc-http.ts';
-import { createLocalKyc } from '../../src/ports/kyc-local.ts';
-import { kycVerdictSchema, toKycVerdict } from '../../src/ports/kyc-verdict.ts';
-import { RESERVED_DOCUMENTS, type ReservedKycOutcome } from '../../src/ports/reserved.ts';
-import { verifyWebhook } from '../../src/ports/webhook-signature.ts';
+import { createHttpKyc } from '../../src/adapters/kyc-http.ts';
+import { createLocalKyc } from '../../src/adapters/kyc-local.ts';
+import { kycVerdictSchema, toKycVerdict } from '../../src/adapters/kyc-verdict.ts';
+import { KYC_DOCUMENTS, type KycDocument } from '../../src/adapters/ports.ts';
+import { RESERVED_DOCUMENTS, type ReservedKycOutcome } from '../../src/adapters/reserved.ts';
+import { verifyWebhook } from '../../src/adapters/webhook-signature.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
 const submission = (documentType: KycDocument, documentNumber: string) => ({

@@ -1,8 +1,8 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { MailPort } from '../../src/ports/index.ts';
-import { createSendgridMail } from '../../src/ports/mail-sendgrid.ts';
-import { createSmtpMail, type SmtpOptions } from '../../src/ports/mail-smtp.ts';
+import { createSendgridMail } from '../../src/adapters/mail-sendgrid.ts';
+import { createSmtpMail, type SmtpOptions } from '../../src/adapters/mail-smtp.ts';
+import type { MailPort } from '../../src/adapters/ports.ts';
 import { selfSigned } from '../support/certificate.ts';
 import { type SmtpReplies, smtpCatcher } from '../support/smtp-catcher.ts';
 import { answer, recordingServer } from './recording-server.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { RiskSubject } from '../../src/ports/index.ts';
-import { isReservedPhone, RESERVED_PHONES, reservedOutcome } from '../../src/ports/reserved.ts';
-import { createHttpRisk } from '../../src/ports/risk-http.ts';
+import type { RiskSubject } from '../../src/adapters/ports.ts';
+import { isReservedPhone, RESERVED_PHONES, reservedOutcome } from '../../src/adapters/reserved.ts';
+import { createHttpRisk } from '../../src/adapters/risk-http.ts';
 import {
   ageOn,
   createLocalRisk,
@@ -9,7 +9,7 @@ import {
   evaluateRisk,
   identifierFacts,
   type RiskFacts,
-} from '../../src/ports/risk-local.ts';
+} from '../../src/adapters/risk-local.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
 const fine: RiskFacts = { age: 30, codeRetries: 0, identifierBlocked: false };

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createInbox } from '../../src/ports/inbox.ts';
-import { createLocalSms } from '../../src/ports/sms-local.ts';
-import { createSmsText, type SmsPurpose } from '../../src/ports/sms-text.ts';
-import { createTwilioSms } from '../../src/ports/sms-twilio.ts';
+import { createInbox } from '../../src/adapters/inbox.ts';
+import { createLocalSms } from '../../src/adapters/sms-local.ts';
+import { createTwilioSms } from '../../src/adapters/sms-twilio.ts';
+import { createSmsText, type SmsPurpose } from '../../src/features/notices/sms-text.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
 const message = {

@@ -5,7 +5,7 @@ import {
   signWebhook,
   verifyWebhook,
   type WebhookToVerify,
-} from '../../src/ports/webhook-signature.ts';
+} from '../../src/adapters/webhook-signature.ts';
 
 const CURRENT = 'current-key-0123456789-abcdefghij';
 const NEXT = 'upcoming-key-9876543210-jihgfedcba';

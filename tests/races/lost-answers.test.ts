@@ -1,8 +1,8 @@
 /** A keyed request whose process dies, or whose database breaks, after the commit: its retry has no second effect. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
-import { refreshHash } from '../../src/sessions/refresh-secret.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
+import { refreshHash } from '../../src/kernel/tokens/refresh-secret.ts';
 import { eventually } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';

@@ -1,8 +1,8 @@
 /** One refresh token, several processes, and every way to fail in between: one successor, nothing lost, nothing revived. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
-import { refreshTokenFor } from '../../src/sessions/refresh-secret.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
+import { refreshTokenFor } from '../../src/kernel/tokens/refresh-secret.ts';
 import { eventually, hasRedisServer, privateRedis } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { muteableDatabase } from '../support/muteable-database.ts';

@@ -1,7 +1,7 @@
 /** Two processes, real sockets: a link and an idempotency key are used once, however many try at once. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
 import { codes, PASSWORD, signUpTo } from '../support/person.ts';

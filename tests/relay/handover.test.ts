@@ -4,11 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { commit, noChanges, type OutboxRow } from '../../db/commit.ts';
 import { createOutbox } from '../../db/outbox.ts';
-import { systemClock } from '../../src/clock.ts';
+import { DeliveryError } from '../../src/adapters/ports.ts';
+import type { TopicHandler } from '../../src/engine/delivery.ts';
+import { createRelay, type Relay } from '../../src/engine/relay.ts';
 import { mint } from '../../src/http/request-context.ts';
-import type { TopicHandler } from '../../src/outbox/delivery.ts';
-import { DeliveryError } from '../../src/ports/index.ts';
-import { createRelay, type Relay } from '../../src/relay.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 describe('rows leased by their own commit', () => {

@@ -1,6 +1,6 @@
 /** What a person can change about the account, and what each change leaves behind. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
 

@@ -1,6 +1,6 @@
 /** The `/balance_hub` contracts as their clients meet them: the documented walk, the cookie, and what nobody may learn. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cookieValueFor, readCookieValue } from '../../src/sessions/balance-hub-cookie.ts';
+import { cookieValueFor, readCookieValue } from '../../src/features/balance-hub/session-cookie.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { freshEmail, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';

@@ -1,6 +1,6 @@
 /** Whoever reads an address that was proven before a change of contacts undoes it for 72 hours, once; nobody else does. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { brokenInvariants } from '../support/invariants.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, PIN, query } from '../support/people.ts';

@@ -122,7 +122,7 @@ describe('what if', () => {
   });
 
   test('no state × event of any machine makes it fail', async () => {
-    const { simulate } = await import('../../src/flows/simulate.ts');
+    const { simulate } = await import('../../src/features/flows/simulate.ts');
     for (const [id, { machine }] of Object.entries(registry)) {
       for (const node of toGraph(machine).nodes) {
         for (const type of machine.events as string[]) {

@@ -1,6 +1,6 @@
 /** A reset, a change of the password and a deletion tell of every session they end, in the commit that ends it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { giveEmail, query } from '../support/people.ts';
 import { logIn, PASSWORD, ROOMY, type SignedIn, signUp } from '../support/signed-in.ts';

@@ -1,6 +1,6 @@
 /** Whoever changes how one gets into an account cannot keep it from its owner: every proven address is told. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, query } from '../support/people.ts';
 import { ROOMY } from '../support/signed-in.ts';

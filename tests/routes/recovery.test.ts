@@ -1,6 +1,6 @@
 /** Password recovery as an owner and as an attacker meet it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
 

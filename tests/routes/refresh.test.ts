@@ -1,7 +1,7 @@
 /** Refresh tokens through the API: rotation, grace, reuse, ends, transports. */
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { refreshTokenFor } from '../../src/sessions/refresh-secret.ts';
+import { refreshTokenFor } from '../../src/kernel/tokens/refresh-secret.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { logIn, onDatabase, ROOMY, signUp } from '../support/signed-in.ts';
 

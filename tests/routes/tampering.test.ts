@@ -1,6 +1,6 @@
 /** Requests that ask for more than they may: hidden switches, other spellings of a path, events and verdicts of their own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { listen, raw } from '../plugins/http.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { query } from '../support/people.ts';

@@ -1,6 +1,6 @@
 /** A login that waits for its step-up opens nothing once the account has another password, or is gone. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, PIN, query } from '../support/people.ts';
 

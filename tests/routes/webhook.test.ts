@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signWebhook } from '../../src/ports/webhook-signature.ts';
+import { signWebhook } from '../../src/adapters/webhook-signature.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { expectProblem, freshPan, limited, type Person, REAL, submitKyc } from './people.ts';
 

@@ -1,10 +1,10 @@
 /** The real application on a database of its own: real Postgres, real crypto, a clock that tests move. */
 import { randomBytes } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
-import { type App, buildApp } from '../../src/app.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
-import type { Secrets } from '../../src/crypto/secrets-file.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { type Clock, systemClock } from '../../src/kernel/clock.ts';
+import type { Secrets } from '../../src/kernel/crypto/secrets-file.ts';
+import { type App, buildApp } from '../../src/wiring/app.ts';
 import { createDatabase, redisUrl } from './database.ts';
 
 export type TestApp = App & {

@@ -1,6 +1,6 @@
 /** People in the states tests start from, made through the API as a client would. */
 import postgres from 'postgres';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { freshPhone, type TestApp } from './app.ts';
 
 export const PASSWORD = 'StrongPassword@123';

@@ -1,6 +1,6 @@
 /** A person at the public API, outside demo mode: whoever holds the master key knows the codes that were sent. */
-import { codeFor } from '../../src/crypto/codes.ts';
-import { createKeyring } from '../../src/crypto/keyring.ts';
+import { codeFor } from '../../src/kernel/crypto/codes.ts';
+import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import type { Answer } from './replica.ts';
 
 export type Call = (

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { loadOrCreateSecrets, type Secrets } from '../../src/crypto/secrets-file.ts';
+import { loadOrCreateSecrets, type Secrets } from '../../src/kernel/crypto/secrets-file.ts';
 
 const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createTokens, type SigningAlgorithm } from '../../src/tokens/index.ts';
+import { createTokens, type SigningAlgorithm } from '../../src/kernel/tokens/index.ts';
 import { AUDIENCE, CLIENT, decode, GRANT, ISSUER, setUp, tokensWith } from './helpers.ts';
 
 const invalid = { code: 'invalid_token', status: 401 };

@@ -10,9 +10,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CompactEncrypt, GeneralSign } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { flowTokenFor } from '../../src/crypto/flow-token.ts';
-import { refreshTokenFor } from '../../src/sessions/refresh-secret.ts';
-import { generateSigningKey, type SigningAlgorithm, type Tokens } from '../../src/tokens/index.ts';
+import { flowTokenFor } from '../../src/kernel/crypto/flow-token.ts';
+import { generateSigningKey, type SigningAlgorithm, type Tokens } from '../../src/kernel/tokens/index.ts';
+import { refreshTokenFor } from '../../src/kernel/tokens/refresh-secret.ts';
 import { AUDIENCE, b64, decode, forge, GRANT, ISSUER, setUp } from './helpers.ts';
 
 type Bench = {

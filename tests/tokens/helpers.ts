@@ -1,8 +1,8 @@
 /** What these tests need around the code under test: a store in memory, a sealing box, and a forger of raw tokens. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { type Clock, systemClock } from '../../src/clock.ts';
-import type { KmsPort } from '../../src/ports/index.ts';
-import { Problem } from '../../src/problems.ts';
+import type { KmsPort } from '../../src/adapters/ports.ts';
+import { type Clock, systemClock } from '../../src/kernel/clock.ts';
+import { Problem } from '../../src/kernel/problems.ts';
 import {
   type AccessGrant,
   createKeyManager,
@@ -11,7 +11,7 @@ import {
   type KeyManagerOptions,
   type KeyStore,
   type StoredKey,
-} from '../../src/tokens/index.ts';
+} from '../../src/kernel/tokens/index.ts';
 
 export const ISSUER = 'https://id.example.com';
 export const AUDIENCE = 'example-api';

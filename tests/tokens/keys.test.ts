@@ -1,8 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.ts';
-import { createKeyManager, generateSigningKey, importSigningKey, jwks } from '../../src/tokens/index.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
+import {
+  createKeyManager,
+  generateSigningKey,
+  importSigningKey,
+  jwks,
+} from '../../src/kernel/tokens/index.ts';
 import { boxKms, GRANT, memoryStore, setUp, tokensWith } from './helpers.ts';
 
 const pem = (

@@ -6,7 +6,7 @@ import {
   parseRefreshToken,
   refreshHash,
   refreshTokenFor,
-} from '../../src/sessions/refresh-secret.ts';
+} from '../../src/kernel/tokens/refresh-secret.ts';
 
 const key = randomBytes(32);
 const sessionId = v7();

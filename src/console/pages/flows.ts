@@ -1,10 +1,10 @@
 /** /console/flows: which flows, by machine, state, tier, age, id, and which of them are stuck. All of it in the URL. */
 import type { FastifyInstance } from 'fastify';
 import type { FlowFilter, FlowItem } from '../../../db/console.ts';
-import type { Console } from '../context.ts';
-import { duration, shortId, stamp } from '../format.ts';
-import { type Html, html } from '../html.ts';
-import { labelOf, leavesOf, type Models, tierOf } from '../model.ts';
+import type { Console } from '../kit/context.ts';
+import { duration, shortId, stamp } from '../kit/format.ts';
+import { type Html, html } from '../kit/html.ts';
+import { labelOf, leavesOf, type Models, tierOf } from '../kit/model.ts';
 
 const PAGE = 50;
 const GRACE_MS = 5000;

@@ -2,12 +2,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { StatCell } from '../../../db/flow-stats.ts';
 import { isMachineId, type MachineId } from '../../../machines/index.ts';
-import type { Console } from '../context.ts';
-import { picture } from '../diagram.ts';
-import { count, duration, percent } from '../format.ts';
-import { noStays, quantile } from '../histogram.ts';
-import { type Html, html } from '../html.ts';
-import { labelOf, type Model } from '../model.ts';
+import type { Console } from '../kit/context.ts';
+import { picture } from '../kit/diagram.ts';
+import { count, duration, percent } from '../kit/format.ts';
+import { noStays, quantile } from '../kit/histogram.ts';
+import { type Html, html } from '../kit/html.ts';
+import { labelOf, type Model } from '../kit/model.ts';
 import { flowsOf, tabs } from './machines.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,10 +1,10 @@
 /** /console/inbox: what the demo "sent", newest first. Text stays text; HTML mail is shown in a frame that runs nothing. */
 import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
-import type { Inbox, InboxEntry } from '../../ports/inbox.ts';
-import { type Console, Problem } from '../context.ts';
-import { stamp } from '../format.ts';
-import { type Html, html } from '../html.ts';
+import type { Inbox, InboxEntry } from '../../adapters/inbox.ts';
+import { type Console, Problem } from '../kit/context.ts';
+import { stamp } from '../kit/format.ts';
+import { type Html, html } from '../kit/html.ts';
 import { MAIL_POLICY } from './mail.ts';
 
 const SHOWN = 25;

@@ -1,11 +1,11 @@
 /** /console: one machine's picture with a count on every state, and what there is in total. */
 import type { FastifyInstance } from 'fastify';
 import { isMachineId, type MachineId } from '../../../machines/index.ts';
-import type { Console } from '../context.ts';
-import { picture } from '../diagram.ts';
-import { count } from '../format.ts';
-import { type Html, html } from '../html.ts';
-import { leavesOf, type Model, type Models, tierOf } from '../model.ts';
+import type { Console } from '../kit/context.ts';
+import { picture } from '../kit/diagram.ts';
+import { count } from '../kit/format.ts';
+import { type Html, html } from '../kit/html.ts';
+import { leavesOf, type Model, type Models, tierOf } from '../kit/model.ts';
 import { stuckFilter } from './flows.ts';
 
 /** Counting stops here: whoever has more looks at the list. */

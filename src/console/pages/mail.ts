@@ -1,8 +1,8 @@
 /** /console/mail: every mail template with made-up data, as text and as HTML in a frame that runs nothing. */
 import type { FastifyInstance } from 'fastify';
-import { mailSamples } from '../../mail/samples.ts';
-import { type Console, Problem } from '../context.ts';
-import { html } from '../html.ts';
+import { mailSamples } from '../../features/notices/samples.ts';
+import { type Console, Problem } from '../kit/context.ts';
+import { html } from '../kit/html.ts';
 
 /** The letter's own document: styles of its own, no script, no request, an origin of its own. */
 export const MAIL_POLICY =

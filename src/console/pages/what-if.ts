@@ -6,14 +6,14 @@ import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
 import type { FlowItem, Step } from '../../../db/console.ts';
 import { isMachineId, registry } from '../../../machines/index.ts';
-import type { Preview } from '../../flows/preview.ts';
-import { simulateOn } from '../../flows/simulate.ts';
-import { restore } from '../../flows/snapshots.ts';
-import { type Console, Problem } from '../context.ts';
-import { picture } from '../diagram.ts';
-import { type Html, html } from '../html.ts';
-import { type Model, visitedBy } from '../model.ts';
-import { differences, shownText, word } from '../redact.ts';
+import { restore } from '../../engine/snapshots.ts';
+import { differences, shownText, word } from '../../engine/visible-context.ts';
+import type { Preview } from '../../features/flows/preview.ts';
+import { simulateOn } from '../../features/flows/simulate.ts';
+import { type Console, Problem } from '../kit/context.ts';
+import { picture } from '../kit/diagram.ts';
+import { type Html, html } from '../kit/html.ts';
+import { type Model, visitedBy } from '../kit/model.ts';
 
 /** Older steps than these are not offered. */
 const STEPS = 200;

@@ -1,0 +1,67 @@
+/** Changes an account outside any lifecycle, with the audit and outbox rows of the change, in one statement. */
+import type { Database } from '../../db/client.ts';
+import { type AccountChange, type Changes, commit, noChanges } from '../../db/commit.ts';
+import { Stale } from '../../db/conflicts.ts';
+import type { Part } from '../../db/statement.ts';
+import type { Notice } from '../../machines/effects.ts';
+import { uuidv7 } from '../kernel/crypto/uuid7.ts';
+import { Problem } from '../kernel/problems.ts';
+import type { SendContext } from './engine.ts';
+import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
+import {
+  accountChange,
+  endSessions,
+  enqueue,
+  notifyOwner,
+  type RecordContext,
+  recordAudit,
+} from './records.ts';
+
+export type AccountEdit = {
+  /** As read; the edit is void when the account has moved on since. */
+  account: { id: string; eventSeq: number };
+  parts: Part[];
+  patch?: AccountChange['patch'];
+  /** Every live session of the account, or all but one, ends by it. */
+  endSessions?: { reason: string; except?: string };
+  /** Published and audited. */
+  event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
+  /** What the owner is told, wherever it reads. */
+  notice?: Notice;
+};
+
+/** Answers with how many sessions it ended. @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
+export async function commitAccount(
+  deps: { db: Database; onCommit: (changes: Changes) => void },
+  { account, parts, patch, endSessions: ends, event, notice }: AccountEdit,
+  context: SendContext,
+): Promise<{ sessionsEnded: number }> {
+  if (alreadyCommitted(context)) return { sessionsEnded: 0 };
+  const changes = noChanges(new Date(context.now), { reservation: reservationOf(context) });
+  const record = (): RecordContext => ({
+    id: `account:${uuidv7()}`,
+    flowId: null,
+    envelope: context.envelope,
+    changes,
+    seqOf: () => account.eventSeq,
+  });
+  changes.rows.push(...parts);
+  Object.assign(accountChange(record(), account.id).patch, patch);
+  recordAudit(record(), { accountId: account.id, ...event });
+  enqueue(record(), 'event', account.id, {
+    type: event.type,
+    outcome: event.outcome ?? 'success',
+    reason: event.reason ?? null,
+  });
+  if (notice) notifyOwner(record(), { accountId: account.id, template: notice });
+  if (ends) endSessions(record(), { accountId: account.id, ...ends });
+  try {
+    const committed = await commit(deps.db.writes, changes);
+    settled(context);
+    deps.onCommit(changes);
+    return committed;
+  } catch (error) {
+    const cause = await unlessTakenOver(deps.db, context, error);
+    throw cause instanceof Stale ? new Problem('conflict', {}, { cause }) : cause;
+  }
+}

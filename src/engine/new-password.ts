@@ -1,0 +1,31 @@
+/** A password somebody wants to use: policy first, then the hash, both before any transaction. */
+
+import type { Services } from '../http/services.ts';
+import { checkPassword } from '../kernel/passwords/policy.ts';
+import { Problem } from '../kernel/problems.ts';
+
+/**
+ * The hash to store.
+ * @throws Problem weak_password with the reasons, overloaded
+ */
+export async function acceptPassword(
+  { config, hasher }: Pick<Services, 'config' | 'hasher'>,
+  password: string,
+  /** `context`: what the person is known by; `previous`: the hash a new password must not match. */
+  options: { context: string[]; previous?: string | null; pointer?: string },
+): Promise<string> {
+  const errors = checkPassword(password, {
+    policy: config.password.policy === 'nist' ? 'nist' : 'default',
+    minLength: config.password.minLength,
+    context: options.context.filter(Boolean),
+    pointer: options.pointer ?? '/body/password',
+  });
+  if (errors.length) throw new Problem('weak_password', { errors });
+  if (options.previous && (await hasher.verify(options.previous, password))) {
+    const same = { code: 'password_unchanged', message: 'Choose another password than the present one' };
+    throw new Problem('weak_password', {
+      errors: [{ pointer: options.pointer ?? '/body/password', ...same }],
+    });
+  }
+  return hasher.hash(password);
+}

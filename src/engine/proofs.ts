@@ -1,0 +1,278 @@
+/** Builds what only evidence may build: code verdicts, login subjects, openings. No route or body can name these. */
+import type { LoadedFlow } from '../../db/flows.ts';
+import type { PasswordLogin, Throttle } from '../../db/password-logins.ts';
+import * as throttles from '../../db/throttles.ts';
+import type { Code, CodeTerms, CodeVerdict } from '../../machines/code.ts';
+import type { Purpose } from '../../machines/effects.ts';
+import type { Factor, LoginEvent, Method, Subject } from '../../machines/login.ts';
+import type { Owner, Risk } from '../../machines/signup-context.ts';
+import { isReservedPhone, type ReservedOutcome, reservedOutcome } from '../adapters/reserved.ts';
+import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-local.ts';
+import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
+import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
+import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { Problem } from '../kernel/problems.ts';
+import type { FlowView } from './snapshots.ts';
+
+export const DEMO_CODE = '000000';
+
+export type ProofRules = {
+  demo: boolean;
+  codeTtlMs: number;
+  mailCodeTtlMs: number;
+  codeAttempts: number;
+  /** Checks per code for callers without the flow's token. */
+  openAttempts: number;
+  lockMs: number;
+  stepUpAttempts: number;
+  stepUpTtlMs: number;
+  codeWindows(contactId: string, holder: boolean): throttles.Window[];
+  pinWindows(accountId: string): throttles.Window[];
+  loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
+  risk: RiskRules;
+  externalRisk: boolean;
+};
+
+const passwordLocked = ({ endsAt }: Throttle, now: number): Problem =>
+  new Problem('rate_limited', { retryAfter: Math.max(1, Math.ceil((endsAt - now) / 1000)) });
+
+export type Proofs = ReturnType<typeof createProofs>;
+
+export function createProofs({ keyring, rules }: { keyring: Keyring; rules: ProofRules }) {
+  const demoOutcome = (phone: string | null): ReservedOutcome | null =>
+    rules.demo && phone ? reservedOutcome(phone) : null;
+
+  const passwordLimit = rules.loginWindows('', null)[0]?.limit ?? 0;
+  const retryAfter = (window: throttles.Window): number => Math.ceil(window.windowMs / 1000);
+
+  return {
+    /** The one-time code of a flow; the relay and a check derive it alike. */
+    code: (flowId: string, purpose: Purpose, counter: number): string =>
+      rules.demo ? DEMO_CODE : codeFor(keyring.key('code'), { flowId, purpose, counter }),
+
+    /** Terms of a new code; reserved demo numbers show its failures. */
+    terms(phone: string | null): CodeTerms {
+      const outcome = demoOutcome(phone);
+      return {
+        ttlMs: outcome === 'code_expired' ? 0 : rules.codeTtlMs,
+        attempts: outcome === 'code_locked' ? 1 : rules.codeAttempts,
+        openAttempts: outcome === 'code_locked' ? 1 : rules.openAttempts,
+      };
+    },
+
+    /** Terms of a new code by mail. */
+    mailTerms: (): CodeTerms => ({
+      ttlMs: rules.mailCodeTtlMs,
+      attempts: rules.codeAttempts,
+      openAttempts: rules.openAttempts,
+    }),
+
+    /** Whether the presented token is the flow's own and still lives. A wrong one is an error, never "no token". */
+    holder(loaded: LoadedFlow, token: string | null, now: number): boolean {
+      if (token === null) return false;
+      const parsed = parseFlowToken(token);
+      const live = (loaded.flow.tokenExpiresAt?.getTime() ?? 0) > now;
+      if (
+        !parsed ||
+        parsed.flowId !== loaded.flow.id ||
+        !live ||
+        loaded.flow.tokenHash !== hashToken(token)
+      ) {
+        throw new Problem('invalid_flow_token');
+      }
+      return true;
+    },
+
+    /** Problems that only say "this token opens nothing". */
+    isTokenRefusal: ({ code }: Problem): boolean =>
+      [
+        'not_found',
+        'invalid_flow_token',
+        'event_refused',
+        'flow_needs_restart',
+        'account_blocked',
+        'conflict',
+      ].includes(code),
+
+    /** The identifier in the body must be the flow's own. */
+    sameContact(loaded: LoadedFlow, contactId: string): void {
+      if (loaded.flow.contactId !== contactId) throw new Problem('invalid_flow_token');
+    },
+
+    /** A code by mail proves an address, so the flow must be about one. */
+    aboutEmail(loaded: LoadedFlow): void {
+      if (loaded.contact?.type !== 'email') throw new Problem('invalid_flow_token');
+    },
+
+    /** Without a token only a reserved demo number may be written to by name; the machine then asks for its grant. */
+    mayName(phone: string | undefined): void {
+      if (!rules.demo || phone === undefined || !isReservedPhone(phone)) throw new Problem('unauthenticated');
+    },
+
+    /** Refuses before any comparison when the identifier's durable counters are full. */
+    codeBudget(loaded: LoadedFlow, holder: boolean): void {
+      this.budgetOf(rules.codeWindows(loaded.flow.contactId ?? '', holder), loaded.failures);
+    },
+
+    /** The same for counters that belong to no flow. */
+    budgetOf(windows: throttles.Window[], failures: Record<string, number>): void {
+      const full = throttles.full(windows, failures);
+      if (full) {
+        throw new Problem('rate_limited', { retryAfter: retryAfter(full), members: { valid: false } });
+      }
+    },
+
+    /** Whether this number stands for a lock that whoever names it is shown. */
+    showsLock: (phone: string): boolean => demoOutcome(phone) === 'code_locked',
+
+    codeVerdict(view: FlowView, purpose: Purpose, submitted: string, holder: boolean): CodeVerdict {
+      const { counter } = view.context.code as Code;
+      return {
+        counter,
+        matches: codeMatches(this.code(view.id, purpose, counter), submitted),
+        holder,
+        lockMs: rules.lockMs,
+      };
+    },
+
+    /** The account behind the proven contact, as login sees it. */
+    subject(loaded: LoadedFlow): Subject | null {
+      const { account, credential, device } = loaded;
+      if (!account) return null;
+      const factors: Factor[] = credential?.pinHash ? ['pin'] : [];
+      return {
+        accountId: account.id,
+        status: account.status,
+        tier: account.tier,
+        factors,
+        mandatory: [],
+        knownDevice: device !== null,
+        passwordVersion: credential?.passwordVersion ?? 0,
+        signupFlowId: loaded.signupFlowId,
+        ...(loaded.mailContactId === null ? {} : { mailContactId: loaded.mailContactId }),
+      };
+    },
+
+    /** The account a right password belongs to; its own identifier may still wait for its code. */
+    passwordSubject({ account, credential, ...read }: PasswordLogin): Subject | null {
+      if (!account) return null;
+      return {
+        accountId: account.id,
+        status: account.status,
+        tier: account.tier,
+        factors: credential?.pinHash ? ['pin'] : [],
+        mandatory: [],
+        knownDevice: read.knownDevice,
+        passwordVersion: credential?.passwordVersion ?? 0,
+        signupFlowId: read.signupFlowId,
+        contactProven: read.contactProven,
+        ...(read.contactType === 'email' ? { signupEntry: 'email' as const } : {}),
+        ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
+      };
+    },
+
+    /** Refuses before any comparison while the identifier waits after too many wrong passwords. */
+    passwordBudget({ throttle }: PasswordLogin, now: number): void {
+      if (throttle.count >= passwordLimit) throw passwordLocked(throttle, now);
+    },
+
+    /** What a wrong password is told: whether it was wrong only while the budget had room for the answer. */
+    wrongPassword: (counted: Throttle, now: number): Problem =>
+      counted.count > passwordLimit ? passwordLocked(counted, now) : new Problem('invalid_credentials'),
+
+    /** Who owns the contact a sign-up has just proven. */
+    owner(loaded: LoadedFlow): Owner | null {
+      const { account, contact, otherOwner } = loaded;
+      if (otherOwner) return otherOwner;
+      if (!account || contact?.accountId !== account.id) return null;
+      return { accountId: account.id, tier: account.tier, signupFlowId: loaded.signupFlowId };
+    },
+
+    pinBudget(loaded: LoadedFlow): void {
+      const full = throttles.full(rules.pinWindows(loaded.account?.id ?? ''), loaded.failures);
+      if (full) throw new Problem('rate_limited', { retryAfter: retryAfter(full) });
+    },
+
+    /** Local rules as facts; with an external provider the machine waits for its verdict instead. */
+    risk(
+      facts: { age: number | null; codeRetries: number; phone: string | null; birthDateLater?: boolean },
+      now: number,
+    ): Risk {
+      if (rules.externalRisk) return { decision: 'PENDING', reasons: [], at: now };
+      const { blocked, flagged } = identifierFacts(facts.phone, rules.risk);
+      const { decision, reasons } = evaluateRisk(
+        {
+          age: facts.age,
+          codeRetries: facts.codeRetries,
+          birthDateLater: facts.birthDateLater ?? false,
+          identifierBlocked: blocked,
+          identifierFlagged: flagged,
+        },
+        rules.risk,
+      );
+      return { decision, reasons, at: now };
+    },
+
+    /** The first event of a login, for whichever way in was proven. */
+    primaryProved(facts: {
+      now: number;
+      method: Method;
+      contactId: string | null;
+      subject: Subject | null;
+      sessionId: string;
+      deviceId: string | null;
+      persistent: boolean;
+      highRisk: boolean;
+      endsAt?: number | null;
+    }): LoginEvent & { type: 'PRIMARY_PROVED' } {
+      return {
+        type: 'PRIMARY_PROVED',
+        ...facts,
+        endsAt: facts.endsAt ?? null,
+        stepUp: { attempts: rules.stepUpAttempts, ttlMs: rules.stepUpTtlMs },
+      };
+    },
+
+    /** A checked PIN; void when the account set another one between the check and the decision. */
+    stepUpAnswered(
+      fresh: LoadedFlow,
+      checked: LoadedFlow,
+      factor: Factor,
+      matches: boolean,
+      now: number,
+    ): LoginEvent {
+      const unchanged = fresh.credential?.pinHash === checked.credential?.pinHash;
+      return {
+        type: 'STEP_UP_ANSWERED',
+        now,
+        factor,
+        ok: matches && unchanged && Boolean(fresh.credential?.pinHash),
+        subject: this.subject(fresh),
+      };
+    },
+
+    /** Sign-up has just proven everything a first login asks for; the machine opens it only on reaching LIMITED. */
+    signupLogin(
+      loaded: LoadedFlow,
+      facts: { now: number; sessionId: string; deviceId: string | null; persistent: boolean },
+    ) {
+      const subject: Subject = {
+        accountId: loaded.flow.accountId ?? '',
+        status: loaded.account?.status ?? 'active',
+        tier: 'LIMITED',
+        factors: [],
+        mandatory: [],
+        knownDevice: true,
+        passwordVersion: loaded.credential?.passwordVersion ?? 0,
+        signupFlowId: loaded.flow.id,
+      };
+      return this.primaryProved({
+        ...facts,
+        method: 'signup',
+        contactId: loaded.flow.contactId,
+        subject,
+        highRisk: false,
+      });
+    },
+  };
+}

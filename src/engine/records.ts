@@ -1,0 +1,122 @@
+/** Rows every change leaves behind: one audit row, one outbox row, one patch per account. Pure; nothing is sent here. */
+
+import type { AccountChange, AuditRow, Changes } from '../../db/commit.ts';
+import * as notices from '../../db/notices.ts';
+import { endAll } from '../../db/sessions.ts';
+import type { Notice } from '../../machines/effects.ts';
+import { uuidv7 } from '../kernel/crypto/uuid7.ts';
+
+/** Who asks, for the record. Never decides anything. */
+export type Envelope = {
+  actor: 'client' | 'provider' | 'reviewer' | 'system';
+  requestId: string | null;
+  network: string | null;
+  userAgent: string | null;
+  country: string | null;
+};
+
+export type RecordContext = {
+  /** Id of the outbox row; deterministic for an effect: `flow:version:index`. */
+  id: string;
+  flowId: string | null;
+  envelope: Envelope;
+  changes: Changes;
+  /** `event_seq` of accounts read for this decision. */
+  seqOf(accountId: string): number;
+};
+
+/** The one change of an account in this commit, made at first use. */
+export function accountChange(r: RecordContext, id: string): AccountChange {
+  const known = r.changes.accounts.get(id);
+  if (known) return known;
+  const change: AccountChange = { insert: null, patch: {}, expectedSeq: r.seqOf(id), events: 0 };
+  r.changes.accounts.set(id, change);
+  return change;
+}
+
+/** Records every session of the account that ends by this commit; how many there are is known once it is written. */
+export function recordSessionEnds(r: RecordContext, accountId: string, reason: string): AccountChange {
+  const change = accountChange(r, accountId);
+  const { actor, requestId } = r.envelope;
+  r.changes.unlisted = true;
+  change.ends = { at: r.changes.now, reason, auditId: uuidv7(), accountId, actor, requestId };
+  return change;
+}
+
+/** Every live session of the account ends, or all but one. */
+export function endSessions(
+  r: RecordContext,
+  { accountId, reason, except }: { accountId: string; reason: string; except?: string | undefined },
+): void {
+  recordSessionEnds(r, accountId, reason);
+  r.changes.before.push(endAll(accountId, reason, r.changes.now, except));
+}
+
+/** One message to each place the owner of the account reads. */
+export function notifyOwner(
+  r: RecordContext,
+  { linkTo = [], ...notice }: { accountId: string; template: Notice; linkTo?: string[] },
+): void {
+  r.changes.unlisted = true;
+  r.changes.rows.push(
+    notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, linkTo, ...notice }),
+  );
+}
+
+/** With an account the row takes its next place in that account's order. */
+export function enqueue(
+  r: RecordContext,
+  topic: string,
+  accountId: string | null,
+  payload: Record<string, unknown>,
+): void {
+  let accountSeq: number | null = null;
+  if (accountId) {
+    const change = accountChange(r, accountId);
+    change.events += 1;
+    accountSeq = change.expectedSeq + change.events;
+  }
+  r.changes.outbox.push({
+    id: r.id,
+    topic,
+    accountId,
+    accountSeq,
+    flowId: r.flowId,
+    payload,
+    status: 'pending',
+    dueAt: r.changes.now,
+    createdAt: r.changes.now,
+  });
+}
+
+export type AuditEntry = {
+  type: string;
+  accountId: string | null;
+  outcome?: 'success' | 'failure';
+  reason?: string | null;
+  sessionId?: string | null;
+};
+
+/** One row of the audit; `data` holds ids and verdicts, never an identifier in clear. */
+export const auditRow = (
+  entry: AuditEntry & { data?: Record<string, unknown> },
+  { envelope, at, flowId }: { envelope: Envelope; at: Date; flowId: string | null },
+): AuditRow => ({
+  id: uuidv7(),
+  at,
+  type: entry.type,
+  outcome: entry.outcome ?? 'success',
+  reason: entry.reason ?? null,
+  accountId: entry.accountId,
+  actor: envelope.actor,
+  flowId,
+  sessionId: entry.sessionId ?? null,
+  network: envelope.network,
+  userAgent: envelope.userAgent,
+  requestId: envelope.requestId,
+  data: entry.data ?? null,
+});
+
+export function recordAudit(r: RecordContext, entry: AuditEntry): void {
+  r.changes.audit.push(auditRow(entry, { envelope: r.envelope, at: r.changes.now, flowId: r.flowId }));
+}

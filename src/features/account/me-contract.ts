@@ -1,0 +1,52 @@
+/** The account behind a token, as its owner sees it. */
+import { z } from 'zod';
+import type { LiveSession } from '../../../db/sessions.ts';
+
+export const meAnswer = z
+  .object({
+    user_id: z.string(),
+    name: z.string().nullable(),
+    phone: z.string().nullable(),
+    email: z.string().nullable(),
+    email_verified: z.boolean(),
+    status: z.string(),
+    account_tier: z.string(),
+    roles: z.array(z.string()),
+    scope: z.string(),
+    mfa_enabled: z.boolean(),
+    pin_set: z.boolean(),
+    timezone: z.string().nullable(),
+    locale: z.string().nullable(),
+    avatar_url: z.string().nullable(),
+    created_at: z.string(),
+    last_login_at: z.string().nullable(),
+    session_id: z.string(),
+  })
+  .meta({ id: 'Me' });
+
+export function meContract({ session, account, profile, pinSet, phone, email }: LiveSession) {
+  const name = profile?.displayName ?? [profile?.firstName, profile?.lastName].filter(Boolean).join(' ');
+  return {
+    user_id: account.id,
+    name: name || null,
+    phone: phone?.value ?? null,
+    email: email?.value ?? null,
+    email_verified: email?.verified ?? false,
+    status: account.status,
+    account_tier: account.tier,
+    roles: account.roles,
+    scope: scopeOf(account.tier).join(' '),
+    mfa_enabled: false,
+    pin_set: pinSet,
+    timezone: profile?.timezone ?? null,
+    locale: profile?.locale ?? null,
+    avatar_url: profile?.avatarUrl ?? null,
+    created_at: account.createdAt.toISOString(),
+    last_login_at: account.lastLoginAt?.toISOString() ?? null,
+    session_id: session.id,
+  };
+}
+
+/** What the tier grants now; the database decides, whatever an older token says. */
+export const scopeOf = (tier: 'UNVERIFIED' | 'LIMITED' | 'FULL'): readonly string[] =>
+  tier === 'FULL' ? ['*'] : tier === 'LIMITED' ? ['profile:read', 'kyc:write'] : [];

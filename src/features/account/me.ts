@@ -1,0 +1,23 @@
+/** The account behind the token. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { authenticate } from '../../http/authenticate.ts';
+import { problemsFor } from '../../http/flow-answers.ts';
+import type { Services } from '../../http/services.ts';
+import { meAnswer, meContract } from './me-contract.ts';
+
+export const userRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    app.get(
+      '/v1/users/me',
+      {
+        schema: {
+          summary: 'The account behind the token',
+          tags: ['Users'],
+          security: [{ bearerAuth: [] }],
+          response: { 200: meAnswer, ...problemsFor(401, 403, 429, 503) },
+        },
+      },
+      async (request) => meContract(await authenticate(request, s)),
+    );
+  };

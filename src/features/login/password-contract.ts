@@ -1,0 +1,55 @@
+/** Login by password over HTTP: the documented answer, merged with the L6 result every login has. */
+import { z } from 'zod';
+import type { PasswordLogin } from '../../../db/password-logins.ts';
+import type { FlowView } from '../../engine/snapshots.ts';
+import { deviceInput, transportInput } from '../../http/inputs.ts';
+import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
+import { loginAnswer, loginContract, type Revealed } from './contract.ts';
+
+export const passwordLoginBody = z
+  .strictObject({
+    email: emailInput.optional(),
+    phone: phoneInput.optional(),
+    password: z.string().min(1).max(1024),
+    persist_session: z.boolean().default(false),
+    device_fingerprint: deviceInput.optional(),
+    token_transport: transportInput.default('cookie'),
+  })
+  .refine((body) => (body.email === undefined) !== (body.phone === undefined), {
+    message: 'needs either email or phone',
+  })
+  .meta({ id: 'PasswordLogin' });
+
+export const passwordLoginAnswer = loginAnswer
+  .extend({
+    user: z
+      .object({
+        user_id: z.string(),
+        email: z.string().nullable(),
+        name: z.string().nullable(),
+        roles: z.array(z.string()),
+        mfa_enabled: z.boolean(),
+      })
+      .optional(),
+  })
+  .meta({ id: 'PasswordLoginResult' });
+
+/** Who it is appears only once the login is granted. */
+export function passwordLoginContract(
+  view: FlowView,
+  now: number,
+  { revealed, token, login }: { revealed: Revealed; token: string | null; login: PasswordLogin },
+) {
+  const result = loginContract(view, now, revealed, token);
+  if (!view.tags.has('granted') || !login.account) return result;
+  return {
+    ...result,
+    user: {
+      user_id: login.account.id,
+      email: login.email,
+      name: login.name,
+      roles: login.account.roles,
+      mfa_enabled: false,
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** Token introspection for services: the form of RFC 7662, or the same parameters as JSON. */
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { problemsFor } from '../../http/flow-answers.ts';
+import { registerForm } from '../../http/form-body.ts';
+import { bearerOf } from '../../http/request-context.ts';
+import type { Services } from '../../http/services.ts';
+import { Problem } from '../../kernel/problems.ts';
+import { introspectAnswer, introspectBody, introspectForm } from './contract.ts';
+import { introspect } from './introspection.ts';
+
+export const introspectRoute =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    registerForm(app, introspectForm);
+    app.post(
+      '/v1/auth/introspect',
+      {
+        config: { formBody: 'or-json' },
+        schema: {
+          summary: 'What a token is worth now (RFC 7662)',
+          description:
+            'For services. The bearer token is the configured INTROSPECTION_TOKEN. An access or a refresh token that ' +
+            'is not in force, for whatever reason, is only `active: false`.',
+          tags: ['Sessions'],
+          security: [{ serviceToken: [] }],
+          consumes: ['application/x-www-form-urlencoded', 'application/json'],
+          body: introspectBody,
+          response: { 200: introspectAnswer, ...problemsFor(400, 401, 429, 503) },
+        },
+      },
+      async (request) => {
+        requireService(bearerOf(request), s);
+        return introspect(request.body.token, s);
+      },
+    );
+  };
+
+function requireService(token: string | null, { introspectionTokens }: Services): void {
+  if (token === null) throw new Problem('unauthenticated');
+  const digest = (text: string) => hash('sha256', text, 'buffer');
+  const known = introspectionTokens.filter((one) => timingSafeEqual(digest(token), digest(one)));
+  if (known.length === 0) throw new Problem('invalid_token');
+}

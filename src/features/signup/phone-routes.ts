@@ -1,0 +1,143 @@
+/** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { isReservedPhone } from '../../adapters/reserved.ts';
+import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
+import { callerOf, flowTokenOf, mint } from '../../http/request-context.ts';
+import type { Services } from '../../http/services.ts';
+import { signupKit } from '../../http/signup-kit.ts';
+import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from './contract.ts';
+
+export const signupPhoneRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { config, engine, limits, proofs } = s;
+    const { phoneOf, contactId, tokenTtlMs, doc, locate } = signupKit(s);
+
+    app.post(
+      '/v1/auth/signup/phone',
+      {
+        schema: {
+          ...doc('Start a sign-up, or resend its code', 'PHONE_SUBMITTED'),
+          body: signupPhoneBody,
+          response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 429, 503) },
+        },
+      },
+      async (request) => {
+        const phone = phoneOf(request.body.phone);
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        const { suppressed } = await limits.codeSend(
+          {
+            purpose: 'signup',
+            identifier: phone.e164,
+            network: caller.network,
+            range: phone.range,
+            ...(phone.country ? { country: phone.country } : {}),
+          },
+          caller,
+        );
+        const asked = { now: caller.now, terms: proofs.terms(phone.e164), suppressed };
+        const { flow } =
+          token === null
+            ? await engine.open(
+                'signup',
+                {
+                  flowId: mint(),
+                  tokenTtlMs,
+                  event: {
+                    type: 'PHONE_SUBMITTED',
+                    ...asked,
+                    contactId: contactId(phone.e164),
+                    ttlMs: config.flow.signupTtlDays * 86_400_000,
+                    restart: config.demo && isReservedPhone(phone.e164),
+                  },
+                  enclosures: {
+                    contact: {
+                      id: contactId(phone.e164),
+                      type: 'phone',
+                      canonical: phone.e164,
+                      value: phone.e164,
+                    },
+                  },
+                },
+                caller,
+              )
+            : await ownFlow(
+                engine.send(
+                  'signup',
+                  locate(token),
+                  (loaded) => {
+                    proofs.holder(loaded, token, caller.now);
+                    proofs.sameContact(loaded, contactId(phone.e164));
+                    return { event: { type: 'CODE_REQUESTED', ...asked } };
+                  },
+                  caller,
+                ),
+              );
+        return {
+          ...signupContract(flow, caller.now, openToken(s, flow)),
+          phone: phone.e164,
+          status: 'OTP_SENT',
+          expires_in: config.code.ttlS,
+        };
+      },
+    );
+
+    app.post(
+      '/v1/auth/signup/verify-otp',
+      {
+        schema: {
+          ...doc('Prove the phone; creates the PreUser (S1)', 'CODE_CHECKED'),
+          body: signupVerifyBody,
+          response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 429, 503) },
+        },
+      },
+      async (request) => {
+        const phone = phoneOf(request.body.phone);
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request, request.body.flow_token);
+        await limits.codeCheck({ network: caller.network }, caller);
+        const accountId = mint();
+        const { flow } = await checkedCode(
+          s,
+          { token, name: contactId(phone.e164), now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          () =>
+            engine.send(
+              'signup',
+              locate(token, phone.e164),
+              (loaded, view) => {
+                const holder = proofs.holder(loaded, token, caller.now);
+                proofs.sameContact(loaded, contactId(phone.e164));
+                proofs.codeBudget(loaded, holder);
+                return {
+                  event: {
+                    type: 'CODE_CHECKED',
+                    now: caller.now,
+                    verdict: proofs.codeVerdict(view, 'signup', request.body.otp, holder),
+                    owner: proofs.owner(loaded),
+                    accountId,
+                    grant: config.demo && isReservedPhone(phone.e164),
+                    tokenTtlMs,
+                    risk: proofs.risk({ age: null, codeRetries: 0, phone: phone.e164 }, caller.now),
+                    login: null,
+                  },
+                };
+              },
+              caller,
+            ),
+        );
+        // A sign-up already under way goes on where it was: its own state, and a token for it.
+        const shown =
+          flow.state === 'resumed'
+            ? handedOver(await resumed(flow.contactId ?? '', caller), flow, caller)
+            : flow;
+        const reveals = shown.state === 'registered' ? null : openToken(s, shown);
+        return { ...signupContract(shown, caller.now, reveals), phone: phone.e164, verified: true };
+      },
+    );
+
+    const resumed = async (contact: string, caller: ReturnType<typeof callerOf>) => {
+      const owner = await s.flows.signupOfContact(contact);
+      return (await engine.read('signup', { id: owner ?? '' }, caller)).view;
+    };
+  };

@@ -1,0 +1,90 @@
+/** Registration by e-mail over HTTP: strict requests, and answers that are the same for a free and a taken address. */
+import { z } from 'zod';
+import type { FlowView } from '../../engine/snapshots.ts';
+import { flowFields, nextActions } from '../../http/actions.ts';
+import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { localeInput, timezoneInput } from '../../http/places.ts';
+import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
+
+export const nameInput = z
+  .string()
+  .trim()
+  .min(1)
+  .max(255)
+  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
+
+export const registerBody = z
+  .strictObject({
+    email: emailInput,
+    password: z.string().min(1).max(1024),
+    name: nameInput,
+    phone: phoneInput
+      .optional()
+      .describe('Checked, kept out of the password, and not stored: a phone is added by proving it'),
+    timezone: timezoneInput.default('UTC'),
+    locale: localeInput.default('en-US'),
+  })
+  .meta({ id: 'Register' });
+
+export const registerAnswer = z
+  .object({
+    user_id: z.string(),
+    email: z.string(),
+    status: z.literal('pending_verification'),
+    verification_email_sent: z.boolean().describe('A message to the address has been queued'),
+    created_at: z.string(),
+    ...flowFields,
+    flow_token: z.string(),
+    expires_in: z.number().describe('Seconds until the code expires'),
+  })
+  .meta({ id: 'Registered' });
+
+export function registerContract(
+  view: FlowView,
+  now: number,
+  known: { email: string; token: string; expiresInS: number },
+): z.infer<typeof registerAnswer> {
+  return {
+    user_id: view.accountId ?? '',
+    email: known.email,
+    status: 'pending_verification',
+    verification_email_sent: true,
+    created_at: new Date(now).toISOString(),
+    flow_id: view.id,
+    state: view.state,
+    next: nextActions(view, now),
+    flow_token: known.token,
+    expires_in: known.expiresInS,
+  };
+}
+
+export const verifyEmailBody = z
+  .strictObject({
+    code: otpInput,
+    user_id: z.uuid().optional(),
+    email: emailInput
+      .optional()
+      .describe('Enough only while one registration of the address is open; else send `user_id`'),
+    flow_token: flowTokenInput.optional(),
+    device_fingerprint: deviceInput.optional(),
+    persist_session: z.boolean().default(false),
+    token_transport: transportInput.default('body'),
+  })
+  .meta({ id: 'VerifyEmail' });
+
+export const resendVerificationBody = z
+  .strictObject({ user_id: z.uuid().optional(), email: emailInput.optional() })
+  .refine((body) => (body.user_id === undefined) !== (body.email === undefined), {
+    message: 'needs either user_id or email',
+  })
+  .meta({ id: 'ResendVerification' });
+
+export const resendVerificationAnswer = z
+  .object({ status: z.literal('accepted'), message: z.string() })
+  .meta({ id: 'VerificationResent' });
+
+/** Constant on purpose. */
+export const RESENT: z.infer<typeof resendVerificationAnswer> = {
+  status: 'accepted',
+  message: 'If a verification is pending, a new code is on its way and earlier ones have expired.',
+};

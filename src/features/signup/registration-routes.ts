@@ -1,0 +1,168 @@
+/** Sign-up by e-mail: register, prove the address, ask for another code. Answers tell nothing about other accounts. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import type { Locator } from '../../../db/flows.ts';
+import { handedOver, openToken, problemsFor } from '../../http/flow-answers.ts';
+import { type Caller, callerOf, flowTokenOf, phoneReader } from '../../http/request-context.ts';
+import type { Services } from '../../http/services.ts';
+import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
+import { parseEmail } from '../../kernel/identifiers/index.ts';
+import { Problem } from '../../kernel/problems.ts';
+import { loginContract } from '../login/contract.ts';
+import { revealLogin } from '../sessions/issue-tokens.ts';
+import { deliverRefresh } from '../sessions/refresh-cookie.ts';
+import { signupAnswer, signupContract } from './contract.ts';
+import { askForAnotherCode, enterEmailCode, registerByEmail } from './registration.ts';
+import {
+  RESENT,
+  registerAnswer,
+  registerBody,
+  registerContract,
+  resendVerificationAnswer,
+  resendVerificationBody,
+  verifyEmailBody,
+} from './registration-contract.ts';
+
+export const registrationRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { config, engine, keyring, limits } = s;
+    const phoneOf = phoneReader(config);
+    const contactId = (canonical: string) => keyring.lookupId('email', canonical);
+    const doc = (summary: string, event: string, more: string) => ({
+      summary,
+      tags: ['Sign-up'],
+      description: `Sends \`${event}\` to the [sign-up machine](/v1/flows/definitions/signup/diagram). ${more}`,
+      security: [{ flowToken: [] }, {}],
+    });
+
+    app.post(
+      '/v1/auth/register',
+      {
+        schema: {
+          ...doc(
+            'Register with an e-mail address and a password',
+            'REGISTERED',
+            'The answer is the same for an address that already has an account: 201, not 409. Its owner gets a mail that says so; nobody else learns it. The address belongs to whoever enters the code first.',
+          ),
+          security: [],
+          body: registerBody,
+          response: { 201: registerAnswer, ...problemsFor(400, 422, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { body } = request;
+        const email = parseEmail(body.email);
+        const caller = callerOf(request, s);
+        const flow = await registerByEmail(
+          s,
+          {
+            email,
+            password: body.password,
+            name: body.name,
+            phone: body.phone === undefined ? '' : phoneOf(body.phone).e164,
+            timezone: body.timezone,
+            locale: body.locale,
+          },
+          caller,
+        );
+        reply.code(201);
+        return registerContract(flow, caller.now, {
+          email: email.original,
+          token: openToken(s, flow) ?? '',
+          expiresInS: config.code.emailTtlS,
+        });
+      },
+    );
+
+    /** The flow the code is for: by its token, by the account it opened, or by an address that leaves no doubt. */
+    async function locate(
+      token: string | null,
+      userId: string | undefined,
+      contact: string,
+    ): Promise<Locator> {
+      if (token !== null) {
+        const parsed = parseFlowToken(token);
+        if (!parsed) throw new Problem('invalid_flow_token');
+        return { id: parsed.flowId };
+      }
+      if (userId !== undefined) return { accountId: userId, machine: 'signup' };
+      const only = await s.flows.registrationOf(contact);
+      if (only === null) throw new Problem('not_found');
+      return { id: only };
+    }
+
+    /** The sign-up of this address that is already under way goes on where it is. */
+    async function underWay(contact: string, caller: Caller) {
+      const owner = await s.flows.signupOfContact(contact);
+      return (await engine.read('signup', { id: owner ?? '' }, caller)).view;
+    }
+
+    app.post(
+      '/v1/auth/verify-email',
+      {
+        schema: {
+          ...doc(
+            'Prove the e-mail address with the code of the mail; logs in once LIMITED is reached',
+            'CODE_CHECKED',
+            'Wrong, expired, used and unknown look alike.',
+          ),
+          body: verifyEmailBody,
+          response: { 200: signupAnswer, 202: signupAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { body } = request;
+        const caller = callerOf(request, s, { deviceId: body.device_fingerprint });
+        const token = flowTokenOf(request, body.flow_token);
+        await limits.codeCheck({ network: caller.network }, caller);
+        const contact = body.email === undefined ? '' : contactId(parseEmail(body.email).canonical);
+        const name = body.user_id ?? contact;
+        if (token === null && name === '') throw new Problem('unauthenticated');
+        const { flow, opened } = await enterEmailCode(
+          s,
+          {
+            code: body.code,
+            name,
+            locate: () => locate(token, body.user_id, contact),
+            token,
+            session: { persistent: body.persist_session },
+          },
+          caller,
+        );
+        const login = opened[0];
+        const revealed = login ? await revealLogin(s, login) : null;
+        const given = deliverRefresh(reply, config, body.token_transport, revealed);
+        const result = login ? loginContract(login, caller.now, given, null) : {};
+        const shown =
+          flow.state === 'resumed'
+            ? handedOver(await underWay(flow.contactId ?? '', caller), flow, caller)
+            : flow;
+        const reveals = shown.state === 'registered' ? null : openToken(s, shown);
+        reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
+        return { ...result, ...signupContract(shown, caller.now, reveals), verified: true };
+      },
+    );
+
+    app.post(
+      '/v1/auth/resend-verification',
+      {
+        schema: {
+          ...doc(
+            'Ask for another verification code; the earlier one dies',
+            'CODE_REQUESTED',
+            'Always the same answer; the event is sent once the answer is on its way.',
+          ),
+          security: [],
+          body: resendVerificationBody,
+          response: { 202: resendVerificationAnswer, ...problemsFor(400, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { email, user_id: userId = '' } = request.body;
+        const who = email === undefined ? { userId } : { email: parseEmail(email) };
+        await askForAnotherCode(s, who, callerOf(request, s));
+        reply.code(202);
+        return RESENT;
+      },
+    );
+  };

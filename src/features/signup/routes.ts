@@ -1,0 +1,61 @@
+/** The sign-up as its owner sees it, from any step: where am I, and give it up. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
+import { callerOf, flowTokenOf } from '../../http/request-context.ts';
+import type { Services } from '../../http/services.ts';
+import { signupKit } from '../../http/signup-kit.ts';
+import { Problem } from '../../kernel/problems.ts';
+import { signupAnswer, signupContract } from './contract.ts';
+
+export const signupRoutes =
+  (s: Services): FastifyPluginAsyncZod =>
+  async (app) => {
+    const { engine, proofs } = s;
+    const { doc, locate } = signupKit(s);
+
+    app.get(
+      '/v1/auth/signup',
+      {
+        schema: {
+          ...doc('Where am I, what is missing, what may I do next, until when', ''),
+          description: 'Reads the flow; sends nothing.',
+          response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
+        },
+      },
+      async (request) => {
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request);
+        if (token === null) throw new Problem('unauthenticated');
+        const { loaded, view } = await ownFlow(engine.read('signup', locate(token), caller));
+        proofs.holder(loaded, token, caller.now);
+        return signupContract(view, caller.now, null);
+      },
+    );
+
+    app.delete(
+      '/v1/auth/signup',
+      {
+        schema: {
+          ...doc('Give the sign-up up', 'ABANDON'),
+          response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
+        },
+      },
+      async (request) => {
+        const caller = callerOf(request, s);
+        const token = flowTokenOf(request);
+        if (token === null) throw new Problem('unauthenticated');
+        const { flow } = await ownFlow(
+          engine.send(
+            'signup',
+            locate(token),
+            (loaded) => {
+              proofs.holder(loaded, token, caller.now);
+              return { event: { type: 'ABANDON', now: caller.now } };
+            },
+            caller,
+          ),
+        );
+        return signupContract(flow, caller.now, null);
+      },
+    );
+  };

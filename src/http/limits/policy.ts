@@ -1,0 +1,191 @@
+/**
+ * Which buckets each call draws from, one atomic decision per call. Buckets are per identifier and per network,
+ * never per pair of them; identifiers and addresses reach the store as keyed hashes only.
+ */
+
+import type { LimitRule, LimitStore } from '../../adapters/limits/store.ts';
+import type { LimitNumbers, Window } from '../../config/limit-numbers.ts';
+import { isReplay, type KeyedRun } from '../../engine/keyed-run.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { rememberText } from '../../kernel/crypto/remembered-hash.ts';
+import { createModes, type Decision } from './decide.ts';
+import { siteOf } from './network.ts';
+import { createReports, type LimitLog, type Reports } from './reports.ts';
+
+export { defaultLimits, demoLimits, type LimitNumbers, type Window } from '../../config/limit-numbers.ts';
+export type { Decision } from './decide.ts';
+
+/** Who asks: a request that had its effect in an earlier run draws from no bucket again. */
+type Asking = { idempotency?: KeyedRun | null };
+
+export type CodeSend = {
+  purpose: string;
+  /** Canonical phone or e-mail address, so that all spellings share a bucket. */
+  identifier: string;
+  /** As `networkOf` gives it, here and below. */
+  network: string;
+  /** First eight digits of the phone number. With `range` or `country` the SMS caps apply; e-mail gives neither. */
+  range?: string;
+  country?: string;
+  networkClass?: 'send-code';
+};
+
+/** Every decision throws Problem `rate_limited`; all but `refresh` and `user` may throw `dependency_unavailable`. */
+export type Limits = {
+  codeSend(call: CodeSend, asking?: Asking): Promise<Decision>;
+  codeCheck(call: { network: string }, asking?: Asking): Promise<Decision>;
+  passwordLogin(call: { network: string }, asking?: Asking): Promise<Decision>;
+  register(call: { identifier: string; network: string }): Promise<Decision>;
+  /** Reset requests and resent verifications. */
+  recoveryRequest(call: { identifier: string; network: string }, asking?: Asking): Promise<Decision>;
+  /** Null: what was sent names nothing, so that only its network is counted. */
+  passwordReset(call: { identifier: string | null; network: string }): Promise<Decision>;
+  /** Taken before the hash of a sign-up's password. */
+  setPassword(call: { flowId: string; network: string }): Promise<Decision>;
+  refresh(call: { sessionId: string }): Promise<Decision>;
+  secondFactor(call: { network: string }): Promise<Decision>;
+  /** Never refuses: beyond the budget it answers `suppressed`. A mail that names itself takes one place, however often. */
+  mail(call: { recipient: string; mailId?: string }): Promise<Decision>;
+  /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
+  smsNotice(call: {
+    recipient: string;
+    range: string;
+    country: string | null;
+    /** Takes one place of each, however often it is tried. */
+    noticeId: string;
+  }): Promise<Decision>;
+  user(call: { accountId: string }): Promise<Decision>;
+  /** Decisions taken without the shared counters since start, by control. */
+  degraded(): Record<string, number>;
+  /** For the network-wide limit, which the HTTP plugin counts. */
+  reports: Reports;
+};
+
+export function createLimits(options: {
+  store: LimitStore;
+  numbers: LimitNumbers;
+  /** Keyed hash (HMAC) of an identifier or address. */
+  hashKey: (text: string) => string;
+  clock: Clock;
+  log: LimitLog;
+}): Limits {
+  const { store, numbers, hashKey, clock, log } = options;
+  const reports = createReports({ clock, log });
+  const modes = createModes({ store, clock, retryStepMs: numbers.retryStepMs, reports });
+
+  // Networks, countries and the whole come again and again; what names a person is not kept in memory.
+  const rememberedKey = rememberText(hashKey);
+
+  const refuse = (name: string, subject: string, window: Window, keyOf = hashKey): LimitRule => ({
+    name,
+    key: keyOf(`${name}:${subject}`),
+    ...window,
+    onExceed: 'refuse',
+  });
+  const suppress = (name: string, subject: string, window: Window, keyOf = hashKey): LimitRule => ({
+    ...refuse(name, subject, window, keyOf),
+    onExceed: 'suppress',
+  });
+  const fromNetwork = (name: string, network: string, window: Window): LimitRule[] => {
+    const site = siteOf(network);
+    const rule = refuse(`${name}-network`, network, window, rememberedKey);
+    if (site === null) return [rule];
+    return [
+      rule,
+      refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor }, rememberedKey),
+    ];
+  };
+  const smsCaps = ({ range, country }: Pick<CodeSend, 'range' | 'country'>): LimitRule[] => {
+    if (range === undefined && country === undefined) return [];
+    return [
+      ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
+      ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry, rememberedKey)]),
+      suppress('sms-global', 'all', numbers.smsGlobal, rememberedKey),
+      suppress('sms-daily', 'all', numbers.smsDaily, rememberedKey),
+    ];
+  };
+  const pair = (name: string, call: { identifier: string; network: string }, own: Window, shown: Window) => ({
+    name,
+    shown,
+    rules: [refuse(`${name}-identifier`, call.identifier, own), ...fromNetwork(name, call.network, shown)],
+  });
+  const networkOnly = (name: string, network: string, shown: Window) => ({
+    name,
+    shown,
+    rules: fromNetwork(name, network, shown),
+  });
+
+  const once =
+    <Call>(decide: (call: Call) => Promise<Decision>) =>
+    (call: Call, asking: Asking = {}): Promise<Decision> =>
+      isReplay(asking) ? Promise.resolve({ suppressed: false, capped: [] }) : decide(call);
+
+  return {
+    codeSend: once((call: CodeSend) => {
+      const facade = call.networkClass === 'send-code';
+      const shown = facade ? numbers.sendCodeNetwork : numbers.codeSendNetwork;
+      const subject = `${call.purpose}:${call.identifier}`;
+      const rules = [
+        refuse('code-send-cooldown', subject, { limit: 1, windowMs: numbers.codeSendCooldownMs }),
+        refuse('code-send-burst', subject, numbers.codeSendBurst),
+        refuse('code-send-daily', subject, numbers.codeSendDaily),
+        ...fromNetwork(facade ? 'send-code' : 'code-send', call.network, shown),
+        ...smsCaps(call),
+      ];
+      return modes.closed({ name: 'code-send', shown, rules });
+    }),
+    codeCheck: once(({ network }) =>
+      modes.closed(networkOnly('code-check', network, numbers.codeCheckNetwork)),
+    ),
+    passwordLogin: once(({ network }) =>
+      modes.bounded(networkOnly('password-login', network, numbers.passwordLoginNetwork)),
+    ),
+    register: (call) =>
+      modes.closed(pair('register', call, numbers.registerIdentifier, numbers.registerNetwork)),
+    recoveryRequest: once((call) =>
+      modes.closed(pair('recovery', call, numbers.recoveryIdentifier, numbers.recoveryNetwork)),
+    ),
+    passwordReset({ identifier, network }) {
+      const shown = numbers.passwordResetNetwork;
+      if (identifier === null) return modes.closed(networkOnly('password-reset', network, shown));
+      const call = { identifier, network };
+      return modes.closed(pair('password-reset', call, numbers.passwordResetIdentifier, shown));
+    },
+    setPassword: ({ flowId, network }) =>
+      modes.closed(
+        pair(
+          'set-password',
+          { identifier: flowId, network },
+          numbers.setPasswordFlow,
+          numbers.setPasswordNetwork,
+        ),
+      ),
+    refresh: ({ sessionId }) =>
+      modes.open({
+        name: 'refresh',
+        shown: numbers.refreshSession,
+        rules: [refuse('refresh-session', sessionId, numbers.refreshSession)],
+      }),
+    secondFactor: ({ network }) =>
+      modes.closed(networkOnly('second-factor', network, numbers.secondFactorNetwork)),
+    mail: ({ recipient, mailId }) => {
+      const rule = suppress('mail-recipient', recipient, numbers.mailRecipient);
+      const rules = [mailId === undefined ? rule : { ...rule, unit: mailId }];
+      return modes.closed({ name: 'mail', shown: numbers.mailRecipient, rules });
+    },
+    smsNotice({ recipient, range, country, noticeId: unit }) {
+      const own = suppress('sms-notice-recipient', recipient, numbers.mailRecipient);
+      const rules = [own, ...smsCaps({ range, ...(country === null ? {} : { country }) })];
+      const named = rules.map((rule) => ({ ...rule, unit }));
+      return modes.closed({ name: 'sms-notice', shown: numbers.mailRecipient, rules: named });
+    },
+    user: ({ accountId }) =>
+      modes.open({
+        name: 'user',
+        shown: numbers.user,
+        rules: [{ ...refuse('user', accountId, numbers.user), capacity: true }],
+      }),
+    degraded: reports.counts,
+    reports,
+  };
+}

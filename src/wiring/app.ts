@@ -1,0 +1,108 @@
+/** Everything wired on one screen: stores, secrets, limits, machines, routes. Listens to nothing, reads no environment. */
+import type { FastifyInstance } from 'fastify';
+import { memoryLimitStore, redisLimitStore } from '../adapters/limits/store.ts';
+import type { Config } from '../config/index.ts';
+import { commitAccount } from '../engine/account-commit.ts';
+import type { Relay } from '../engine/relay.ts';
+import { createActivity } from '../engine/session-activity.ts';
+import { createSessionEnds } from '../engine/session-revocation.ts';
+import { createRefresh } from '../features/sessions/refresh.ts';
+import { createLimits } from '../http/limits/policy.ts';
+import type { Services } from '../http/services.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Secrets } from '../kernel/crypto/secrets-file.ts';
+import { KEY_REFRESH_S } from '../kernel/tokens/index.ts';
+import { createServer, registerHttp } from './http.ts';
+import { createLifecycles } from './lifecycles.ts';
+import { openCrypto } from './secrets.ts';
+import { openStores } from './stores.ts';
+
+export type App = { server: FastifyInstance; services: Services; relay: Relay; close(): Promise<void> };
+
+export type AppOptions = {
+  config: Config;
+  /** Where Postgres is; migrated. */
+  databaseUrl: string;
+  secrets: Secrets;
+  clock: Clock;
+  version: string;
+  /** False in tools and tests that drain the outbox themselves. */
+  startRelay?: boolean;
+  /** Where log lines go instead of standard output. */
+  logStream?: { write(line: string): void };
+};
+
+export async function buildApp(options: AppOptions): Promise<App> {
+  const { config, secrets, clock, version } = options;
+  const server = createServer(config, options.logStream);
+  const log = server.log;
+  const stores = await openStores(config, options.databaseUrl, log);
+  const crypto = await openCrypto(config, secrets, clock, stores);
+  const { db, redis, capacity } = stores;
+  const limits = createLimits({
+    store: redis && capacity ? redisLimitStore(redis, 'vestibule:limit:', capacity) : memoryLimitStore(),
+    numbers: config.limits,
+    hashKey: crypto.limitKey,
+    clock,
+    log,
+  });
+  const lifecycles = createLifecycles({ config, clock, log, stores, crypto, limits });
+  const { relay, engine, providers } = lifecycles;
+
+  const onCommit = () => relay.nudge();
+  const sessionEnds = createSessionEnds({ db, onCommit });
+  const activity = createActivity({ touch: stores.sessions.touch, clock, log });
+  const refresh = createRefresh({
+    db,
+    store: stores.refreshes,
+    ends: sessionEnds,
+    tokens: crypto.tokens,
+    limits,
+    keyring: crypto.keyring,
+    rules: { idleMs: config.session.idleTtlS * 1000, graceMs: config.session.refreshGraceS * 1000 },
+  });
+  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const services: Services = {
+    ...stores,
+    ...crypto,
+    config,
+    clock,
+    engine,
+    providers,
+    limits,
+    sessionEnds,
+    activity,
+    refresh,
+    commitAccount: (edit, context) => commitAccount({ db, onCommit }, edit, context),
+    inbox: crypto.adapters.inbox,
+    adminToken,
+    proofKey: secrets.secretKey,
+    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
+    webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
+  };
+  await registerHttp(server, services, { stores, crypto, lifecycles, version });
+
+  const keyRefresh = setInterval(() => {
+    crypto.keys
+      .refresh()
+      .catch((error) => log.warn({ reason: (error as Error).message }, 'keys were not refreshed'));
+  }, KEY_REFRESH_S * 1000);
+  keyRefresh.unref();
+  if (options.startRelay !== false) relay.start();
+
+  return {
+    server,
+    services,
+    relay,
+    async close() {
+      clearInterval(keyRefresh);
+      await server.close();
+      await activity.close();
+      await relay.stop();
+      await lifecycles.rollup?.stop();
+      crypto.adapters.mail.close?.();
+      await crypto.hasher.close();
+      await stores.close();
+    },
+  };
+}

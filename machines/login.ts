@@ -89,8 +89,10 @@ const START: LoginContext = {
   dueAt: null,
 };
 
-/** L3: what a token of this tier may do. */
-const SCOPES = { LIMITED: ['profile:read', 'kyc:write'], FULL: ['*'] } as const;
+const SCOPES = { UNVERIFIED: [], LIMITED: ['profile:read', 'kyc:write'], FULL: ['*'] } as const;
+
+/** L3: what a tier grants now; the database decides, whatever an older token says. */
+export const scopeOf = (tier: Subject['tier']): readonly string[] => SCOPES[tier];
 
 /** Which factors this login still needs: the account's own second factor, and its PIN on a new device or at high risk. */
 const stepUpFactors = (c: LoginContext): Factor[] => {
@@ -226,7 +228,7 @@ export const loginMachine = machine.createMachine({
           guard: 'tierGranted',
           target: 'L4_step_up',
           actions: assign(({ context: c }) => ({
-            scope: [...SCOPES[c.subject?.tier === 'FULL' ? 'FULL' : 'LIMITED']],
+            scope: [...scopeOf(c.subject?.tier ?? 'UNVERIFIED')],
             required: stepUpFactors(c),
           })),
         },

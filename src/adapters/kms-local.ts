@@ -7,8 +7,8 @@
  * alone; the data layer keeps the id it was sealed under, which is then a label and needs no key.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { DecryptionError, type KmsPort } from '../kernel/kms.ts';
 import { requireMasterKey } from './master-key.ts';
-import { DecryptionError, type KmsPort } from './ports.ts';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;

@@ -76,15 +76,3 @@ export type RiskVerdict = { decision: 'ALLOW' | 'REVIEW' | 'BLOCK'; reasons: str
 export interface RiskPort {
   evaluate(subject: RiskSubject): Promise<RiskVerdict>;
 }
-
-/** A ciphertext that was altered, moved to another context, or sealed under a key that is not here. Audit it. */
-export class DecryptionError extends Error {
-  override readonly name = 'DecryptionError';
-}
-
-/** Envelope encryption. `context` is authenticated, not stored: decrypting under another context fails. */
-export interface KmsPort {
-  encrypt(plaintext: string, context: string): Promise<string>;
-  /** @throws DecryptionError */
-  decrypt(ciphertext: string, context: string): Promise<string>;
-}

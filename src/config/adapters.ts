@@ -1,6 +1,7 @@
 /** Which adapter stands behind each port, and what it needs. A half-configured adapter stops the start. */
-import type { Settings } from './index.ts';
+
 import { ConfigError } from './read.ts';
+import type { Settings } from './variables.ts';
 
 type Values = Settings['values'];
 

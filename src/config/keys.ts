@@ -1,10 +1,10 @@
 /** Key material and what tokens look like. Null keys are generated at start outside production, never guessed here. */
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
-import type { Settings } from './index.ts';
 import { keyBytes } from './parsers.ts';
-import { weakness } from './production.ts';
 import { ConfigError, readSecretFile } from './read.ts';
+import { weakness } from './secret-strength.ts';
+import type { Settings } from './variables.ts';
 
 export type SigningAlgorithm = 'RS256' | 'ES256' | 'EdDSA';
 

@@ -1,24 +1,11 @@
 /** What `NODE_ENV=production` refuses to start with. Names the variable; the value stays unsaid. */
-import type { Config, Settings } from './index.ts';
+import type { Config } from './assemble.ts';
 import { ConfigError } from './read.ts';
+import { SAMPLE, weakness } from './secret-strength.ts';
+import type { Settings } from './variables.ts';
 
-const SAMPLE =
-  /change.?me|your[-_ ]|super[-_ ]?secret|replace[-_ ]?me|placeholder|example|sample|insecure|default|password|qwerty|0123456789/i;
 const WEAK_DATABASE_PASSWORD =
   /^(postgres|postgresql|pass|root|admin|user|test|secret|vestibule|12345\d*|letmein)$/i;
-
-/** Why a secret is not one, or null. `bytes` are judged by spread: no random key has so few distinct values. */
-export function weakness(value: string | Buffer): string | null {
-  if (typeof value === 'string') {
-    if (value.length < 32) return 'must be at least 32 characters of random text in production';
-    if (SAMPLE.test(value)) return 'must not be a sample value in production';
-  }
-  const distinct = new Set<string | number>(value).size;
-  const sequence =
-    typeof value !== 'string' && value.every((byte, i) => byte === ((value[0] ?? 0) + i) % 256);
-  if (distinct < 10 || sequence) return 'must be random in production';
-  return null;
-}
 
 export function refuseUnsafe(config: Config, { values: v, source }: Settings): void {
   const refuse = (variable: keyof typeof v, reason: string): never => {

@@ -1,6 +1,7 @@
 /** Where the two stores are: one URL each, or the parts that other deployments use. The URL always wins. */
-import type { Settings } from './index.ts';
+
 import { ConfigError } from './read.ts';
+import type { Settings } from './variables.ts';
 
 /** Parts are looked at only when no URL is given: container platforms inject `REDIS_PORT=tcp://…` unasked. */
 function whole(name: string, raw: string, min: number, max: number): number {

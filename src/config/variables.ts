@@ -1,7 +1,7 @@
 /** Every environment variable this service reads, once. The README table and `.env.example` are made from here. */
 import { LIMIT_VARIABLES } from './limits.ts';
 import * as p from './parsers.ts';
-import { optional, setting } from './read.ts';
+import { optional, type Reading, setting } from './read.ts';
 
 const port = p.integer(1, 65535);
 const secret = { secret: true } as const;
@@ -309,3 +309,5 @@ export const VARIABLES = {
   ...ADAPTERS,
   ...OPERATION,
 };
+
+export type Settings = Reading<typeof VARIABLES>;

@@ -1,7 +1,9 @@
 /** Publishes committed events to Redis Streams: one stream per type and one of all, bounded, at least once by stable id. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Result } from 'ioredis';
+import type { OutboxItem } from '../../db/outbox.ts';
 import type { RedisStore } from '../adapters/redis.ts';
+import type { TopicHandler } from './delivery.ts';
 
 export type PublishedEvent = {
   id: string;
@@ -58,4 +60,20 @@ export function createEventPublisher(redis: RedisStore | null): (events: Publish
     flush ??= delay(GATHER_MS).then(send);
     return flush;
   };
+}
+
+const eventOf = ({ id, accountId, payload, createdAt }: OutboxItem): PublishedEvent => ({
+  id,
+  type: (payload as { type: string }).type,
+  accountId,
+  payload,
+  at: createdAt,
+});
+
+/** The relay's handler of the topic `event`: one account's events in order, several at once. */
+export function eventDelivery(redis: RedisStore | null): TopicHandler {
+  const publish = createEventPublisher(redis);
+  return Object.assign(async (item: OutboxItem) => publish([eventOf(item)]), {
+    many: (items: OutboxItem[]) => publish(items.map(eventOf)),
+  });
 }

@@ -1,6 +1,7 @@
 /** A password somebody wants to use: policy first, then the hash, both before any transaction. */
 
-import type { Services } from '../http/services.ts';
+import type { Config } from '../config/index.ts';
+import type { Hasher } from '../kernel/hashing/index.ts';
 import { checkPassword } from '../kernel/passwords/policy.ts';
 import { Problem } from '../kernel/problems.ts';
 
@@ -9,7 +10,7 @@ import { Problem } from '../kernel/problems.ts';
  * @throws Problem weak_password with the reasons, overloaded
  */
 export async function acceptPassword(
-  { config, hasher }: Pick<Services, 'config' | 'hasher'>,
+  { config, hasher }: { config: Pick<Config, 'password'>; hasher: Hasher },
   password: string,
   /** `context`: what the person is known by; `previous`: the hash a new password must not match. */
   options: { context: string[]; previous?: string | null; pointer?: string },

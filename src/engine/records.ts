@@ -15,6 +15,15 @@ export type Envelope = {
   country: string | null;
 };
 
+/** For steps that no request causes: what a provider answers, what runs out. */
+export const systemEnvelope = (actor: Envelope['actor'], requestId: string | null = null): Envelope => ({
+  actor,
+  requestId,
+  network: null,
+  userAgent: null,
+  country: null,
+});
+
 export type RecordContext = {
   /** Id of the outbox row; deterministic for an effect: `flow:version:index`. */
   id: string;

@@ -2,10 +2,10 @@
 import type { FlowStore } from '../../db/flows.ts';
 import type { UserStore } from '../../db/users.ts';
 import type { MachineId } from '../../machines/index.ts';
-import { systemEnvelope } from '../features/kyc/verdicts.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { RelayLog } from './delivery.ts';
 import { type Engine, EventRefused } from './engine.ts';
+import { systemEnvelope } from './records.ts';
 import { ERASURE_DELAY_MS, UNOWNED_CONTACT_MS } from './retention.ts';
 
 /** Erasure is looked for this often; a day's delay in a month would not matter either. */

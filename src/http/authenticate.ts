@@ -1,7 +1,7 @@
 /** Who is behind an access token, decided by the database on every request. A good signature alone authorises nothing. */
 import type { FastifyRequest } from 'fastify';
 import type { LiveSession } from '../../db/sessions.ts';
-import { scopeOf } from '../features/account/me-contract.ts';
+import { scopeOf } from '../../machines/login.ts';
 import { Problem } from '../kernel/problems.ts';
 import { bearerOf } from './request-context.ts';
 import type { Services } from './services.ts';

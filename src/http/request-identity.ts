@@ -3,8 +3,8 @@
  * names nobody but itself, so what it presents can never reach an answer kept for somebody else.
  */
 import type { FastifyRequest } from 'fastify';
-import { COOKIE_NAME, readCookieValue } from '../features/balance-hub/session-cookie.ts';
 import { Problem } from '../kernel/problems.ts';
+import type { CredentialReader } from './feature.ts';
 import { networkOf } from './limits/network.ts';
 import { bearerOf } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -21,10 +21,10 @@ export type Identity = readonly [kind: 'user' | 'session' | 'credential' | 'netw
 export type Identify = (request: FastifyRequest) => Promise<Identity>;
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
-type Verifiers = Pick<Services, 'tokens' | 'sessions' | 'refresh' | 'keyring' | 'clock' | 'config'>;
+type Verifiers = Pick<Services, 'tokens' | 'sessions' | 'clock'>;
 
 /** Only credentials that the route documents count: others may come and go with every request. */
-export function createIdentify(s: Verifiers): Identify {
+export function createIdentify(s: Verifiers, readers: readonly CredentialReader[]): Identify {
   const now = () => new Date(s.clock.now());
 
   /** The person behind an access token in force, as `authenticate` would find out. */
@@ -40,17 +40,6 @@ export function createIdentify(s: Verifiers): Identify {
     }
   }
 
-  async function byRefreshToken(token: string): Promise<Identity | null> {
-    const sessionId = await s.refresh.sessionOf(token, now());
-    return sessionId === null ? null : ['session', sessionId];
-  }
-
-  async function byCookie(text: string): Promise<Identity | null> {
-    const named = readCookieValue(s.keyring.key('cookie'), text);
-    if (!named || named.expiresAt <= s.clock.now()) return null;
-    return (await s.sessions.live(named.sessionId, now())) ? ['session', named.sessionId] : null;
-  }
-
   return async (request) => {
     const { security = [] } = (request.routeOptions.schema as Documented) ?? {};
     const takes = (scheme: string) => security.some((one) => scheme in one);
@@ -61,12 +50,10 @@ export function createIdentify(s: Verifiers): Identify {
 
     if (takes('bearerAuth') && authorization !== undefined)
       return (await byAccessToken(request)) ?? credential(authorization);
-    const refresh = takes('refreshCookie')
-      ? (inBody('refresh_token') ?? request.cookies[s.config.session.cookieName])
-      : undefined;
-    if (refresh !== undefined) return (await byRefreshToken(refresh)) ?? credential(refresh);
-    const cookie = takes('balanceHubCookie') ? request.cookies[COOKIE_NAME] : undefined;
-    if (cookie !== undefined) return (await byCookie(cookie)) ?? credential(cookie);
+    for (const { scheme, read, identityOf } of readers) {
+      const given = takes(scheme) ? read(request) : undefined;
+      if (given !== undefined) return (await identityOf(given)) ?? credential(given);
+    }
     // The very request may replace the flow's token, so whoever repeats it is known by the one it was made with.
     const shown = takes('flowToken') || takes('serviceToken') ? authorization : undefined;
     const carried = shown?.replace(/^Bearer /, '') ?? inBody('flow_token') ?? inBody('token');

@@ -1,14 +1,17 @@
-/** What routes are given: the assembled parts, as one plain object. Wired in `app.ts`, never reached globally. */
+/** What every slice is given: the assembled parts, as one plain object. Wired in `wiring/app.ts`, never reached globally. */
+import type { FastifyBaseLogger } from 'fastify';
 import type { AccountStore } from '../../db/accounts.ts';
 import type { Database } from '../../db/client.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { createKycStore } from '../../db/kyc.ts';
 import type { Outbox } from '../../db/outbox.ts';
 import type { PasswordLoginStore } from '../../db/password-logins.ts';
+import type { Recipients } from '../../db/recipients.ts';
+import type { RefreshStore } from '../../db/refresh.ts';
 import type { createSessionStore } from '../../db/sessions.ts';
 import type { UserStore } from '../../db/users.ts';
 import type { Inbox } from '../adapters/inbox.ts';
-import type { KmsPort } from '../adapters/ports.ts';
+import type { Adapters } from '../adapters/index.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import type { Config } from '../config/index.ts';
 import type { AccountEdit } from '../engine/account-commit.ts';
@@ -17,11 +20,10 @@ import type { Proofs } from '../engine/proofs.ts';
 import type { DurableWindows } from '../engine/rules.ts';
 import type { Activity } from '../engine/session-activity.ts';
 import type { SessionEnds } from '../engine/session-revocation.ts';
-import type { Providers } from '../features/kyc/verdicts.ts';
-import type { Refresh } from '../features/sessions/refresh.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import type { Hasher } from '../kernel/hashing/index.ts';
+import type { KmsPort } from '../kernel/kms.ts';
 import type { KeyManager, Tokens } from '../kernel/tokens/index.ts';
 import type { Limits } from './limits/policy.ts';
 
@@ -39,7 +41,7 @@ export type Services = {
   sessions: ReturnType<typeof createSessionStore>;
   sessionEnds: SessionEnds;
   activity: Activity;
-  refresh: Refresh;
+  refreshes: RefreshStore;
   kyc: ReturnType<typeof createKycStore>;
   outbox: Outbox;
   limits: Limits;
@@ -52,9 +54,13 @@ export type Services = {
   passwordLogins: PasswordLoginStore;
   /** Which durable failure windows belong to whom. */
   windows: DurableWindows;
-  providers: Providers;
   /** Null when a real adapter delivers. */
   inbox: Inbox | null;
+  /** What is outside the process; only the relay and provers call it. */
+  adapters: Adapters;
+  /** Which addresses and numbers a message may go to. */
+  recipients: Recipients;
+  log: FastifyBaseLogger;
   adminToken: string | null;
   /** Key of the HMAC identity proof. */
   proofKey: string;

@@ -6,14 +6,13 @@ import { commitAccount } from '../engine/account-commit.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
-import { createRefresh } from '../features/sessions/refresh.ts';
 import { createLimits } from '../http/limits/policy.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Secrets } from '../kernel/crypto/secrets-file.ts';
 import { KEY_REFRESH_S } from '../kernel/tokens/index.ts';
 import { createServer, registerHttp } from './http.ts';
-import { createLifecycles } from './lifecycles.ts';
+import { createWatchers, openEngine, openRelay } from './lifecycles.ts';
 import { openCrypto } from './secrets.ts';
 import { openStores } from './stores.ts';
 
@@ -46,33 +45,22 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clock,
     log,
   });
-  const lifecycles = createLifecycles({ config, clock, log, stores, crypto, limits });
-  const { relay, engine, providers } = lifecycles;
+  const watchers = createWatchers({ config, clock, log, stores });
+  let relay: Relay;
+  const engine = openEngine({ config, log, stores, crypto, watchers, relay: () => relay });
 
   const onCommit = () => relay.nudge();
-  const sessionEnds = createSessionEnds({ db, onCommit });
-  const activity = createActivity({ touch: stores.sessions.touch, clock, log });
-  const refresh = createRefresh({
-    db,
-    store: stores.refreshes,
-    ends: sessionEnds,
-    tokens: crypto.tokens,
-    limits,
-    keyring: crypto.keyring,
-    rules: { idleMs: config.session.idleTtlS * 1000, graceMs: config.session.refreshGraceS * 1000 },
-  });
   const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
   const services: Services = {
     ...stores,
     ...crypto,
     config,
     clock,
+    log,
     engine,
-    providers,
     limits,
-    sessionEnds,
-    activity,
-    refresh,
+    sessionEnds: createSessionEnds({ db, onCommit }),
+    activity: createActivity({ touch: stores.sessions.touch, clock, log }),
     commitAccount: (edit, context) => commitAccount({ db, onCommit }, edit, context),
     inbox: crypto.adapters.inbox,
     adminToken,
@@ -80,7 +68,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
-  await registerHttp(server, services, { stores, crypto, lifecycles, version });
+  relay = openRelay(services, stores, watchers);
+  await registerHttp(server, services, { stores, crypto, watchers, version });
 
   const keyRefresh = setInterval(() => {
     crypto.keys
@@ -97,9 +86,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     async close() {
       clearInterval(keyRefresh);
       await server.close();
-      await activity.close();
+      await services.activity.close();
       await relay.stop();
-      await lifecycles.rollup?.stop();
+      await watchers.rollup?.stop();
       crypto.adapters.mail.close?.();
       await crypto.hasher.close();
       await stores.close();

@@ -1,30 +1,30 @@
-/** Every route of the API in one list: the application serves it, and the published document is made from it. */
+/** Every slice, by level: the only place that knows all of them. A slice imports slices of lower levels only. */
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
-import { userRoutes } from '../features/account/me.ts';
-import { accountRoutes } from '../features/account/routes.ts';
-import { balanceHubRoutes } from '../features/balance-hub/routes.ts';
-import { contactRoutes } from '../features/contacts/routes.ts';
-import { contactChangeRoutes } from '../features/contacts/undo-routes.ts';
-import { definitionRoutes } from '../features/flows/definitions.ts';
-import { flowRoutes } from '../features/flows/routes.ts';
-import { identityProofRoutes } from '../features/identity-proof/routes.ts';
-import { kycRoutes } from '../features/kyc/routes.ts';
-import { passwordLoginRoutes } from '../features/login/password-routes.ts';
-import { loginRoutes } from '../features/login/routes.ts';
-import { stepUpRoutes } from '../features/login/step-up.ts';
-import { clockRoutes } from '../features/meta/clock.ts';
-import { devRoutes } from '../features/meta/dev.ts';
-import { metaRoutes } from '../features/meta/routes.ts';
-import { recoveryRoutes } from '../features/recovery/routes.ts';
-import { sessionRoutes } from '../features/sessions/routes.ts';
-import { signupCredentialRoutes } from '../features/signup/credential-routes.ts';
-import { signupPhoneRoutes } from '../features/signup/phone-routes.ts';
-import { signupProfileRoutes } from '../features/signup/profile-routes.ts';
-import { registrationRoutes } from '../features/signup/registration-routes.ts';
-import { signupRoutes } from '../features/signup/routes.ts';
-import { requireOwnHost } from '../http/own-host.ts';
+import type { TopicHandler } from '../engine/delivery.ts';
+import { feature as account } from '../features/account/index.ts';
+import { feature as balanceHub } from '../features/balance-hub/index.ts';
+import { feature as contacts } from '../features/contacts/index.ts';
+import { feature as flows } from '../features/flows/index.ts';
+import { feature as identityProof } from '../features/identity-proof/index.ts';
+import { feature as kyc } from '../features/kyc/index.ts';
+import { feature as login } from '../features/login/index.ts';
+import { feature as meta } from '../features/meta/index.ts';
+import { feature as notices } from '../features/notices/index.ts';
+import { feature as recovery } from '../features/recovery/index.ts';
+import { feature as sessions } from '../features/sessions/index.ts';
+import { feature as signup } from '../features/signup/index.ts';
+import type { CredentialReader, Feature } from '../http/feature.ts';
 import type { Services } from '../http/services.ts';
 import { Problem } from '../kernel/problems.ts';
+
+export const LEVELS: readonly (readonly Feature[])[] = [
+  [sessions],
+  [account, login, kyc, flows, identityProof, notices, meta],
+  [signup, contacts, recovery],
+  [balanceHub, { name: 'import' }],
+];
+
+const FEATURES = LEVELS.flat();
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
 
@@ -38,39 +38,21 @@ const demandCredential: onRequestHookHandler = ({ routeOptions, headers }, _repl
   done(missing ? new Problem('unauthenticated') : undefined);
 };
 
-/** What nobody needs a credential for answers to this machine's own names only. */
-const developerRoutes =
-  (s: Services) =>
-  async (dev: FastifyInstance): Promise<void> => {
-    dev.addHook('onRequest', requireOwnHost(s.config));
-    if (s.config.demo) await dev.register(clockRoutes(s));
-    if (s.inbox && s.config.env !== 'production') await dev.register(devRoutes(s.inbox));
-  };
-
-/** Registering asks nothing of a store: only handlers may. */
+/** Every route of the API: the application serves them, and the published document is made from them. */
 export const routes =
   (s: Services, version: string) =>
   async (api: FastifyInstance): Promise<void> => {
     api.addHook('onRequest', demandCredential);
-    await api.register(metaRoutes(s, version));
-    await api.register(loginRoutes(s));
-    await api.register(stepUpRoutes(s));
-    await api.register(passwordLoginRoutes(s));
-    await api.register(registrationRoutes(s));
-    await api.register(signupPhoneRoutes(s));
-    await api.register(signupCredentialRoutes(s));
-    await api.register(signupProfileRoutes(s));
-    await api.register(signupRoutes(s));
-    await api.register(sessionRoutes(s));
-    await api.register(kycRoutes(s));
-    await api.register(userRoutes(s));
-    await api.register(recoveryRoutes(s));
-    await api.register(accountRoutes(s));
-    await api.register(contactRoutes(s));
-    await api.register(contactChangeRoutes(s));
-    await api.register(balanceHubRoutes(s));
-    await api.register(identityProofRoutes(s));
-    await api.register(flowRoutes(s));
-    await api.register(definitionRoutes(s));
-    await api.register(developerRoutes(s));
+    for (const feature of FEATURES) {
+      const plugin = feature.routes?.(s, version);
+      if (plugin) await api.register(plugin);
+    }
   };
+
+/** What the relay does, by topic. */
+export const deliveries = (s: Services): Record<string, TopicHandler> =>
+  Object.assign({}, ...FEATURES.map((feature) => feature.deliveries?.(s) ?? {}));
+
+/** Credentials, besides access tokens, that tell who repeats a keyed request. */
+export const credentials = (s: Services): CredentialReader[] =>
+  FEATURES.flatMap((feature) => feature.credentials?.(s) ?? []);

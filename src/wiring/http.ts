@@ -19,8 +19,8 @@ import { serverLimits } from '../http/server-limits.ts';
 import type { Services } from '../http/services.ts';
 import strictJson from '../http/strict-json.ts';
 import { rememberText } from '../kernel/crypto/remembered-hash.ts';
-import { routes } from './features.ts';
-import type { Lifecycles } from './lifecycles.ts';
+import { credentials, routes } from './features.ts';
+import type { Watchers } from './lifecycles.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
 
@@ -37,11 +37,11 @@ export const createServer = (config: Config, logStream?: { write(line: string): 
 export async function registerHttp(
   server: FastifyInstance,
   services: Services,
-  parts: { stores: Stores; crypto: Crypto; lifecycles: Lifecycles; version: string },
+  parts: { stores: Stores; crypto: Crypto; watchers: Watchers; version: string },
 ): Promise<void> {
   const { config, clock, limits, keyring, kms } = services;
-  const { stores, crypto, lifecycles, version } = parts;
-  const { feed, inspector } = lifecycles;
+  const { stores, crypto, watchers, version } = parts;
+  const { feed, inspector } = watchers;
   server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
   await server.register(securityHeaders, flagsOf(config));
   await server.register(openapi, { version });
@@ -58,7 +58,7 @@ export async function registerHttp(
     ...(stores.capacity ? { shared: stores.capacity } : {}),
   });
   const key = keyring.key('idempotency');
-  const identify = createIdentify(services);
+  const identify = createIdentify(services, credentials(services));
   await server.register(idempotency, { store: stores.idempotency, identify, kms, key, clock });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));

@@ -1,4 +1,4 @@
-/** The machines at work: engine, relay and sweeper around the effects they name, and whoever watches their commits. */
+/** The machines at work: the engine with its effects, the relay with the slices' deliveries, and what watches commits. */
 import type { FastifyBaseLogger } from 'fastify';
 import { forgetUnowned } from '../../db/contacts.ts';
 import * as throttles from '../../db/throttles.ts';
@@ -8,45 +8,51 @@ import { createLiveFeed } from '../console/live.ts';
 import { createRollup } from '../console/rollup.ts';
 import { createEffectHandlers } from '../engine/effects.ts';
 import { createEngine } from '../engine/engine.ts';
-import { createEventPublisher } from '../engine/events.ts';
-import { createRelay } from '../engine/relay.ts';
+import { eventDelivery } from '../engine/events.ts';
+import { createRelay, type Relay } from '../engine/relay.ts';
 import { createSweep } from '../engine/sweep.ts';
-import { createProviders } from '../features/kyc/verdicts.ts';
-import { createMailDelivery } from '../features/notices/deliver-mail.ts';
-import { createDeliveries } from '../features/notices/deliveries.ts';
-import { createSmsNotices } from '../features/notices/sms-notice.ts';
-import { createSmsNotice, createSmsText } from '../features/notices/sms-text.ts';
 import { nextActions } from '../http/actions.ts';
-import type { Limits } from '../http/limits/policy.ts';
-import { phoneReader } from '../http/request-context.ts';
+import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { deliveries } from './features.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
 
 /** Addresses erased per run of the sweep, once a minute. */
 const FORGET_BATCH = 500;
 
-export type Lifecycles = ReturnType<typeof createLifecycles>;
+export type Watchers = ReturnType<typeof createWatchers>;
 
-export function createLifecycles(deps: {
+/** The console's event stream, the inspector's and the console's counts; null where there is no console. */
+export function createWatchers(deps: {
   config: Config;
   clock: Clock;
   log: FastifyBaseLogger;
   stores: Stores;
-  crypto: Crypto;
-  limits: Limits;
 }) {
-  const { config, clock, log, stores, crypto, limits } = deps;
-  const { db, flows, users, kyc, outbox } = stores;
-  const { keyring, kms, proofs, adapters, windows } = crypto;
+  const { config, clock, log, stores } = deps;
   const watched = config.console.enabled;
-  const feed = watched ? createLiveFeed(clock) : null;
-  const inspector = watched && config.env !== 'production' ? createInspectorFeed() : null;
-  const rollup = watched ? createRollup({ store: stores.flowStats, clock, log }) : null;
+  return {
+    feed: watched ? createLiveFeed(clock) : null,
+    inspector: watched && config.env !== 'production' ? createInspectorFeed() : null,
+    rollup: watched ? createRollup({ store: stores.flowStats, clock, log }) : null,
+  };
+}
 
-  const engine = createEngine({
-    db,
-    flows,
+export function openEngine(deps: {
+  config: Config;
+  log: FastifyBaseLogger;
+  stores: Stores;
+  crypto: Crypto;
+  watchers: Watchers;
+  /** The relay comes later: its deliveries send events through this engine. */
+  relay: () => Relay;
+}) {
+  const { config, log, stores, crypto, watchers, relay } = deps;
+  const { keyring, windows } = crypto;
+  return createEngine({
+    db: stores.db,
+    flows: stores.flows,
     handlers: createEffectHandlers({
       keyring,
       rules: {
@@ -58,46 +64,26 @@ export function createLifecycles(deps: {
     }),
     keyring,
     nextOf: nextActions,
-    lease: () => relay.lease(),
+    lease: () => relay().lease(),
     onCommit: (changes, leased) => {
-      relay.accept(leased);
-      if (changes.unlisted || changes.outbox.length > leased.length) relay.nudge();
-      feed?.committed(changes.steps);
-      inspector?.committed(changes.steps);
+      relay().accept(leased);
+      if (changes.unlisted || changes.outbox.length > leased.length) relay().nudge();
+      watchers.feed?.committed(changes.steps);
+      watchers.inspector?.committed(changes.steps);
     },
     onQuarantine: (flowId, error) => log.error({ flowId, err: error }, 'a snapshot does not parse'),
   });
-  const providers = createProviders({ db, engine, kyc, proofs, clock });
-  const mail = createMailDelivery({
-    recipients: stores.recipients,
-    flows,
-    mail: adapters.mail,
-    limits,
-    proofs,
-    keyring,
-    clock,
-    log,
-    settings: {
-      appName: config.appName,
-      frontendUrl: config.frontendUrl,
-      resetTtlS: config.password.resetTtlS,
-    },
-  });
-  const domain = new URL(config.publicUrl).hostname;
-  const smsNotice = createSmsNotices({
-    db,
-    limits,
-    sms: adapters.sms,
-    text: createSmsNotice({ domain }),
-    capsOf: phoneReader(config),
-  });
+}
+
+export function openRelay(services: Services, stores: Stores, { rollup }: Watchers): Relay {
+  const { db, flows, users, engine, clock, log, outbox, redis } = services;
   const forget = async (now: Date) => {
     await stores.idempotency.deleteExpired(now);
     await throttles.deleteExpired(db, now);
   };
   const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
   const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
-  const relay = createRelay({
+  return createRelay({
     outbox,
     clock,
     log,
@@ -105,25 +91,6 @@ export function createLifecycles(deps: {
       rollup?.kick();
       await sweep();
     },
-    handlers: createDeliveries({
-      db,
-      flows,
-      engine,
-      kyc,
-      proofs,
-      providers,
-      clock,
-      kms,
-      sms: adapters.sms,
-      smsText: createSmsText({ domain }),
-      smsNotice,
-      mail,
-      kycPort: adapters.kyc,
-      risk: adapters.risk,
-      riskRules: adapters.riskRules,
-      demo: config.demo,
-      publish: createEventPublisher(stores.redis),
-    }),
+    handlers: { ...deliveries(services), event: eventDelivery(redis) },
   });
-  return { engine, providers, relay, feed, inspector, rollup };
 }

@@ -1,5 +1,6 @@
 /** Everything that holds or uses a secret: derived keys, sealing, signing, hashing, and what may be proven with them. */
 
+import { createAdapters } from '../adapters/index.ts';
 import { createLocalKms } from '../adapters/kms-local.ts';
 import type { Config } from '../config/index.ts';
 import { createProofs } from '../engine/proofs.ts';
@@ -10,7 +11,6 @@ import type { Secrets } from '../kernel/crypto/secrets-file.ts';
 import { createHasher } from '../kernel/hashing/index.ts';
 import { createKeyManager, createTokens } from '../kernel/tokens/index.ts';
 import { createKeyStore } from '../kernel/tokens/key-store.ts';
-import { createAdapters } from './adapters.ts';
 import type { Stores } from './stores.ts';
 
 export type Crypto = Awaited<ReturnType<typeof openCrypto>>;

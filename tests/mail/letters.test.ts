@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { renderLetter } from '../../src/features/notices/letter.ts';
+import { renderLetter } from '../../src/features/notices/layout/letter.ts';
 import { mailSamples } from '../../src/features/notices/samples.ts';
 import { verificationMail } from '../../src/features/notices/templates/verification.ts';
 import { welcomeMail } from '../../src/features/notices/templates/welcome.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createLocalKms, masterKeyOf } from '../../src/adapters/kms-local.ts';
-import { DecryptionError } from '../../src/adapters/ports.ts';
+import { DecryptionError } from '../../src/kernel/kms.ts';
 
 const first = { id: 'local:1', key: randomBytes(32) };
 const second = { id: 'local:2', key: randomBytes(32) };

@@ -1,7 +1,7 @@
 /** What these tests need around the code under test: a store in memory, a sealing box, and a forger of raw tokens. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { KmsPort } from '../../src/adapters/ports.ts';
 import { type Clock, systemClock } from '../../src/kernel/clock.ts';
+import type { KmsPort } from '../../src/kernel/kms.ts';
 import { Problem } from '../../src/kernel/problems.ts';
 import {
   type AccessGrant,

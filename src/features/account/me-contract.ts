@@ -1,6 +1,7 @@
 /** The account behind a token, as its owner sees it. */
 import { z } from 'zod';
 import type { LiveSession } from '../../../db/sessions.ts';
+import { scopeOf } from '../../../machines/login.ts';
 
 export const meAnswer = z
   .object({
@@ -46,7 +47,3 @@ export function meContract({ session, account, profile, pinSet, phone, email }: 
     session_id: session.id,
   };
 }
-
-/** What the tier grants now; the database decides, whatever an older token says. */
-export const scopeOf = (tier: 'UNVERIFIED' | 'LIMITED' | 'FULL'): readonly string[] =>
-  tier === 'FULL' ? ['*'] : tier === 'LIMITED' ? ['profile:read', 'kyc:write'] : [];

@@ -1,10 +1,10 @@
 /** One imported person enters the sign-up machine by an event of its own, and reaches LIMITED at most. */
 import { intern } from '../../../db/contacts.ts';
 import { execute } from '../../../db/statement.ts';
+import { systemEnvelope } from '../../engine/records.ts';
 import { mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { systemEnvelope } from '../kyc/verdicts.ts';
 import { nameInput } from '../signup/registration-contract.ts';
 import { type ImportContact, provenContacts } from './contacts.ts';
 import type { ImportedUser } from './formats.ts';

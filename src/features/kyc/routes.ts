@@ -20,11 +20,13 @@ import {
   submitKycBody,
   webhookAnswer,
 } from './contract.ts';
+import { createVerdicts } from './verdicts.ts';
 
 export const kycRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const { engine } = s;
+    const verdicts = createVerdicts(s);
     const statusOf = async (accountId: string, caller: ReturnType<typeof callerOf>) => {
       const [{ view }, record] = await Promise.all([
         engine.read('signup', { accountId, machine: 'signup' }, caller),
@@ -125,7 +127,7 @@ export const kycRoutes =
         },
         async (request) => {
           const { envelope } = callerOf(request, s, { actor: 'provider' });
-          return s.providers.kycVerdict(toKycVerdict(request.body), envelope);
+          return verdicts.kycVerdict(toKycVerdict(request.body), envelope);
         },
       );
     });
@@ -147,7 +149,7 @@ export const kycRoutes =
       async (request) => {
         const reviewer = requireAdmin(bearerOf(request), s.adminToken);
         const caller = callerOf(request, s, { actor: 'reviewer' });
-        const { flow } = await s.providers.review(
+        const { flow } = await verdicts.review(
           request.params.flow_id,
           { approve: request.body.decision === 'APPROVE', reviewer, reason: request.body.reason },
           caller,

@@ -1,40 +1,28 @@
 /** Answers from outside become events here and nowhere else: KYC verdicts, risk verdicts, reviewers' decisions. */
-import type { Database } from '../../../db/client.ts';
-import type { createKycStore } from '../../../db/kyc.ts';
 import { birthDateOf } from '../../../db/profiles.ts';
 import * as receipts from '../../../db/receipts.ts';
 import type { Risk, SignupEvent } from '../../../machines/signup-context.ts';
 import type { KycVerdict, RiskVerdict } from '../../adapters/ports.ts';
 import { ageOn } from '../../adapters/risk-local.ts';
-import type { Envelope } from '../../engine/effects.ts';
-import { type Engine, EventRefused, type SendContext } from '../../engine/engine.ts';
-import type { Proofs } from '../../engine/proofs.ts';
+import { EventRefused, type SendContext } from '../../engine/engine.ts';
+import { type Envelope, systemEnvelope } from '../../engine/records.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import type { Clock } from '../../kernel/clock.ts';
+import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 
 export type Taken = { accepted: boolean; duplicate: boolean };
-export type Providers = ReturnType<typeof createProviders>;
+export type Verdicts = ReturnType<typeof createVerdicts>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const NOT_TAKEN: Taken = { accepted: false, duplicate: false };
 
-export const systemEnvelope = (actor: Envelope['actor'], requestId: string | null = null): Envelope => ({
-  actor,
-  requestId,
-  network: null,
-  userAgent: null,
-  country: null,
-});
-
-export function createProviders(deps: {
-  db: Database;
-  engine: Engine;
-  kyc: ReturnType<typeof createKycStore>;
-  proofs: Proofs;
-  clock: Clock;
-}) {
-  const { db, engine, kyc, proofs, clock } = deps;
+export function createVerdicts({
+  db,
+  engine,
+  kyc,
+  proofs,
+  clock,
+}: Pick<Services, 'db' | 'engine' | 'kyc' | 'proofs' | 'clock'>) {
   const context = (envelope: Envelope) => ({ now: clock.now(), envelope, deviceId: null });
 
   /** S7 looks at risk once more, with what is known of the person by now. */

@@ -6,6 +6,7 @@ import { flowFields, nextActions, unverifiedActions } from '../../http/actions.t
 import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
+import type { Revealed } from '../sessions/issue-tokens.ts';
 
 /** L6: what a login ends or rests with, merged into other answers too. */
 export const loginFields = {
@@ -63,16 +64,6 @@ export const loginAnswer = z
     ...loginFields,
   })
   .meta({ id: 'LoginResult' });
-
-/** Tokens exist only for a login the machine granted; signed after its commit. */
-export type Revealed = {
-  access_token: string;
-  token_type: 'Bearer';
-  expires_in: number;
-  refresh_token: string | null;
-  /** For the cookie's life; no part of an answer. */
-  persistent: boolean;
-} | null;
 
 /** The L6 result. A denial is an answer of its own kind: it throws the problem that says so. */
 export function loginContract(view: FlowView, now: number, revealed: Revealed, token: string | null) {

@@ -4,7 +4,8 @@ import type { PasswordLogin } from '../../../db/password-logins.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { deviceInput, transportInput } from '../../http/inputs.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
-import { loginAnswer, loginContract, type Revealed } from './contract.ts';
+import type { Revealed } from '../sessions/issue-tokens.ts';
+import { loginAnswer, loginContract } from './contract.ts';
 
 export const passwordLoginBody = z
   .strictObject({

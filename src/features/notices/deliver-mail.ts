@@ -13,7 +13,7 @@ import type { Limits } from '../../http/limits/policy.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Keyring } from '../../kernel/crypto/keyring.ts';
 import { spelled } from '../../kernel/identifiers/index.ts';
-import type { MailContent } from './letter.ts';
+import type { MailContent } from './layout/letter.ts';
 import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';

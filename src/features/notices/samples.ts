@@ -1,5 +1,6 @@
 /** Every template with made-up data, for a preview page and for tests. Reads nothing; the values belong to nobody. */
-import type { MailContent } from './letter.ts';
+
+import type { MailContent } from './layout/letter.ts';
 import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';

@@ -8,9 +8,10 @@ import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { introspectAnswer, introspectBody, introspectForm } from './contract.ts';
 import { introspect } from './introspection.ts';
+import type { Refresh } from './refresh.ts';
 
 export const introspectRoute =
-  (s: Services): FastifyPluginAsyncZod =>
+  (s: Services, refresh: Refresh): FastifyPluginAsyncZod =>
   async (app) => {
     registerForm(app, introspectForm);
     app.post(
@@ -31,7 +32,7 @@ export const introspectRoute =
       },
       async (request) => {
         requireService(bearerOf(request), s);
-        return introspect(request.body.token, s);
+        return introspect(request.body.token, { ...s, refresh });
       },
     );
   };

@@ -1,13 +1,14 @@
 /** What a token is worth now, for services that cannot verify offline (RFC 7662). It changes nothing. */
 
+import { scopeOf } from '../../../machines/login.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { scopeOf } from '../account/me-contract.ts';
+import type { Refresh } from './refresh.ts';
 
 const INACTIVE = { active: false } as const;
 const seconds = (ms: number) => Math.floor(ms / 1000);
 
-type Parts = Pick<Services, 'config' | 'tokens' | 'sessions' | 'refresh' | 'clock'>;
+type Parts = Pick<Services, 'config' | 'tokens' | 'sessions' | 'clock'> & { refresh: Refresh };
 
 /** Scope, tier and roles are those of now. A token of a higher tier than the account still has is worth nothing. */
 async function accessToken(token: string, { tokens, sessions, clock }: Parts) {

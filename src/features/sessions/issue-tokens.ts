@@ -3,7 +3,16 @@ import { assurance, type LoginContext, methodsUsed } from '../../../machines/log
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Services } from '../../http/services.ts';
 import { refreshTokenFor } from '../../kernel/tokens/refresh-secret.ts';
-import type { Revealed } from '../login/contract.ts';
+
+/** Tokens exist only for a login the machine granted; signed after its commit. */
+export type Revealed = {
+  access_token: string;
+  token_type: 'Bearer';
+  expires_in: number;
+  refresh_token: string | null;
+  /** For the cookie's life; no part of an answer. */
+  persistent: boolean;
+} | null;
 
 export async function revealLogin(
   s: Pick<Services, 'tokens' | 'keyring'>,

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/index.ts';
 import type { TokenTransport } from '../../http/inputs.ts';
 import { Problem } from '../../kernel/problems.ts';
-import type { Revealed } from '../login/contract.ts';
+import type { Revealed } from './issue-tokens.ts';
 
 type CookieConfig = { session: Config['session'] };
 

@@ -2,22 +2,18 @@
  * Spends a refresh token and gives the next one. Whatever an attacker or a bad network does, a family has one live
  * successor, and a spent token shown late ends every session of its user.
  */
-import type { Database } from '../../../db/client.ts';
-import type { Family, Grantee, RefreshStore } from '../../../db/refresh.ts';
+import type { Family, Grantee } from '../../../db/refresh.ts';
+import { scopeOf } from '../../../machines/login.ts';
 import type { SendContext } from '../../engine/engine.ts';
 import { answerLost, isReplay, reservationOf, settled, unlessTakenOver } from '../../engine/keyed-run.ts';
-import type { SessionEnds } from '../../engine/session-revocation.ts';
-import type { Limits } from '../../http/limits/policy.ts';
-import type { Keyring } from '../../kernel/crypto/keyring.ts';
+import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import type { Tokens } from '../../kernel/tokens/index.ts';
 import {
   authenticRefresh,
   parseRefreshToken,
   refreshHash,
   refreshTokenFor,
 } from '../../kernel/tokens/refresh-secret.ts';
-import { scopeOf } from '../account/me-contract.ts';
 
 export type Refreshed = {
   accessToken: string;
@@ -30,16 +26,14 @@ export type Refreshed = {
 
 export type Refresh = ReturnType<typeof createRefresh>;
 
-export function createRefresh(deps: {
-  db: Pick<Database, 'writes'>;
-  store: RefreshStore;
-  ends: SessionEnds;
-  tokens: Tokens;
-  limits: Pick<Limits, 'refresh'>;
-  keyring: Keyring;
-  rules: { idleMs: number; graceMs: number };
-}) {
-  const { db, store, ends, tokens, limits, keyring, rules } = deps;
+export function createRefresh(
+  s: Pick<Services, 'db' | 'refreshes' | 'sessionEnds' | 'tokens' | 'limits' | 'keyring' | 'config'>,
+) {
+  const { db, refreshes: store, sessionEnds: ends, tokens, limits, keyring } = s;
+  const rules = {
+    idleMs: s.config.session.idleTtlS * 1000,
+    graceMs: s.config.session.refreshGraceS * 1000,
+  };
   const tokenOf = (sessionId: string, generation: number) =>
     refreshTokenFor(keyring.key('refresh'), sessionId, generation);
 

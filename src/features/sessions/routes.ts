@@ -18,12 +18,14 @@ import {
   sessionsEndedAnswer,
 } from './contract.ts';
 import { introspectRoute } from './introspect.ts';
+import { createRefresh } from './refresh.ts';
 import { clearRefreshCookie, refreshCookieOf, setRefreshCookie } from './refresh-cookie.ts';
 
 export const sessionRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const { config } = s;
+    const refresh = createRefresh(s);
     const doc = (summary: string, description?: string) => ({
       summary,
       ...(description ? { description } : {}),
@@ -49,7 +51,7 @@ export const sessionRoutes =
       async (request, reply) => {
         const given = presented(request, s, request.body?.refresh_token);
         try {
-          const refreshed = await s.refresh.rotate(given.token, callerOf(request, s));
+          const refreshed = await refresh.rotate(given.token, callerOf(request, s));
           if (given.transport === 'cookie') {
             const { persistent, expiresAt } = refreshed.grantee;
             const left = persistent ? (expiresAt - s.clock.now()) / 1000 : null;
@@ -135,7 +137,7 @@ export const sessionRoutes =
       },
     );
 
-    await app.register(introspectRoute(s));
+    await app.register(introspectRoute(s, refresh));
   };
 
 type Presented = { token: string; transport: 'body' | 'cookie' };

@@ -1,22 +1,13 @@
 /** Another verification code, asked for by somebody who may or may not have a registration open; the relay finds out. */
-import type { Database } from '../../../db/client.ts';
-import type { FlowStore } from '../../../db/flows.ts';
 import { anotherCode } from '../../engine/another-code.ts';
 import type { TopicHandler } from '../../engine/delivery.ts';
-import { type Engine, EventRefused } from '../../engine/engine.ts';
-import type { Proofs } from '../../engine/proofs.ts';
-import type { Clock } from '../../kernel/clock.ts';
+import { EventRefused } from '../../engine/engine.ts';
+import { systemEnvelope } from '../../engine/records.ts';
+import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { systemEnvelope } from '../kyc/verdicts.ts';
 
-export const createResend = (deps: {
-  db: Database;
-  flows: FlowStore;
-  engine: Engine;
-  proofs: Proofs;
-  clock: Clock;
-}): TopicHandler => {
-  const { engine, proofs, clock } = deps;
+export function verificationResend(s: Services): TopicHandler {
+  const { engine, proofs, clock } = s;
   return async ({ payload }) => {
     const { contactId, accountId } = payload as { contactId?: string; accountId?: string };
     const now = clock.now();
@@ -40,7 +31,7 @@ export const createResend = (deps: {
       if (!lost && (error instanceof EventRefused || error instanceof Problem)) return;
       throw error;
     } finally {
-      if (contact !== null) await anotherCode(deps, contact);
+      if (contact !== null) await anotherCode(s, contact);
     }
   };
-};
+}

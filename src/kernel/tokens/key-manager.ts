@@ -3,8 +3,8 @@
  * Whatever two replicas do at the same time ends with one active key. Private keys rest sealed by the KMS.
  */
 import { type CryptoKey, importJWK, type JWK } from 'jose';
-import type { KmsPort } from '../../adapters/ports.ts';
 import type { Clock } from '../clock.ts';
+import type { KmsPort } from '../kms.ts';
 import { Problem } from '../problems.ts';
 import { type ActiveKeys, JWKS_MAX_AGE_S, type VerifyingKey } from './active-keys.ts';
 import {

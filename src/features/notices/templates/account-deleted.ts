@@ -1,6 +1,6 @@
 /** Tells the owner that the account is deleted, and until when nothing of it is erased. */
 import { ERASURE_DELAY_MS } from '../../../engine/retention.ts';
-import { type MailContent, type Notice, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../layout/letter.ts';
 
 export const accountDeletedMail = (data: Omit<Notice, 'frontendUrl'>): MailContent => {
   const erased = new Date(data.at.getTime() + ERASURE_DELAY_MS);

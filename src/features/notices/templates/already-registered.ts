@@ -1,5 +1,5 @@
 /** What the owner of an address gets instead of a code when somebody registers with it again. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, renderLetter } from '../layout/letter.ts';
 
 export const alreadyRegisteredMail = (data: { appName: string; frontendUrl: string }): MailContent =>
   renderLetter({

@@ -1,5 +1,5 @@
 /** Tells the owner that a change of the contacts was taken back by the link of its notice. */
-import { type MailContent, type Notice, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../layout/letter.ts';
 
 export const contactChangeUndoneMail = (data: Notice): MailContent =>
   renderLetter({

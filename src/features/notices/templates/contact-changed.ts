@@ -2,7 +2,7 @@
  * Tells the owner, at the old address too, that a phone number or address of the account is another one now. To who read
  * for the account before, it brings the link that undoes it.
  */
-import { type MailContent, type Notice, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../layout/letter.ts';
 
 export const contactChangedMail = (
   data: Notice & {

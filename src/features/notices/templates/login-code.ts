@@ -1,5 +1,5 @@
 /** A code to log in with, for a proven address. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, renderLetter } from '../layout/letter.ts';
 
 export const loginCodeMail = (data: { appName: string; code: string; life: string }): MailContent =>
   renderLetter({

@@ -1,5 +1,5 @@
 /** Tells the owner about a login from a device the account did not know. What a browser calls itself is not repeated. */
-import { type MailContent, type Notice, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../layout/letter.ts';
 
 export const newDeviceMail = (
   data: Notice & {

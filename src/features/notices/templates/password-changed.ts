@@ -1,5 +1,5 @@
 /** Tells the owner that the password is another one now. */
-import { type MailContent, type Notice, renderLetter } from '../letter.ts';
+import { type MailContent, type Notice, renderLetter } from '../layout/letter.ts';
 
 export const passwordChangedMail = (data: Notice): MailContent =>
   renderLetter({

@@ -1,5 +1,5 @@
 /** The link that sets a new password. Its address comes from the configuration alone. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, renderLetter } from '../layout/letter.ts';
 
 export const resetMail = (data: {
   appName: string;

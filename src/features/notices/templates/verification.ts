@@ -1,5 +1,5 @@
 /** The code that proves an address. It goes to people nobody knows yet, so it repeats nothing that anybody typed. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, renderLetter } from '../layout/letter.ts';
 
 export const verificationMail = (data: { appName: string; code: string; life: string }): MailContent =>
   renderLetter({

@@ -1,5 +1,5 @@
 /** The first mail to a proven address whose account is open. */
-import { type MailContent, renderLetter } from '../letter.ts';
+import { type MailContent, renderLetter } from '../layout/letter.ts';
 
 export const welcomeMail = (data: {
   appName: string;

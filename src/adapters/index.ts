@@ -1,18 +1,18 @@
 /** Chooses the adapter behind each port from the configuration. */
 
-import { createInbox, type Inbox } from '../adapters/inbox.ts';
-import { createHttpKyc } from '../adapters/kyc-http.ts';
-import { createLocalKyc } from '../adapters/kyc-local.ts';
-import { createLocalMail } from '../adapters/mail-local.ts';
-import { createSendgridMail } from '../adapters/mail-sendgrid.ts';
-import { createSmtpMail } from '../adapters/mail-smtp.ts';
-import type { KycPort, MailPort, RiskPort, SmsPort } from '../adapters/ports.ts';
-import { createHttpRisk } from '../adapters/risk-http.ts';
-import { DEFAULT_RISK_RULES, type RiskRules } from '../adapters/risk-local.ts';
-import { createLocalSms } from '../adapters/sms-local.ts';
-import { createTwilioSms } from '../adapters/sms-twilio.ts';
 import type { Config } from '../config/index.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { createInbox, type Inbox } from './inbox.ts';
+import { createHttpKyc } from './kyc-http.ts';
+import { createLocalKyc } from './kyc-local.ts';
+import { createLocalMail } from './mail-local.ts';
+import { createSendgridMail } from './mail-sendgrid.ts';
+import { createSmtpMail } from './mail-smtp.ts';
+import type { KycPort, MailPort, RiskPort, SmsPort } from './ports.ts';
+import { createHttpRisk } from './risk-http.ts';
+import { DEFAULT_RISK_RULES, type RiskRules } from './risk-local.ts';
+import { createLocalSms } from './sms-local.ts';
+import { createTwilioSms } from './sms-twilio.ts';
 
 export type Adapters = {
   sms: SmsPort;

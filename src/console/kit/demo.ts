@@ -4,10 +4,10 @@
  */
 import { randomInt } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import type { FlowItem } from '../../db/console.ts';
-import { DEMO_CODE } from '../engine/proofs.ts';
-import { type Console, Problem } from './kit/context.ts';
-import { type Html, html } from './kit/html.ts';
+import type { FlowItem } from '../../../db/console.ts';
+import { DEMO_CODE } from '../../engine/proofs.ts';
+import { type Console, Problem } from './context.ts';
+import { type Html, html } from './html.ts';
 
 const KEPT = 200;
 const MAX_TRIES = 3;

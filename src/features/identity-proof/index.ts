@@ -1,0 +1,8 @@
+/** Proofs of identity for other services. */
+import type { Feature } from '../../http/feature.ts';
+import { identityProofRoutes } from './routes.ts';
+
+export const feature: Feature = {
+  name: 'identity-proof',
+  routes: identityProofRoutes,
+};

@@ -1,0 +1,14 @@
+/** Login by code or password, and its step-up. */
+import type { Feature } from '../../http/feature.ts';
+import { passwordLoginRoutes } from './password-routes.ts';
+import { loginRoutes } from './routes.ts';
+import { stepUpRoutes } from './step-up.ts';
+
+export const feature: Feature = {
+  name: 'login',
+  routes: (s) => async (app) => {
+    await app.register(loginRoutes(s));
+    await app.register(stepUpRoutes(s));
+    await app.register(passwordLoginRoutes(s));
+  },
+};

@@ -1,7 +1,6 @@
 /** The figures as a Markdown page. Medians over the rounds; the ratio is taken round by round first. */
 import { cpus } from 'node:os';
-import type { Measured } from './arena.ts';
-import type { Series } from './run.ts';
+import type { Measured, Series } from './arena.ts';
 
 const median = (values: number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);

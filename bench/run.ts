@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Measured, openArena, type SideName } from './arena.ts';
+import { openArena, type Series, type SideName } from './arena.ts';
 import { operationNames } from './operations.ts';
 import { report } from './report.ts';
 
@@ -28,8 +28,6 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 /** Before the first round each operation runs so often, or so long: at a hundred a second code is compiled late. */
 const WARM_REQUESTS = 2000;
 const WARM_SECONDS = 16;
-
-export type Series = Record<SideName, Measured[]>;
 
 const arena = await openArena({ alg: values.alg, accounts: Number(values.accounts) });
 let ending: Promise<void> | null = null;

@@ -1,18 +1,8 @@
 /** What a slice gives the service: its routes, and what it does besides them. A slice exports one such value. */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import type { TopicHandler } from '../engine/delivery.ts';
-import type { Identity } from './request-identity.ts';
+import type { CredentialReader } from './request-identity.ts';
 import type { Services } from './services.ts';
-
-/** A credential of a slice's own that tells who repeats a request with an idempotency key. */
-export type CredentialReader = {
-  /** Name of the security scheme that the routes document. */
-  scheme: string;
-  /** The credential the request carries, if it does. */
-  read(request: FastifyRequest): string | undefined;
-  /** Who is behind it; null when it is not in force. */
-  identityOf(credential: string): Promise<Identity | null>;
-};
 
 export type Feature = {
   /** Name of the slice's folder. */

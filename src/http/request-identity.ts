@@ -4,7 +4,6 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../kernel/problems.ts';
-import type { CredentialReader } from './feature.ts';
 import { networkOf } from './limits/network.ts';
 import { bearerOf } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -19,6 +18,16 @@ declare module 'fastify' {
 /** Parts that together name one caller. */
 export type Identity = readonly [kind: 'user' | 'session' | 'credential' | 'network', name: string];
 export type Identify = (request: FastifyRequest) => Promise<Identity>;
+
+/** A credential of a slice's own that tells who repeats a request with an idempotency key. */
+export type CredentialReader = {
+  /** Name of the security scheme that the routes document. */
+  scheme: string;
+  /** The credential the request carries, if it does. */
+  read(request: FastifyRequest): string | undefined;
+  /** Who is behind it; null when it is not in force. */
+  identityOf(credential: string): Promise<Identity | null>;
+};
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
 type Verifiers = Pick<Services, 'tokens' | 'sessions' | 'clock'>;

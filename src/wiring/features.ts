@@ -13,7 +13,8 @@ import { feature as notices } from '../features/notices/index.ts';
 import { feature as recovery } from '../features/recovery/index.ts';
 import { feature as sessions } from '../features/sessions/index.ts';
 import { feature as signup } from '../features/signup/index.ts';
-import type { CredentialReader, Feature } from '../http/feature.ts';
+import type { Feature } from '../http/feature.ts';
+import type { CredentialReader } from '../http/request-identity.ts';
 import type { Services } from '../http/services.ts';
 import { Problem } from '../kernel/problems.ts';
 

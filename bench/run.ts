@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openArena, type Series, type SideName } from './arena.ts';
+import { openArena, type Series } from './arena.ts';
 import { operationNames } from './operations.ts';
 import { report } from './report.ts';
 

@@ -98,7 +98,7 @@ export const contactRoutes =
               contactId,
               accountId: account.id,
               audience: null,
-              purpose: 'contact',
+              purpose: 'contact' as const,
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
               suppressed,
               ttlMs,

@@ -1,6 +1,6 @@
 /** The one-time code as both the challenge and the sign-up machine keep it: a counter and budgets, never the code. */
 import { z } from 'zod';
-import { count, duration, word } from './fields.ts';
+import { count, duration, hidden, word } from './fields.ts';
 import { SAMPLE } from './samples.ts';
 
 export const codeSchema = z.strictObject({
@@ -20,6 +20,7 @@ export type Code = z.infer<typeof codeSchema>;
  * case-sensitive is reached, and proven, in the spelling given for this flow and no other.
  */
 export const capitalsSchema = z.array(z.int().min(1).max(254)).optional();
+hidden.add(capitalsSchema, { reason: 'says something of how a person writes an address' });
 type Capitals = { capitals?: number[] | undefined };
 export const spelling = ({ capitals }: Capitals): { capitals?: number[] } =>
   capitals?.length ? { capitals } : {};

@@ -1,6 +1,6 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
 import type { FlowRow } from '../../db/commit.ts';
-import { endProofs } from '../../db/contact-changes.ts';
+import { cancelPendingFlows, endProofs } from '../../db/contact-changes.ts';
 import * as contacts from '../../db/contacts.ts';
 import * as credentials from '../../db/credentials.ts';
 import * as kyc from '../../db/kyc.ts';
@@ -196,6 +196,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     endProofs: (p, c) => {
       c.changes.rows.push(endProofs(p.contactId, p.accountId));
+    },
+    cancelPendingFlows: (p, c) => {
+      c.changes.rows.push(cancelPendingFlows(p.accountId));
     },
     endSessions: (p, c) => endSessions(c, p),
     supersedeFlows: (p, c) => {

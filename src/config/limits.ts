@@ -8,14 +8,12 @@ const HOUR = 60 * MINUTE;
 
 /** Counted in the database, because forgetting them would give guesses back. Per identifier, or account and factor. */
 export type DurableLimits = {
-  codeCheck: Window;
   codeCheckDaily: Window;
   passwordLogin: Window;
   secondFactor: Window;
 };
 
 const durable: DurableLimits = {
-  codeCheck: { limit: 10, windowMs: HOUR },
   codeCheckDaily: { limit: 20, windowMs: 24 * HOUR },
   passwordLogin: { limit: 5, windowMs: 15 * MINUTE },
   secondFactor: { limit: 5, windowMs: 15 * MINUTE },
@@ -57,8 +55,10 @@ const WINDOWS = {
     'sendCodeNetwork',
     'Calls of `/api/v1/auth/send-code` from one network',
   ),
-  LIMIT_CODE_CHECK: window('codeCheck', 'Code checks for one identifier over all its codes'),
-  LIMIT_CODE_CHECK_DAILY: window('codeCheckDaily', 'The same within a day'),
+  LIMIT_CODE_CHECK_DAILY: window(
+    'codeCheckDaily',
+    'Wrong codes for one identifier over all its codes: a quarter from one network, half for anybody, the other half kept for known devices and for token holders on networks without a failure',
+  ),
   LIMIT_CODE_CHECK_NETWORK: window('codeCheckNetwork', 'Code checks from one network'),
   LIMIT_PASSWORD_LOGIN: window(
     'passwordLogin',

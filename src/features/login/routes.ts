@@ -108,7 +108,13 @@ export const loginRoutes =
         const [loginId, sessionId] = [mint(), mint()];
         const { opened, loaded } = await checkedCode(
           s,
-          { token, name: contact, now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          {
+            token,
+            name: contact,
+            network: caller.network,
+            now: caller.now,
+            showsLock: proofs.showsLock(phone.e164),
+          },
           () =>
             engine.send(
               'challenge',
@@ -118,8 +124,9 @@ export const loginRoutes =
               (loaded, view) => {
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contact);
-                proofs.codeBudget(loaded, holder);
+                const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
                 return {
+                  enclosures,
                   event: {
                     type: 'CODE_CHECKED',
                     now: caller.now,

@@ -82,8 +82,8 @@ const WINDOWS = {
   LIMIT_MAIL: window('mailRecipient', 'Mail of all kinds to one address; beyond it nothing is sent'),
   LIMIT_SMS_RANGE: window('smsRange', 'SMS to one number range (first 8 digits); beyond it nothing is sent'),
   LIMIT_SMS_COUNTRY: window('smsCountry', 'SMS to one country'),
-  LIMIT_SMS_ALL: window('smsGlobal', 'SMS altogether'),
-  LIMIT_SMS_DAILY: window('smsDaily', 'SMS altogether: the daily spend cap'),
+  LIMIT_SMS_ALL: window('smsGlobal', 'SMS altogether; a fifth is kept for numbers with an account'),
+  LIMIT_SMS_DAILY: window('smsDaily', 'SMS altogether: the daily spend cap, with the same reserve'),
   LIMIT_USER: window('user', 'Everything else, per user'),
   LIMIT_NETWORK: window('network', 'Everything else, per network'),
 };

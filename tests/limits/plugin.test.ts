@@ -10,7 +10,7 @@ import problems from '../../src/http/problems.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { eventually, hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
-const silent = { warn: () => {}, info: () => {} };
+const silent = { warn: () => {}, error: () => {}, info: () => {} };
 const apps: FastifyInstance[] = [];
 
 async function serve(limit: number, redis?: RedisStore, salt: string = randomUUID()) {

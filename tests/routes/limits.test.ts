@@ -172,6 +172,27 @@ describe('spending caps accept and send nothing', () => {
   });
 });
 
+test('when strangers have used up their part of all SMS, an owner still gets a code, and the console says so', async () => {
+  const demo = await createTestApp({ env: { LIMIT_SMS_ALL: '10/1h' } });
+  const { phone } = await limited(demo);
+  const queued = async (number: string) => {
+    demo.clock.advance(2000);
+    const { body } = await demo.call('POST', '/v1/auth/send-otp', { body: { phone: number } });
+    const [row] = await demo.services.db.writes`
+      select count(*)::int as n from outbox where flow_id = ${body.flow_id} and topic = 'code.send'`;
+    return row?.n;
+  };
+  for (let i = 0; i < 7; i++) expect(await queued(freshPhone())).toBe(1);
+  expect((await demo.call('GET', '/console')).text).not.toContain('SMS cap');
+  expect(await queued(freshPhone())).toBe(0);
+  expect((await demo.call('GET', '/console')).text).toContain(
+    'SMS cap for numbers without an account reached',
+  );
+  for (let i = 0; i < 2; i++) expect(await queued(phone)).toBe(1);
+  expect(await queued(phone)).toBe(0);
+  await demo.close();
+});
+
 describe('wrong codes for one number', () => {
   type Place = { network: string; device?: string };
   const enter = (phone: string, otp: string, token: string, { network, device }: Place) =>

@@ -16,6 +16,8 @@ export type LimitRule = {
   windowMs: number;
   /** `refuse` stops the call; `suppress` lets it through with nothing spent and the caller told. */
   onExceed: 'refuse' | 'suppress';
+  /** Reaching this cap is an alarm with this message. */
+  alarm?: string;
   /** Protects capacity only, so a count close to the sliding window will do. Must stand alone in its call. */
   capacity?: true;
   /** What takes the unit, by name: while that unit lives, taking it again costs nothing and is never refused. */

@@ -83,6 +83,8 @@ export const contactRoutes =
             identifier: contact.canonical,
             network: caller.network,
             ...contact.caps,
+            // The account that asks, whoever the number belongs to.
+            hasAccount: async () => true,
           },
           caller,
         );

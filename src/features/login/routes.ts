@@ -30,6 +30,7 @@ export const loginRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
+        const contact = contactId(phone.e164);
         const { suppressed } = await limits.codeSend(
           {
             purpose: 'login',
@@ -37,10 +38,10 @@ export const loginRoutes =
             network: caller.network,
             range: phone.range,
             ...(phone.country ? { country: phone.country } : {}),
+            hasAccount: async () => (await s.accounts.ownerOf(contact)) !== undefined,
           },
           caller,
         );
-        const contact = contactId(phone.e164);
         const event = {
           type: 'CODE_REQUESTED' as const,
           now: caller.now,

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
-import { redisCapacity } from '../../src/adapters/limits/capacity-ahead.ts';
 import { connectRedis, type RedisStore } from '../../src/adapters/redis.ts';
 import { createReports } from '../../src/http/limits/reports.ts';
 import networkLimit from '../../src/http/network-limit.ts';
@@ -22,9 +21,8 @@ async function serve(limit: number, redis?: RedisStore, salt: string = randomUUI
   await app.register(networkLimit, {
     window: { limit, windowMs: 60_000 },
     hashKey: (text) => `${salt}:${text}`,
-    clock,
     reports,
-    ...(redis ? { shared: redisCapacity(redis, 'capacity:') } : {}),
+    redis: redis ?? null,
   });
   app.get('/thing', async () => ({ ok: true }));
   app.get('/health/ready', async () => ({ ok: true }));

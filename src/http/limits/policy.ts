@@ -204,7 +204,7 @@ export function createLimits(options: {
       modes.open({
         name: 'user',
         shown: numbers.user,
-        rules: [{ ...refuse('user', accountId, numbers.user), capacity: true }],
+        rules: [refuse('user', accountId, numbers.user)],
       }),
     degraded: reports.counts,
     alarms: reports.alarms,

@@ -40,3 +40,16 @@ export const endProofs = (contactId: string, accountId: string): Part =>
        and machine in ('recovery', 'login') and status = 'active'`,
     [contactId, accountId],
   );
+
+/**
+ * Codes sent to a contact of the account, codes for a contact it was about to add, and its logins under way. A change
+ * of contacts that is done stays: the link that undoes it belongs to the owner, who may have lost the mailbox of the reset.
+ */
+export const cancelPendingFlows = (accountId: string): Part =>
+  part(
+    `update flows set status = 'archived' where machine in ('challenge', 'login') and status = 'active' and id in (
+       select f.id from flows f where f.account_id = ? and f.status = 'active'
+       union all
+       select f.id from flows f join contacts c on c.id = f.contact_id where c.account_id = ? and f.status = 'active')`,
+    [accountId, accountId],
+  );

@@ -68,11 +68,11 @@ const columns = {
   signupFlowId: sql<string | null>`(
     select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
     order by s.created_at desc limit 1)`,
-  /** Durable failure counters of the contact and the account, as `{key: count}`, expired windows left out. */
+  /** Durable failure counters of the contact, the caller's network at it, and the account: `{key: count}` of live windows. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
-    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:c:' || contacts.id,
-                    'open:h:' || contacts.id, 'open:d:' || contacts.id, 'pin:' || accounts.id)
+    where t.key in ('code:d:' || contacts.id, 'code:n:' || contacts.id || ':' || ${sql.placeholder('network')}::text,
+                    'open:n:' || contacts.id || ':' || ${sql.placeholder('network')}::text, 'open:c:' || contacts.id, 'pin:' || accounts.id)
       and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
 };
 
@@ -120,18 +120,27 @@ const ofAccountQuery = (reader: Reader) =>
     .limit(1)
     .prepare('flow_latest_of_account');
 
-/** How a flow is found. `deviceId` decides whether the loaded account knows the caller's device. */
+/** `deviceId` decides whether the loaded account knows the caller's device, `network` whose failures are read. */
+export type ReadContext = { deviceId: string | null; network?: string | null; now: Date };
+
+/** How a flow is found. */
 export type Locator =
   | { id: string; machine?: never }
   | { contactId: string; machine: string; purpose?: string | null }
   | { accountId: string; machine: string };
 
+const shownBy = ({ deviceId, network, now }: ReadContext) => ({
+  deviceId: deviceId ?? '',
+  network: network ?? '',
+  now: now.toISOString(),
+});
+
 function find(reader: Reader) {
   const byId = byIdQuery(reader);
   const latest = latestQuery(reader);
   const ofAccount = ofAccountQuery(reader);
-  return async (locator: Locator, context: { deviceId: string | null; now: Date }) => {
-    const shared = { deviceId: context.deviceId ?? '', now: context.now.toISOString() };
+  return async (locator: Locator, context: ReadContext) => {
+    const shared = shownBy(context);
     const rows =
       'contactId' in locator
         ? await latest.execute({ ...shared, purpose: null, ...locator })
@@ -161,12 +170,12 @@ export function createFlowStore(db: Database) {
   const load = find(db.reads);
   return {
     load,
-    byId: (id: string, context: { deviceId: string | null; now: Date }) => load({ id }, context),
+    byId: (id: string, context: ReadContext) => load({ id }, context),
 
     lockAccount,
 
     /** Loads under the flow's and the account's row lock, so that the decision cannot be overtaken. */
-    async lock(reader: Reader, id: string, context: { deviceId: string | null; now: Date }) {
+    async lock(reader: Reader, id: string, context: ReadContext) {
       const [row] = await reader
         .select({ accountId: sql<string | null>`coalesce(${flows.accountId}, ${contacts.accountId})` })
         .from(flows)
@@ -174,9 +183,7 @@ export function createFlowStore(db: Database) {
         .where(eq(flows.id, id))
         .for('no key update', { of: flows });
       if (row?.accountId) await lockAccount(reader, row.accountId);
-      const { deviceId, now } = context;
-      const query = byIdQuery(reader);
-      return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];
+      return (await byIdQuery(reader).execute({ id, ...shownBy(context) }))[0];
     },
 
     /**

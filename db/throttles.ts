@@ -22,6 +22,52 @@ export const count = (windows: Window[], now: Date): Part => {
   );
 };
 
+const limitOf = (windows: Window[], key: string) =>
+  `case ${key} ${windows.map(() => 'when ? then ?::int').join(' ')} end`;
+const limitParams = (windows: Window[]) => windows.flatMap((w) => [w.key, w.limit]);
+
+/** The same within the limits: when one of the windows has no room left, the whole commit is stale. */
+export const countWithin = (windows: Window[], now: Date): Part => {
+  const { sql, params } = count(windows, now);
+  return {
+    sql,
+    returning: `count > ${limitOf(windows, 'key')} as is_over`,
+    params: [...params, ...limitParams(windows)],
+    never: 'is_over',
+  };
+};
+
+/**
+ * Gives the failures of these windows back, unless one of them is full: then the whole commit is stale. Of the window
+ * `shared`, only as many as `own` holds: those of others stay. Rows are made where there are none, because only a row
+ * that exists makes parallel commits wait for each other.
+ */
+export const giveBack = (windows: Window[], now: Date, of?: { shared: string; own: string }): Part => {
+  const at = now.toISOString();
+  const theirs = of
+    ? `case when t.key = ? then least(t.count, coalesce(
+        (select o.count from throttles o where o.key = ? and o.window_ends_at > ?::timestamptz), 0)) else t.count end`
+    : 't.count';
+  return {
+    sql: `insert into throttles as t (key, count, window_ends_at)
+      values ${windows.map(() => '(?, 0, ?::timestamptz)').join(', ')}
+      on conflict (key) do update set count = case
+        when t.window_ends_at <= ?::timestamptz then 0
+        when t.count >= ${limitOf(windows, 't.key')} then t.count
+        else t.count - ${theirs} end`,
+    returning: `window_ends_at > ?::timestamptz and count >= ${limitOf(windows, 'key')} as was_full`,
+    params: [
+      ...windows.flatMap((w) => [w.key, at]),
+      at,
+      ...limitParams(windows),
+      ...(of ? [of.shared, of.own, at] : []),
+      at,
+      ...limitParams(windows),
+    ],
+    never: 'was_full',
+  };
+};
+
 /** Starts the windows anew, unless one of them was full: then the whole commit is stale. */
 export const clear = (windows: Window[], now: Date): Part => ({
   sql: `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,

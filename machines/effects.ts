@@ -91,6 +91,8 @@ export type Effects = {
   restoreContact: { accountId: string; contactId: string; instead?: string };
   /** Password resets and logins under way that the contact has begun are over. */
   endProofs: { accountId: string; contactId: string };
+  /** Codes under way for the account's contacts or for new ones, and logins under way, are over. */
+  cancelPendingFlows: { accountId: string };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -148,6 +150,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   releaseContact: effect(),
   restoreContact: effect(),
   endProofs: effect(),
+  cancelPendingFlows: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
   countPin: effect(),

@@ -37,6 +37,12 @@ export type Opening<M extends MachineId> = Decision<M> & {
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
 
+const readingOf = ({ deviceId, envelope, now }: SendContext) => ({
+  deviceId,
+  network: envelope.network,
+  now: new Date(now),
+});
+
 export type Engine = ReturnType<typeof createEngine>;
 /** `leased`: outbox rows of the commit that are this process's to deliver. */
 type Attempt = { result: Result; changes: Changes; leased: OutboxRow[] };
@@ -143,7 +149,7 @@ export function createEngine(deps: {
     context: SendContext,
     look: (loaded: LoadedFlow, view: FlowView) => void = () => {},
   ) {
-    const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
+    const loaded = await flows.load(locator, readingOf(context));
     if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
     const definition = registry[machineId];
     try {
@@ -214,7 +220,7 @@ export function createEngine(deps: {
     ): Promise<Result> {
       const known = await replay(machineId, context);
       if (known) return known;
-      const reading = { deviceId: context.deviceId, now: new Date(context.now) };
+      const reading = readingOf(context);
       const loaded = await flows.load(locator, reading);
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       try {

@@ -55,6 +55,7 @@ export type CodeChecker = {
   token: string | null;
   /** What such a caller names: the id of a contact or of an account. */
   name: string;
+  network: string;
   now: number;
   /** A reserved number that shows what a lock looks like. */
   showsLock?: boolean;
@@ -63,14 +64,14 @@ export type CodeChecker = {
 /** The same for callers with the token or without; these learn nothing about the flow, not even that there is one. */
 export async function checkedCode(
   s: Pick<Services, 'actions' | 'db' | 'proofs' | 'windows'>,
-  { token, name, now, showsLock = false }: CodeChecker,
+  { token, name, network, now, showsLock = false }: CodeChecker,
   send: () => Promise<Result>,
 ): Promise<Result> {
   if (token !== null) return codeOutcome(s, send(), now);
-  const result = await openCheck(s, { name, now }, send);
+  const result = await openCheck(s, { name, network, now }, send);
   const code = result.flow.context.code as Code;
   if (showsLock && code.openAttemptsLeft === 0) throw locked(s, result.flow, code.expiresAt, now);
-  if (refused(result.flow)) throw openlyWrong(s, result);
+  if (refused(result.flow)) throw openlyWrong(s, result, network);
   return result;
 }
 

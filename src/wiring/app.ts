@@ -38,9 +38,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const log = server.log;
   const stores = await openStores(config, options.databaseUrl, log);
   const crypto = await openCrypto(config, secrets, clock, stores);
-  const { db, redis, capacity } = stores;
+  const { db, redis } = stores;
   const limits = createLimits({
-    store: redis && capacity ? redisLimitStore(redis, 'vestibule:limit:', capacity) : memoryLimitStore(),
+    store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
     numbers: config.limits,
     hashKey: crypto.limitKey,
     clock,

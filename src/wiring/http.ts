@@ -53,9 +53,8 @@ export async function registerHttp(
     window: config.limits.network,
     // Addresses come again and again; phone numbers and e-mail addresses are not kept in memory.
     hashKey: rememberText(crypto.limitKey),
-    clock,
     reports: limits.reports,
-    ...(stores.capacity ? { shared: stores.capacity } : {}),
+    redis: stores.redis,
   });
   const key = keyring.key('idempotency');
   const identify = createIdentify(services, credentials(services));

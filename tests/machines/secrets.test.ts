@@ -48,6 +48,7 @@ const PARAMS: Record<string, string> = {
   releaseContact: 'accountId contactId successor',
   restoreContact: 'accountId contactId instead',
   endProofs: 'accountId contactId',
+  cancelPendingFlows: 'accountId',
   endSessions: 'accountId reason except',
   supersedeFlows: 'contactId',
 };

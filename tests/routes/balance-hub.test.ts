@@ -185,11 +185,6 @@ describe('verify-email', () => {
     for (let i = 0; i < 4; i++) await hub('verify-email', { user_id, code: '111111' });
     expectProblem(await hub('verify-email', { user_id, code: '000000' }), 429, 'rate_limited');
     // Another code may be guessed again, but the address keeps count of all guesses.
-    for (let left = app.services.config.limits.codeCheck.limit - 5; left > 0; left--) {
-      if ((left + 1) % 4 === 0) await hub('resend-verification', { user_id });
-      await app.relay.drain();
-      await hub('verify-email', { user_id, code: '111111' });
-    }
     await hub('resend-verification', { user_id });
     await app.relay.drain();
     expectProblem(await hub('verify-email', { user_id, code: '000000' }), 429, 'rate_limited');

@@ -14,6 +14,7 @@ const WIDE = {
   LIMIT_PASSWORD_LOGIN_NETWORK: '1000/1m',
   LIMIT_NETWORK: '10000/1m',
   LIMIT_MAIL: '1000/1m',
+  LIMIT_CODE_CHECK_DAILY: '100/1m',
 };
 
 let app: TestApp;

@@ -49,6 +49,8 @@ const TEST_ENV = {
   HASH_ITERATIONS: '1',
   HASH_THREADS: '1',
   LOG_LEVEL: 'error',
+  // Counted in real time, whatever a test does to the clock.
+  LIMIT_NETWORK: '100000/1m',
 };
 
 export async function createTestApp(

@@ -35,6 +35,7 @@ export function createConsole(parts: Omit<Console, 'send'>): Console {
       const frame = {
         health: await healthOf(store, s.clock.now()),
         redis: redis() as 'none' | 'ok' | 'away',
+        alarms: s.limits.alarms(),
         demoTools: guard.demoTools,
         docs: s.config.docs.enabled,
         demo: s.config.demo,

@@ -121,7 +121,13 @@ export const signupPhoneRoutes =
         const accountId = mint();
         const { flow } = await checkedCode(
           s,
-          { token, name: contactId(phone.e164), now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          {
+            token,
+            name: contactId(phone.e164),
+            network: caller.network,
+            now: caller.now,
+            showsLock: proofs.showsLock(phone.e164),
+          },
           () =>
             engine.send(
               'signup',
@@ -129,8 +135,9 @@ export const signupPhoneRoutes =
               (loaded, view) => {
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contactId(phone.e164));
-                proofs.codeBudget(loaded, holder);
+                const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
                 return {
+                  enclosures,
                   event: {
                     type: 'CODE_CHECKED',
                     now: caller.now,

@@ -117,7 +117,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       (loaded, view) => {
         const holder = proofs.holder(loaded, token, caller.now);
         proofs.aboutEmail(loaded);
-        proofs.codeBudget(loaded, holder);
+        const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
         const codeRetries = Number(view.context.codeRetries);
         const login = session && {
           flowId: loginId,
@@ -129,6 +129,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
           }),
         };
         return {
+          enclosures,
           event: {
             type: 'CODE_CHECKED',
             now: caller.now,
@@ -144,7 +145,8 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       },
       caller,
     );
-  return checkedCode(s, { token, name: entry.name, now: caller.now }, send);
+  const { network, now } = caller;
+  return checkedCode(s, { token, name: entry.name, network, now }, send);
 }
 
 /** Puts the wish for another code on its way; what comes of it shows in the mailbox only. @throws Problem rate_limited */

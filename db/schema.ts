@@ -182,6 +182,8 @@ export const sessions = pgTable(
     refreshGeneration: integer().notNull(),
     refreshHash: text().notNull(),
     refreshRotatedAt: at().notNull(),
+    /** Keyed digest of the client that made the last rotation; null before the first one. */
+    refreshClient: text(),
   },
   (t) => [index().on(t.accountId).where(sql`${t.revokedAt} is null`)],
 );

@@ -314,6 +314,12 @@ export const idempotencyRecords = pgTable(
   (t) => [index().on(t.expiresAt)],
 );
 
+/** Who is signed in to the console; the key is a keyed digest of the cookie, bound to the admin token. */
+export const consoleSessions = pgTable('console_sessions', {
+  key: text().primaryKey(),
+  expiresAt: at().notNull(),
+});
+
 /** JWT signing keys; the private half is sealed by the KMS. */
 export const signingKeys = pgTable(
   'signing_keys',

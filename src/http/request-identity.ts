@@ -5,6 +5,7 @@
 import type { FastifyRequest } from 'fastify';
 import { COOKIE_NAME, readCookieValue } from '../features/balance-hub/session-cookie.ts';
 import { Problem } from '../kernel/problems.ts';
+import { onlyCookie } from './cookies.ts';
 import { networkOf } from './limits/network.ts';
 import { bearerOf } from './request-context.ts';
 import type { Services } from './services.ts';
@@ -62,10 +63,10 @@ export function createIdentify(s: Verifiers): Identify {
     if (takes('bearerAuth') && authorization !== undefined)
       return (await byAccessToken(request)) ?? credential(authorization);
     const refresh = takes('refreshCookie')
-      ? (inBody('refresh_token') ?? request.cookies[s.config.session.cookieName])
+      ? (inBody('refresh_token') ?? onlyCookie(request, s.config.session.cookieName))
       : undefined;
     if (refresh !== undefined) return (await byRefreshToken(refresh)) ?? credential(refresh);
-    const cookie = takes('balanceHubCookie') ? request.cookies[COOKIE_NAME] : undefined;
+    const cookie = takes('balanceHubCookie') ? onlyCookie(request, COOKIE_NAME) : undefined;
     if (cookie !== undefined) return (await byCookie(cookie)) ?? credential(cookie);
     // The very request may replace the flow's token, so whoever repeats it is known by the one it was made with.
     const shown = takes('flowToken') || takes('serviceToken') ? authorization : undefined;

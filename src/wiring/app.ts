@@ -62,6 +62,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     rules: { idleMs: config.session.idleTtlS * 1000, graceMs: config.session.refreshGraceS * 1000 },
   });
   const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const introspectionToken =
+    config.introspectionToken ?? (config.env === 'production' ? null : secrets.introspectionToken);
   const services: Services = {
     ...stores,
     ...crypto,
@@ -77,7 +79,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     inbox: crypto.adapters.inbox,
     adminToken,
     proofKey: secrets.secretKey,
-    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
+    introspectionToken,
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
   await registerHttp(server, services, { stores, crypto, lifecycles, version });

@@ -90,6 +90,8 @@ export type SignupEvent =
       /** Minted id of the PreUser, used when the contact is free. */
       accountId: string;
       grant: boolean;
+      /** The caller knows the address and the code of its mail, and nothing of what was registered. */
+      byAddress?: boolean;
       tokenTtlMs: number;
       /** Identity rules for entries that skip S2 and S3. */
       risk: Risk;

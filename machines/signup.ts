@@ -26,6 +26,12 @@ const machine = setup({
     signupUnderWay: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && event.owner !== null && event.owner.accountId !== context.accountId,
     byEmail: ({ context }) => context.entry !== 'phone',
+    /** What was registered may then be another person's choice, its password above all. */
+    addressAlone: ({ context, event }) =>
+      context.entry === 'email' &&
+      event.type === 'CODE_CHECKED' &&
+      event.byAddress === true &&
+      !event.verdict.holder,
     contactVerified: ({ event }) => event.type === 'IMPORTED' && event.contactVerified,
     credentialPresented: ({ context, event }) =>
       event.type === 'PASSWORD_SET' && (event.presented === 'token' || context.grant),
@@ -318,6 +324,18 @@ export const signupMachine = machine.createMachine({
                 guard: and(['codeAccepted', 'signupUnderWay']),
                 target: '#signup.resumed',
                 actions: [clearFailures, handOver, audit('signup.resumed')],
+              },
+              {
+                guard: and(['codeAccepted', 'addressAlone']),
+                target: 'preuser_created',
+                actions: [
+                  clearFailures,
+                  claimContact,
+                  { type: 'discardRegistration', params: ({ context: c }) => ({ accountId: id(c) }) },
+                  grantToken,
+                  audit('email.verified'),
+                  audit('registration.discarded'),
+                ],
               },
               {
                 guard: and(['codeAccepted', 'byEmail']),

@@ -109,6 +109,7 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
       owner,
       accountId: id(SAMPLE.account),
       grant: flag(false),
+      byAddress: flag(false),
       tokenTtlMs,
       risk: risk(now),
       login: opened,

@@ -99,6 +99,8 @@ export type CodeEntry = {
   name: string;
   /** Looked for once the caller may ask; nobody hears whether there is one. */
   locate: () => Promise<Locator>;
+  /** Without a token or the account's id: whoever enters the code may not be who registered. */
+  byAddress: boolean;
   /** The flow's own token, or null for somebody who only names it. */
   token: string | null;
   /** The session to open once LIMITED is reached; null opens none. */
@@ -136,6 +138,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
             owner: proofs.owner(loaded),
             accountId: view.accountId ?? '',
             grant: false,
+            byAddress: entry.byAddress,
             tokenTtlMs: s.config.flow.tokenTtlS * 1000,
             risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
             login,

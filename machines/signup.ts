@@ -383,6 +383,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         preuser_created: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S1 PreUser created', budgetMs: DAY, milestone: 2 },
           on: {
             PASSWORD_SET: {
@@ -400,6 +401,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         credentials_set: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S2 credentials set', budgetMs: DAY, milestone: 3 },
           on: {
             PROFILE_SUBMITTED: {
@@ -432,10 +434,12 @@ export const signupMachine = machine.createMachine({
           ],
         },
         risk_pending: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S4 waiting for the risk provider', budgetMs: 10 * MINUTE },
           on: { RISK_EVALUATED: { guard: 'riskForSignup', target: 'risk_gate', actions: takeRisk } },
         },
         risk_review: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S4 risk review', budgetMs: 2 * DAY },
           on: {
             REVIEW_DECIDED: [
@@ -456,6 +460,7 @@ export const signupMachine = machine.createMachine({
     },
 
     LIMITED: {
+      tags: ['verified'],
       meta: { tier: 'LIMITED', label: 'LIMITED' },
       initial: 'kyc_none',
       entry: [
@@ -580,6 +585,7 @@ export const signupMachine = machine.createMachine({
     },
 
     FULL: {
+      tags: ['verified'],
       meta: { tier: 'FULL', label: 'S8 FULL', milestone: 8 },
       entry: { type: 'setTier', params: ({ context: c }) => ({ accountId: id(c), tier: 'FULL' }) },
       on: {
@@ -587,8 +593,8 @@ export const signupMachine = machine.createMachine({
       },
     },
 
-    registered: { type: 'final', meta: { label: 'already registered: log in' } },
-    resumed: { type: 'final', meta: { label: 'continued in the sign-up under way' } },
+    registered: { type: 'final', tags: ['verified'], meta: { label: 'already registered: log in' } },
+    resumed: { type: 'final', tags: ['verified'], meta: { label: 'continued in the sign-up under way' } },
     risk_blocked: {
       type: 'final',
       tags: ['denied'],

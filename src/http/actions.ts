@@ -121,6 +121,17 @@ export function nextActions(view: FlowView, now: number): Action[] {
   return [...rows, ...offered(view, AFTER[`${view.machine}:${view.state}`])].map(bare);
 }
 
+/**
+ * What is left to a caller whose answer to a right code was lost, and with it the token that came with it: to prove the
+ * identifier once more, or to log in.
+ */
+export function actionsAnew(view: FlowView): Action[] {
+  if (view.machine === 'challenge')
+    return view.context.purpose === 'login' ? (AFTER['challenge:expired'] ?? []).map(bare) : [];
+  const unfinished = view.tier === 'UNVERIFIED' || view.state === 'resumed';
+  return offered(view, unfinished ? ANEW : AFTER['signup:registered']).map(bare);
+}
+
 /** Client actions the flow refuses now, each with the reason. */
 export function refusedActions(view: FlowView, now: number): { event: string; reason: string }[] {
   return offered(view, CATALOGUE[view.machine])

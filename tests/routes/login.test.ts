@@ -117,7 +117,21 @@ describe('a code', () => {
     const first = await verifyOtp(real, phone, code, undefined, { device_id: 'device-of-sign-up' });
     expect(first).toMatchObject({ status: 200, body: { valid: true, auth_status: 'AUTHENTICATED' } });
     expectProblem(await verifyOtp(real, phone, code), 400, 'invalid_code');
-    expectProblem(await verifyOtp(real, phone, code, token), 409, 'event_refused');
+    for (const otp of [code, '000000']) {
+      const repeated = await verifyOtp(real, phone, otp, token);
+      expectProblem(repeated, 409, 'already_verified');
+      expect(repeated.body).toMatchObject({
+        state: 'verified',
+        next: [{ event: 'CODE_REQUESTED', href: '/v1/auth/send-otp' }],
+      });
+      expect(repeated.text).not.toMatch(/[a-z]+_token/);
+    }
+    real.clock.advance(31_000);
+    expect((await sendOtp(real, phone)).status).toBe(200);
+    const again = await verifyOtp(real, phone, await codeOf(real, phone), undefined, {
+      device_id: 'device-of-sign-up',
+    });
+    expect(again.status).toBe(200);
   });
 
   test('that is wrong, expired, or was never sent is the same 400 with valid: false', async () => {

@@ -169,6 +169,39 @@ describe('a code of the sign-up', () => {
     expect((await submitProfile(real, resumed.body.flow_token)).body.account_tier).toBe('LIMITED');
   });
 
+  test('that was right is 409 with state and next for the replaced token, which opens nothing', async () => {
+    const phone = realPhone();
+    const old = (await startSignup(real, phone)).body.flow_token;
+    const code = await codeOf(real, phone);
+    const first = await verifySignup(real, phone, code, old);
+    expect(first.body.flow_token).not.toBe(old);
+    for (const otp of [code, '000000']) {
+      const repeated = await verifySignup(real, phone, otp, old);
+      expectProblem(repeated, 409, 'already_verified');
+      expect(repeated.body).toMatchObject({
+        state: 'UNVERIFIED.preuser_created',
+        next: [{ event: 'PHONE_SUBMITTED', href: '/v1/auth/signup/phone' }],
+      });
+      expect(repeated.text).not.toMatch(/[a-z]+_token/);
+    }
+    // Who has the answer goes on with its own token, and is told so.
+    const held = await verifySignup(real, phone, code, first.body.flow_token);
+    expectProblem(held, 409, 'already_verified');
+    expect(held.body.next.map((a: { event: string }) => a.event)).toContain('PASSWORD_SET');
+    expectProblem(await setPassword(real, { password: PASSWORD }, old), 401, 'invalid_flow_token');
+    expectProblem(await where(real, old), 401, 'invalid_flow_token');
+    // By what `next` names, the person gets on where the sign-up is.
+    real.clock.advance(31_000);
+    const anew = await startSignup(real, phone);
+    const resumed = await verifySignup(real, phone, await codeOf(real, phone), anew.body.flow_token);
+    expect(resumed.body).toMatchObject({ flow_id: first.body.flow_id, status: 'preuser_created' });
+    expect((await setPassword(real, { password: PASSWORD }, resumed.body.flow_token)).status).toBe(200);
+    const late = await verifySignup(real, phone, code, old);
+    expect(late.body).toMatchObject({ code: 'already_verified', state: 'UNVERIFIED.credentials_set' });
+    real.clock.advance(real.services.config.flow.tokenTtlS * 1000);
+    expectProblem(await verifySignup(real, phone, code, old), 401, 'invalid_flow_token');
+  });
+
   test('of a registered phone leads to the login and gives no token', async () => {
     const { phone } = await limited(real);
     real.clock.advance(31_000);

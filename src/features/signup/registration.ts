@@ -10,7 +10,7 @@ import type { Result } from '../../engine/engine.ts';
 import { alreadyCommitted, reservationOf, settled } from '../../engine/keyed-run.ts';
 import { acceptPassword } from '../../engine/new-password.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { checkedCode } from '../../http/flow-answers.ts';
+import { checkedCode, refuseRepeated } from '../../http/flow-answers.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { capitalsOf, type Email } from '../../kernel/identifiers/index.ts';
@@ -117,6 +117,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       'signup',
       await entry.locate(),
       (loaded, view) => {
+        refuseRepeated(s, { loaded, view, token, now: caller.now });
         const holder = proofs.holder(loaded, token, caller.now);
         proofs.aboutEmail(loaded);
         proofs.codeBudget(loaded, holder);

@@ -9,6 +9,7 @@ import {
 } from './contact-change.ts';
 import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
+import { type Known, type Repair, repairSignup } from './repair.ts';
 import { signupMachine } from './signup.ts';
 import { type SignupEvent, signupContextSchema } from './signup-context.ts';
 import { challengeV1toV2, loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
@@ -21,6 +22,8 @@ export type Definition = {
   context: ZodType<{ dueAt: number | null }>;
   /** `upgrades[n]` lifts version n to n + 1. */
   upgrades: Record<number, Upgrade>;
+  /** Where a flow stands whose snapshot is lost; without it such a flow is over. */
+  repair?: (known: Known) => Repair;
   /**
    * A blocked account never advances; only login may look at one, to deny it at L2. What is only offered to it may
    * still run out.
@@ -44,6 +47,7 @@ export const registry: Record<MachineId, Definition> = {
     machine: signupMachine,
     context: signupContextSchema,
     upgrades: { 1: signupV1toV2 },
+    repair: repairSignup,
     needsActiveAccount: true,
   },
   login: {

@@ -120,6 +120,10 @@ export const signupMonitor: Monitor<SignupGhost> = {
     );
     never('credentials are written twice', stored && ghost.credentials);
     ghost.credentials = stored || (ghost.credentials && !discards);
+    never(
+      'a PIN is remembered otherwise than it was set',
+      event.type === 'PASSWORD_SET' && is.pinSet !== event.pinSet,
+    );
     // A registration may bring a name; a profile is what somebody submits.
     const profiled = event.type === 'PROFILE_SUBMITTED' && !!effect(step, 'storeProfile');
     never('a profile of the unproven', event.type === 'PROFILE_SUBMITTED' && !ghost.proved);
@@ -170,6 +174,9 @@ export const signupMonitor: Monitor<SignupGhost> = {
     if (entered('LIMITED') && from !== 'FULL') {
       const passed = is.risk?.decision === 'ALLOW' || (reviewed && was.risk?.decision === 'REVIEW');
       never('LIMITED without an accepted code', !ghost.proved);
+      const welcome = effect(step, 'sendMail');
+      const mailbox = is.entry === 'email' ? is.contactId : null;
+      never('a welcome goes elsewhere than to the address of the sign-up', welcome?.contactId !== mailbox);
       never('LIMITED without a passed risk', !passed || ghost.blocked);
       never('LIMITED without credentials', is.entry !== 'import' && !ghost.credentials);
       never('LIMITED by phone without a profile', is.entry === 'phone' && !ghost.profile);

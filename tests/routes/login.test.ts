@@ -408,6 +408,27 @@ describe('step-up', () => {
     expectProblem(await stepUp(demo, token, PIN), 409, 'event_refused');
   });
 
+  test('a PIN that the account changes between its check and the decision opens nothing', async () => {
+    const { phone, userId } = await limited(demo, { pin: PIN });
+    const { flow_token: token } = (await login(demo, phone, 'another-device')).body;
+    const { hasher, db } = demo.services;
+    const other = await hasher.hash('719364');
+    const verify = hasher.verify.bind(hasher);
+    // The real check, and right after it the change.
+    const checking = vi.spyOn(hasher, 'verify').mockImplementationOnce(async (...args) => {
+      const matches = await verify(...args);
+      expect(matches).toBe(true);
+      await db.writes`update credentials set pin_hash = ${other} where account_id = ${userId}`;
+      return matches;
+    });
+    const late = await stepUp(demo, token, PIN);
+    expect(checking).toHaveBeenCalledTimes(1);
+    checking.mockRestore();
+    expectProblem(late, 401, 'invalid_credentials');
+    expectProblem(await stepUp(demo, token, PIN), 401, 'invalid_credentials');
+    expect((await stepUp(demo, token, '719364')).body.auth_status).toBe('AUTHENTICATED');
+  });
+
   test('five wrong PINs in a quarter of an hour close the factor of the account, over any logins', async () => {
     const { phone } = await limited(real, { pin: PIN });
     const attempt = async (pins: string[]) => {

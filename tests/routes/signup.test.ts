@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { query } from '../support/people.ts';
 import {
   ADULT,
   codeOf,
@@ -200,6 +201,21 @@ describe('a code of the sign-up', () => {
     expect(late.body).toMatchObject({ code: 'already_verified', state: 'UNVERIFIED.credentials_set' });
     real.clock.advance(real.services.config.flow.tokenTtlS * 1000);
     expectProblem(await verifySignup(real, phone, code, old), 401, 'invalid_flow_token');
+  });
+
+  test('begins a new sign-up where the snapshot of the one under way is lost, and the number is not taken', async () => {
+    const phone = realPhone();
+    const lost = await withPassword(real, phone);
+    const { flow_id: flow } = (await where(real, lost)).body;
+    await query(real, "update flows set snapshot = '{}' where id = $1", [flow]);
+    expectProblem(await submitProfile(real, lost), 409, 'flow_needs_restart');
+    real.clock.advance(31_000);
+    const { flow_token: token } = (await startSignup(real, phone)).body;
+    const proven = await verifySignup(real, phone, await codeOf(real, phone), token);
+    expect(proven.body).toMatchObject({ status: 'preuser_created' });
+    expect(proven.body.flow_id).not.toBe(flow);
+    await setPassword(real, { password: PASSWORD }, proven.body.flow_token);
+    expect((await submitProfile(real, proven.body.flow_token)).body.account_tier).toBe('LIMITED');
   });
 
   test('of a registered phone leads to the login and gives no token', async () => {

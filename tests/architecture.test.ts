@@ -142,7 +142,7 @@ describe('size', () => {
   const CEILING = 200;
   /** Files that may be longer, and why. A number here is a ceiling of its own. */
   const LONGER: Record<string, [lines: number, why: string]> = {
-    'machines/signup.ts': [600, 'one lifecycle in one file, so that text and picture match'],
+    'machines/signup.ts': [620, 'one lifecycle in one file, so that text and picture match'],
     'machines/login.ts': [360, 'one lifecycle in one file, so that text and picture match'],
     'machines/challenge.ts': [220, 'one lifecycle in one file, so that text and picture match'],
     'db/schema.ts': [420, 'every table in one place'],

@@ -30,6 +30,8 @@ export type FlowChange = {
   row: FlowRow;
   /** Version as read; null inserts. */
   expectedVersion: number | null;
+  /** Status as read, where it need not be active. */
+  expectedStatus?: 'active' | 'quarantined';
 };
 
 export type Changes = {
@@ -87,13 +89,13 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
   );
 }
 
-function flowPart({ row, expectedVersion }: FlowChange): Part {
+function flowPart({ row, expectedVersion, expectedStatus = 'active' }: FlowChange): Part {
   if (expectedVersion === null) return insert(flows, [row]);
   const { id, createdAt: _created, machine: _machine, ...set } = row;
   return update(
     flows,
     set,
-    { sql: "id = ? and version = ? and status = 'active'", params: [id, expectedVersion] },
+    { sql: `id = ? and version = ? and status = '${expectedStatus}'`, params: [id, expectedVersion] },
     { must: 1 },
   );
 }

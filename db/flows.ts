@@ -113,7 +113,8 @@ const ofAccountQuery = (reader: Reader) =>
       and(
         eq(flows.accountId, sql.placeholder('accountId')),
         eq(flows.machine, sql.placeholder('machine')),
-        inArray(flows.status, ['active', 'done']),
+        // A sign-up that LIMITED accounts can resume is found although its snapshot is lost.
+        sql`(${flows.status} in ('active', 'done') or (${flows.status} = 'quarantined' and ${accounts.tier} = 'LIMITED'))`,
       ),
     )
     .orderBy(desc(flows.createdAt), desc(flows.id))

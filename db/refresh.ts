@@ -22,6 +22,8 @@ export type Grantee = {
 export type Family = Grantee & {
   generation: number;
   rotatedAt: number;
+  /** Keyed digest of the client that made the current generation; null where none was noted. */
+  rotatedBy: string | null;
   idleExpiresAt: number;
   open: boolean;
 };
@@ -31,6 +33,8 @@ export type Rotation = {
   generation: number;
   hash: string;
   nextHash: string;
+  /** Keyed digest of the client that rotates. */
+  client: string;
   now: Date;
   idleExpiresAt: Date;
   /** The keyed request that rotates. */
@@ -53,12 +57,23 @@ function rotation(r: Rotation): Part {
   return {
     name: 'rotated',
     sql: `update sessions s set refresh_generation = s.refresh_generation + 1, refresh_hash = ?,
-      refresh_rotated_at = ?::timestamptz, last_active_at = ?::timestamptz,
+      refresh_client = ?, refresh_rotated_at = ?::timestamptz, last_active_at = ?::timestamptz,
       idle_expires_at = least(?::timestamptz, s.expires_at)
     from accounts a
     where s.id = ?::uuid and a.id = s.account_id and s.refresh_generation = ?::int and s.refresh_hash = ?
       and ${openAt('?')}`,
-    params: [r.nextHash, at, at, r.idleExpiresAt.toISOString(), r.sessionId, r.generation, r.hash, at, at],
+    params: [
+      r.nextHash,
+      r.client,
+      at,
+      at,
+      r.idleExpiresAt.toISOString(),
+      r.sessionId,
+      r.generation,
+      r.hash,
+      at,
+      at,
+    ],
     returning: GRANTEE,
     report: 'row_to_json({rotated})::text',
   };
@@ -78,7 +93,7 @@ const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
 
 const FAMILY = `
   select ${GRANTEE}, s.refresh_generation::int as generation,
-    (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at,
+    (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at, s.refresh_client as rotated_by,
     (extract(epoch from s.idle_expires_at) * 1000)::text as idle_expires_at, (${openAt('$2')}) as open
   from sessions s join accounts a on a.id = s.account_id where s.id = $1::uuid`;
 
@@ -117,6 +132,7 @@ export function createRefreshStore(db: Database) {
         ...grantee(row),
         generation: Number(row.generation),
         rotatedAt: Number(row.rotated_at),
+        rotatedBy: row.rotated_by ?? null,
         idleExpiresAt: Number(row.idle_expires_at),
         open: row.open as unknown as boolean,
       };

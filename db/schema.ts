@@ -182,6 +182,8 @@ export const sessions = pgTable(
     refreshGeneration: integer().notNull(),
     refreshHash: text().notNull(),
     refreshRotatedAt: at().notNull(),
+    /** Keyed digest of the client that made the last rotation; null before the first one. */
+    refreshClient: text(),
   },
   (t) => [index().on(t.accountId).where(sql`${t.revokedAt} is null`)],
 );
@@ -311,6 +313,12 @@ export const idempotencyRecords = pgTable(
   },
   (t) => [index().on(t.expiresAt)],
 );
+
+/** Who is signed in to the console; the key is a keyed digest of the cookie, bound to the admin token. */
+export const consoleSessions = pgTable('console_sessions', {
+  key: text().primaryKey(),
+  expiresAt: at().notNull(),
+});
 
 /** JWT signing keys; the private half is sealed by the KMS. */
 export const signingKeys = pgTable(

@@ -112,6 +112,8 @@ export type Effects = {
   endLoginWait: { accountId: string };
   /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
+  /** What was registered for an address that somebody else has proven: the password, the profile and the user name go. */
+  discardRegistration: { accountId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
@@ -159,6 +161,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   clearLoginFailures: effect(),
   endLoginWait: effect(),
   releasePreUser: effect(),
+  discardRegistration: effect(),
   archiveContact: effect(),
   publish: effect(),
   audit: effect(),

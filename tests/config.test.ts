@@ -549,6 +549,24 @@ describe('generated secrets', () => {
     expect(loadConfig({ ...production, MASTER_KEY: first.masterKey.toString('hex') }).env).toBe('production');
   });
 
+  test('a file of a build without the introspection token is completed once, and keeps the rest', () => {
+    const dir = mkdtempSync(join(folder, 'earlier-'));
+    const path = join(dir, SECRETS_FILE);
+    const made = loadOrCreateSecrets(dir);
+    const { introspectionToken: _, ...earlier } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(earlier));
+    const completed = loadOrCreateSecrets(dir);
+    expect(completed).toEqual({ ...made, introspectionToken: completed.introspectionToken });
+    expect(completed.introspectionToken).toMatch(/^[0-9a-f]{64}$/);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+      ...earlier,
+      introspectionToken: completed.introspectionToken,
+    });
+    expect(loadOrCreateSecrets(dir)).toEqual(completed);
+    expect(readdirSync(dir)).toEqual([SECRETS_FILE]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
   test('never replace a damaged file, whose loss would lose everything encrypted with it', () => {
     const dir = mkdtempSync(join(folder, 'damaged-'));
     writeFileSync(join(dir, SECRETS_FILE), '{"masterKey":"S3CRET"');

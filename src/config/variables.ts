@@ -87,7 +87,11 @@ const KEYS = {
     otherwise: 'generated into DATA_DIR outside production',
   }),
   ADMIN_TOKEN: optional(p.text, 'One-time token that makes the first administrator', secret),
-  INTROSPECTION_TOKEN: optional(p.text, 'What services present to `POST /v1/auth/introspect`', secret),
+  INTROSPECTION_TOKEN: optional(
+    p.text,
+    'What services present to `POST /v1/auth/introspect`; outside production `introspectionToken` in DATA_DIR/secrets.json by default',
+    secret,
+  ),
   KMS_PROVIDER: setting(
     p.oneOf('local', 'aws', 'vault'),
     'local',

@@ -237,6 +237,10 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(contacts.release(p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
+    discardRegistration: (p, c) => {
+      account(c, p.accountId).patch.username = null;
+      c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
+    },
     archiveContact: (p, c) => {
       c.changes.before.push(...contacts.archive(p.contactId, now(c)));
     },

@@ -22,6 +22,7 @@ import type { Result, SendContext } from './context.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { EventRefused, Rejection } from './refusals.ts';
+import { createRepair } from './repair.ts';
 import { createReplay } from './replay.ts';
 import { createRevive } from './revive.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
@@ -66,7 +67,11 @@ export function createEngine(deps: {
     new EventRefused(view, event, deps.nextOf(view, now));
   const { advance, start } = createAdvance({ handlers, keyring, refused });
   const replay = createReplay({ db, flows });
-  const revive = createRevive({ flows, onQuarantine: deps.onQuarantine ?? (() => {}) });
+  const revive = createRevive({
+    flows,
+    repair: createRepair({ db, handlers }),
+    onQuarantine: deps.onQuarantine ?? (() => {}),
+  });
 
   const begun = (context: SendContext): Changes =>
     noChanges(new Date(context.now), {
@@ -85,7 +90,7 @@ export function createEngine(deps: {
     context: SendContext,
   ): Promise<Attempt> {
     const definition = registry[machineId];
-    const restored = revive(definition, loaded);
+    const restored = revive(definition, loaded, context);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
     const own = admit({ definition, loaded, view, restored, event, context });
@@ -142,8 +147,10 @@ export function createEngine(deps: {
     return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
   }
 
-  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. */
-  async function readThen(
+  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. A repaired one is read again. */
+  const readThen: typeof readOnce = (...asked) => persistently(LOCKED_TRIES, () => readOnce(...asked));
+
+  async function readOnce(
     machineId: MachineId,
     locator: Locator,
     context: SendContext,
@@ -153,7 +160,7 @@ export function createEngine(deps: {
     if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
     const definition = registry[machineId];
     try {
-      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded));
+      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded, context));
       look(loaded, view);
       return { loaded, view };
     } catch (error) {

@@ -84,6 +84,16 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       return true;
     },
 
+    /**
+     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until the end it
+     * had at first it may be told that its code has been accepted.
+     */
+    replacedToken({ flow }: LoadedFlow, token: string, now: number, ttlMs: number): boolean {
+      const openedAt = flow.createdAt.getTime();
+      const first = hashToken(keyring.flowTokenFor(flow.id, openedAt));
+      return hashToken(token) === first && flow.tokenHash !== first && now < openedAt + ttlMs;
+    },
+
     /** Problems that only say "this token opens nothing". */
     isTokenRefusal: ({ code }: Problem): boolean =>
       [

@@ -53,6 +53,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const onCommit = () => relay.nudge();
   const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const introspectionToken =
+    config.introspectionToken ?? (config.env === 'production' ? null : secrets.introspectionToken);
   const services: Services = {
     ...stores,
     ...crypto,
@@ -68,7 +70,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     inbox: crypto.adapters.inbox,
     adminToken,
     proofKey: secrets.secretKey,
-    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
+    introspectionToken,
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
   relay = openRelay(services, stores, watchers);

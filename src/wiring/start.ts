@@ -128,6 +128,7 @@ function secretsOf(config: Config): Secrets {
       secretKey,
       webhookSecret: '',
       adminToken: config.bootstrapAdmin.token ?? '',
+      introspectionToken: config.introspectionToken ?? '',
     };
   }
   const made = loadOrCreateSecrets(config.dataDir);
@@ -168,6 +169,10 @@ function announce(app: App, config: Config, embeddedDir: string | null): void {
       : `adminToken in ${config.dataDir}/secrets.json`;
     line('Demo', `the code is ${styleText('bold', '000000')} for every number; nothing is sent`);
     line('Reviewer', `Bearer token: ${reviewer}`);
+    const service = config.introspectionToken
+      ? 'INTROSPECTION_TOKEN'
+      : `introspectionToken in ${config.dataDir}/secrets.json`;
+    line('Service', `Bearer token for introspection: ${service}`);
   }
   say(`\n  Try it: the commands in README.md, or npm run demo. Stop: Ctrl-C.\n`);
 }

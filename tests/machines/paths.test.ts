@@ -33,10 +33,11 @@ const placeOf = (snapshot: AnyMachineSnapshot): string => {
     attemptsLeft?: number;
     satisfied?: string[];
     purpose?: string;
+    entry?: string;
     code?: { attemptsLeft: number };
   };
   const left = stateOf(snapshot).match(LEAVES) ? null : (c.attemptsLeft ?? c.code?.attemptsLeft);
-  return JSON.stringify([stateOf(snapshot), left, c.satisfied, c.purpose]);
+  return JSON.stringify([stateOf(snapshot), left, c.satisfied, c.purpose, c.entry]);
 };
 
 type Range = { id: MachineId; from?: AnyMachineSnapshot; stopWhen?: (s: AnyMachineSnapshot) => boolean };

@@ -40,6 +40,7 @@ const PARAMS: Record<string, string> = {
   endLoginWait: 'accountId',
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
+  discardRegistration: 'accountId',
   archiveContact: 'contactId',
   publish: 'type accountId outcome reason',
   audit: 'type accountId outcome reason',

@@ -117,7 +117,21 @@ describe('a code', () => {
     const first = await verifyOtp(real, phone, code, undefined, { device_id: 'device-of-sign-up' });
     expect(first).toMatchObject({ status: 200, body: { valid: true, auth_status: 'AUTHENTICATED' } });
     expectProblem(await verifyOtp(real, phone, code), 400, 'invalid_code');
-    expectProblem(await verifyOtp(real, phone, code, token), 409, 'event_refused');
+    for (const otp of [code, '000000']) {
+      const repeated = await verifyOtp(real, phone, otp, token);
+      expectProblem(repeated, 409, 'already_verified');
+      expect(repeated.body).toMatchObject({
+        state: 'verified',
+        next: [{ event: 'CODE_REQUESTED', href: '/v1/auth/send-otp' }],
+      });
+      expect(repeated.text).not.toMatch(/[a-z]+_token/);
+    }
+    real.clock.advance(31_000);
+    expect((await sendOtp(real, phone)).status).toBe(200);
+    const again = await verifyOtp(real, phone, await codeOf(real, phone), undefined, {
+      device_id: 'device-of-sign-up',
+    });
+    expect(again.status).toBe(200);
   });
 
   test('that is wrong, expired, or was never sent is the same 400 with valid: false', async () => {
@@ -364,6 +378,27 @@ describe('step-up', () => {
     expectProblem(await stepUp(demo, token, '999111'), 401, 'invalid_credentials');
     expectProblem(await stepUp(demo, token, '999111'), 403, 'access_denied');
     expectProblem(await stepUp(demo, token, PIN), 409, 'event_refused');
+  });
+
+  test('a PIN that the account changes between its check and the decision opens nothing', async () => {
+    const { phone, userId } = await limited(demo, { pin: PIN });
+    const { flow_token: token } = (await login(demo, phone, 'another-device')).body;
+    const { hasher, db } = demo.services;
+    const other = await hasher.hash('719364');
+    const verify = hasher.verify.bind(hasher);
+    // The real check, and right after it the change.
+    const checking = vi.spyOn(hasher, 'verify').mockImplementationOnce(async (...args) => {
+      const matches = await verify(...args);
+      expect(matches).toBe(true);
+      await db.writes`update credentials set pin_hash = ${other} where account_id = ${userId}`;
+      return matches;
+    });
+    const late = await stepUp(demo, token, PIN);
+    expect(checking).toHaveBeenCalledTimes(1);
+    checking.mockRestore();
+    expectProblem(late, 401, 'invalid_credentials');
+    expectProblem(await stepUp(demo, token, PIN), 401, 'invalid_credentials');
+    expect((await stepUp(demo, token, '719364')).body.auth_status).toBe('AUTHENTICATED');
   });
 
   test('five wrong PINs in a quarter of an hour close the factor of the account, over any logins', async () => {

@@ -38,6 +38,7 @@ export const testSecrets = (): Secrets => ({
   secretKey: hex(),
   webhookSecret: hex(),
   adminToken: hex(),
+  introspectionToken: hex(),
 });
 
 /** Cheap hashes and wide limits unless a test asks for the real ones through `env`. */

@@ -1,7 +1,14 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { isReservedPhone } from '../../adapters/reserved.ts';
-import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
+import {
+  checkedCode,
+  handedOver,
+  openToken,
+  ownFlow,
+  problemsFor,
+  refuseRepeated,
+} from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
@@ -133,6 +140,7 @@ export const signupPhoneRoutes =
               'signup',
               locate(token, phone.e164),
               (loaded, view) => {
+                refuseRepeated(s, { loaded, view, token, now: caller.now });
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contactId(phone.e164));
                 const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });

@@ -10,7 +10,7 @@ import type { Result } from '../../engine/engine.ts';
 import { alreadyCommitted, reservationOf, settled } from '../../engine/keyed-run.ts';
 import { acceptPassword } from '../../engine/new-password.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { checkedCode } from '../../http/flow-answers.ts';
+import { checkedCode, refuseRepeated } from '../../http/flow-answers.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { capitalsOf, type Email } from '../../kernel/identifiers/index.ts';
@@ -99,6 +99,8 @@ export type CodeEntry = {
   name: string;
   /** Looked for once the caller may ask; nobody hears whether there is one. */
   locate: () => Promise<Locator>;
+  /** Without a token or the account's id: whoever enters the code may not be who registered. */
+  byAddress: boolean;
   /** The flow's own token, or null for somebody who only names it. */
   token: string | null;
   /** The session to open once LIMITED is reached; null opens none. */
@@ -115,6 +117,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       'signup',
       await entry.locate(),
       (loaded, view) => {
+        refuseRepeated(s, { loaded, view, token, now: caller.now });
         const holder = proofs.holder(loaded, token, caller.now);
         proofs.aboutEmail(loaded);
         const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
@@ -137,6 +140,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
             owner: proofs.owner(loaded),
             accountId: view.accountId ?? '',
             grant: false,
+            byAddress: entry.byAddress,
             tokenTtlMs: s.config.flow.tokenTtlS * 1000,
             risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
             login,

@@ -6,9 +6,9 @@ import { responseWatchdog, type Watchdog, withTimeout } from './driver/response-
 import { longGreeting } from './driver/stuck-greeting.ts';
 import { closingClean } from './driver/unsettled-close.ts';
 import { drizzle, type PostgresJsDatabase } from './drizzle.ts';
-import { createGroupCommit, type GroupCommit } from './group-commit.ts';
 import { pendingMigrations } from './migrate.ts';
 import * as schema from './schema.ts';
+import { createGroupCommit, type GroupCommit } from './write/group-commit.ts';
 
 export type Schema = typeof schema;
 /** Anything drizzle can read with. */

@@ -1,7 +1,7 @@
 /** What a change of an account's contacts is judged on, and what it ends beside sessions. */
 import type { Database } from './client.ts';
 import { sql } from './drizzle.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type OwnContact = {
   id: string;
@@ -34,8 +34,8 @@ export async function undoFacts(
 }
 
 /** Password resets and logins under way of the account that this contact has begun. */
-export const endProofs = (contactId: string, accountId: string): Part =>
-  part(
+export const endProofs = (contactId: string, accountId: string): WriteFragment =>
+  fragment(
     `update flows set status = 'archived' where contact_id = ? and account_id = ?
        and machine in ('recovery', 'login') and status = 'active'`,
     [contactId, accountId],

@@ -5,7 +5,8 @@ import type { StepRow } from './commit.ts';
 import { and, desc, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
-import { execute, insert, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, insert } from './write/fragment.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
@@ -221,10 +222,10 @@ export function createFlowStore(db: Database) {
     /** Takes a row that does not parse out of circulation; its flow answers `flow_needs_restart` from then on. */
     quarantine: (id: string, version: number) =>
       execute(db.writes, [
-        part("update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'", [
-          id,
-          version,
-        ]),
+        fragment(
+          "update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'",
+          [id, version],
+        ),
       ]),
 
     steps: (flowId: string) =>

@@ -4,7 +4,8 @@ import type { Database } from './client.ts';
 import { sql } from './drizzle.ts';
 import { type Reservation, settle } from './idempotency.ts';
 import { outbox } from './schema.ts';
-import { execute, insert } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { insert } from './write/fragment.ts';
 
 export type OutboxItem = {
   id: string;

@@ -5,8 +5,8 @@ import type { AuditRow } from './commit.ts';
 import { sql } from './drizzle.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
-import { insert } from './statement.ts';
 import type { Window } from './throttles.ts';
+import { insert } from './write/fragment.ts';
 
 /** Failures in the running window, and when it ends (milliseconds); zero without one. */
 export type Throttle = { count: number; endsAt: number };

@@ -4,15 +4,16 @@ import { whileFull } from './batches.ts';
 import type { Database } from './client.ts';
 import { and, gt, inArray } from './drizzle.ts';
 import { throttles } from './schema.ts';
-import { type Part, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type Window = { key: string; limit: number; windowMs: number };
 
 /** One more failure in each window; a window starts with its first failure. */
-export const count = (windows: Window[], now: Date): Part => {
+export const count = (windows: Window[], now: Date): WriteFragment => {
   const at = now.toISOString();
   const tuples = windows.map(() => '(?, 1, ?::timestamptz)').join(', ');
-  return part(
+  return fragment(
     `insert into throttles (key, count, window_ends_at) values ${tuples}
      on conflict (key) do update set
        count = case when throttles.window_ends_at <= ?::timestamptz then 1 else throttles.count + 1 end,
@@ -23,15 +24,22 @@ export const count = (windows: Window[], now: Date): Part => {
 };
 
 /** Starts the windows anew, unless one of them was full: then the whole commit is stale. */
-export const clear = (windows: Window[], now: Date): Part => ({
+export const clear = (windows: Window[], now: Date): WriteFragment => ({
   sql: `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
   returning: `window_ends_at > ?::timestamptz
     and count >= case key ${windows.map(() => 'when ? then ?::int').join(' ')} end as was_full`,
   params: [...windows.map((w) => w.key), now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
-  never: 'was_full',
+  abortIf: 'was_full',
 });
 
-export const reset = (key: string): Part => part('delete from throttles where key = ?', [key]);
+export const reset = (key: string): WriteFragment => fragment('delete from throttles where key = ?', [key]);
+
+/** As `count`, at once and by itself. */
+export const countNow = (db: Pick<Database, 'writes'>, windows: Window[], now: Date) =>
+  execute(db.writes, [count(windows, now)]);
+
+/** As `reset`, at once and by itself. */
+export const resetNow = (db: Pick<Database, 'writes'>, key: string) => execute(db.writes, [reset(key)]);
 
 /** The first window without room in counts already read, or null. */
 export const full = (windows: Window[], counts: Record<string, number>): Window | null =>

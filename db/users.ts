@@ -3,7 +3,7 @@
 import type { Database } from './client.ts';
 import { and, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, profiles } from './schema.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type ProfileChange = {
   displayName?: string;
@@ -20,26 +20,26 @@ const COLUMNS = {
 } as const;
 
 /** Sets the given fields and leaves the others. */
-export function changeProfile(accountId: string, change: ProfileChange): Part {
+export function changeProfile(accountId: string, change: ProfileChange): WriteFragment {
   const keys = (Object.keys(COLUMNS) as (keyof ProfileChange)[]).filter((key) => change[key] !== undefined);
   const names = keys.map((key) => COLUMNS[key]);
-  return part(
+  return fragment(
     `insert into profiles (account_id, ${names.join(', ')}) values (?, ${names.map(() => '?').join(', ')})
      on conflict (account_id) do update set ${names.map((n) => `${n} = excluded.${n}`).join(', ')}`,
     [accountId, ...keys.map((key) => change[key] ?? null)],
   );
 }
 
-export const replacePreferences = (accountId: string, preferences: Record<string, unknown>): Part =>
-  part(
+export const replacePreferences = (accountId: string, preferences: Record<string, unknown>): WriteFragment =>
+  fragment(
     `insert into profiles (account_id, preferences) values (?, ?::jsonb)
      on conflict (account_id) do update set preferences = excluded.preferences`,
     [accountId, JSON.stringify(preferences)],
   );
 
 /** Sets the password only if it is still the one that was checked. */
-export const changePassword = (accountId: string, hash: string, checked: string, now: Date): Part =>
-  part(
+export const changePassword = (accountId: string, hash: string, checked: string, now: Date): WriteFragment =>
+  fragment(
     `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
      where account_id = ? and password_hash = ?`,
     [hash, now.toISOString(), accountId, checked],

@@ -2,7 +2,6 @@
  * Code checks by callers who only name an identifier or an account. Whatever they named, known, unknown or blocked, is
  * counted and answered alike: they learn nothing but that a code was wrong, or that there were too many.
  */
-import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Result } from '../engine/engine.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -33,7 +32,7 @@ export async function openCheck(
     if (!(error instanceof Problem) || error.status >= 500 || TELLS_NOTHING.includes(error.code)) throw error;
     const counts = await throttles.counts(db, own, new Date(now));
     proofs.budgetOf(own, counts);
-    await execute(db.writes, [throttles.count(own, new Date(now))]);
+    await throttles.countNow(db, own, new Date(now));
     proofs.budgetOf(own, oneMore(own, counts));
     throw new Problem('invalid_code', wrongCode().extras, { cause: error });
   }

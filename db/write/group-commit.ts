@@ -4,21 +4,21 @@
  * server itself fails, those who wait hear of it too: waiting for one silence after the other helps nobody.
  */
 import type { Sql } from 'postgres';
+import { conflictOf } from '../conflicts.ts';
+import { isOutage } from '../outage.ts';
 import { run, shapeOf } from './compose.ts';
-import { conflictOf } from './conflicts.ts';
-import { isOutage } from './outage.ts';
-import type { Part } from './statement.ts';
+import type { WriteFragment } from './fragment.ts';
 
 export type GroupCommit = {
   /**
    * `subjects`: ids of the rows that the commit is about, the one it locks first; two that share one never travel together. Answers and throws
    * as `execute` does.
    */
-  commit(parts: Part[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
+  commit(parts: WriteFragment[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
 };
 
 type Waiting = {
-  parts: Part[];
+  parts: WriteFragment[];
   shape: string;
   subjects: ReadonlySet<string>;
   resolve(reports: Record<string, unknown>): void;

@@ -30,7 +30,8 @@ export async function undoFacts(
         and (p.account_id is null or p.account_id = ${accountId}::uuid)) as "previousFree",
       (select count(*)::int from contacts o where o.account_id = ${accountId}::uuid
         and o.verified_at is not null and o.id <> ${contactId}::uuid) as "othersLeft"`);
-  return row ?? { previousFree: false, othersLeft: 0 };
+  if (!row) throw new Error('a select without a table answers with one row');
+  return row;
 }
 
 /** Password resets and logins under way of the account that this contact has begun. */

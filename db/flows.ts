@@ -2,6 +2,7 @@
 
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
+import { counterKeySql } from './counter-keys.ts';
 import { and, desc, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
@@ -14,6 +15,8 @@ export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 export const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
+
+const contactId = sql`contacts.id`;
 
 const columns = {
   flow: {
@@ -72,8 +75,17 @@ const columns = {
   /** Durable failure counters of the contact and the account, as `{key: count}`, expired windows left out. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
-    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:c:' || contacts.id,
-                    'open:h:' || contacts.id, 'open:d:' || contacts.id, 'pin:' || accounts.id)
+    where t.key in (${sql.join(
+      [
+        counterKeySql.codeHourly(contactId),
+        counterKeySql.codeDaily(contactId),
+        counterKeySql.anonymousPerCode(contactId),
+        counterKeySql.anonymousHourly(contactId),
+        counterKeySql.anonymousDaily(contactId),
+        counterKeySql.pin(sql`accounts.id`),
+      ],
+      sql.raw(', '),
+    )})
       and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
 };
 
@@ -132,7 +144,7 @@ function find(reader: Reader) {
   const latest = latestQuery(reader);
   const ofAccount = ofAccountQuery(reader);
   return async (locator: Locator, context: { deviceId: string | null; now: Date }) => {
-    const shared = { deviceId: context.deviceId ?? '', now: context.now.toISOString() };
+    const shared = { deviceId: context.deviceId, now: context.now.toISOString() };
     const rows =
       'contactId' in locator
         ? await latest.execute({ ...shared, purpose: null, ...locator })
@@ -177,7 +189,7 @@ export function createFlowStore(db: Database) {
       if (row?.accountId) await lockAccount(reader, row.accountId);
       const { deviceId, now } = context;
       const query = byIdQuery(reader);
-      return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];
+      return (await query.execute({ id, deviceId, now: now.toISOString() }))[0];
     },
 
     /**

@@ -43,12 +43,13 @@ export async function lockLive(reader: Reader, accountId: string, now: Date) {
     .from(accounts)
     .where(eq(accounts.id, accountId))
     .for('no key update');
+  if (!account) throw new Error('sessions are locked with their account, which is gone');
   const ids = await reader
     .select({ id: sessions.id })
     .from(sessions)
     .where(liveOf(accountId, now))
     .orderBy(sessions.createdAt);
-  return { eventSeq: account?.eventSeq ?? 0, ids: ids.map(({ id }) => id) };
+  return { eventSeq: account.eventSeq, ids: ids.map(({ id }) => id) };
 }
 
 const liveOf = (accountId: unknown, now: unknown) =>

@@ -1,6 +1,7 @@
 /** Reads and writes of plain account data: profile fields, preferences, soft deletion, erasure. */
 
 import type { Database } from './client.ts';
+import { counterKeySql } from './counter-keys.ts';
 import { and, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, profiles } from './schema.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';
@@ -56,7 +57,7 @@ export function createUserStore(db: Database) {
         .select({
           eventSeq: accounts.eventSeq,
           passwordHash: credentials.passwordHash,
-          failures: sql<number>`coalesce((select t.count from throttles t where t.key = 'password:' || accounts.id
+          failures: sql<number>`coalesce((select t.count from throttles t where t.key = ${counterKeySql.password(sql`accounts.id`)}
             and t.window_ends_at > ${now.toISOString()}::timestamptz), 0)`,
         })
         .from(accounts)
@@ -83,7 +84,8 @@ export function createUserStore(db: Database) {
         .from(accounts)
         .leftJoin(profiles, eq(profiles.accountId, accounts.id))
         .where(eq(accounts.id, accountId));
-      return row?.known.filter((one) => one !== null) ?? [];
+      if (!row) throw new Error('the account whose names are asked for is gone');
+      return row.known.filter((one) => one !== null);
     },
 
     async preferencesOf(accountId: string): Promise<Record<string, unknown>> {

@@ -30,7 +30,7 @@ const MOST = 8;
 
 /** A conflict or a lock that is not to be had concerns who ran into it; anything else that ails the server, everybody. */
 const isOutageOfAll = (error: unknown): boolean =>
-  isOutage(error) && !/^(40|55)/.test((error as { code?: string }).code ?? '');
+  isOutage(error) && !/^(40|55)/.test(String((error as { code?: unknown }).code));
 
 /** By the first subject: groups that meet then take their locks in one order and never wait for each other in a circle. */
 const inLockOrder = (a: Waiting, b: Waiting): number => {

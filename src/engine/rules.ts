@@ -1,32 +1,38 @@
 /** Which durable failure windows belong to whom: the identifier of a code, the account of a PIN or a password. */
+import { counterKey } from '../../db/counter-keys.ts';
 import type { Window } from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
 
 export type DurableWindows = ReturnType<typeof durableWindows>;
 
 /** Guesses without the token at what may be one code: they start anew when another code is asked for. */
-export const openKey = (name: string): string => `open:c:${name}`;
+export const openKey = counterKey.anonymousPerCode;
 
 export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>) => ({
   /** Of a contact; without the token also of whatever a caller named, known or not. */
   codeWindows: (contactId: string, holder: boolean): Window[] => {
-    const who = holder ? 'code' : 'open';
     const lifeMs = Math.max(code.ttlS, code.emailTtlS) * 1000;
     const perCode = { limit: code.attempts, windowMs: Math.min(lifeMs, limits.codeCheck.windowMs) };
+    if (holder)
+      return [
+        { key: counterKey.codeHourly(contactId), ...limits.codeCheck },
+        { key: counterKey.codeDaily(contactId), ...limits.codeCheckDaily },
+      ];
     return [
-      ...(holder ? [] : [{ key: openKey(contactId), ...perCode }]),
-      { key: `${who}:h:${contactId}`, ...limits.codeCheck },
-      { key: `${who}:d:${contactId}`, ...limits.codeCheckDaily },
+      { key: openKey(contactId), ...perCode },
+      { key: counterKey.anonymousHourly(contactId), ...limits.codeCheck },
+      { key: counterKey.anonymousDaily(contactId), ...limits.codeCheckDaily },
     ];
   },
   /** `subjectId`: the account that owns the identifier, or the identifier while it has no owner. */
   loginWindows: (subjectId: string, deviceId: string | null): Window[] => {
-    const key = deviceId === null ? `login:${subjectId}` : `login:${subjectId}:${deviceId}`;
+    const key =
+      deviceId === null ? counterKey.login(subjectId) : counterKey.loginOfDevice(subjectId, deviceId);
     return [
       { key, ...limits.passwordLogin },
       // How often the one above was full of late; it only lengthens the next wait.
       { key: `${key}:full`, limit: 2 ** 31 - 1, windowMs: 86_400_000 },
     ];
   },
-  pinWindows: (accountId: string): Window[] => [{ key: `pin:${accountId}`, ...limits.secondFactor }],
+  pinWindows: (accountId: string): Window[] => [{ key: counterKey.pin(accountId), ...limits.secondFactor }],
 });

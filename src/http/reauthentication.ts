@@ -2,6 +2,7 @@
  * Whether somebody signed in is the owner: the present password, under a durable throttle of its own, or a login just
  * now where there is none. Every sensitive change asks for it.
  */
+import { counterKey } from '../../db/counter-keys.ts';
 import type { LiveSession } from '../../db/sessions.ts';
 import * as throttles from '../../db/throttles.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -67,7 +68,7 @@ async function secretsOf(s: Needs, accountId: string, { now }: Caller) {
 
 /** Right, or there is nothing to compare with: then whoever asks decides. */
 async function compared(s: Needs, accountId: string, password: string, caller: Caller): Promise<Checked> {
-  const window = { key: `password:${accountId}`, ...s.config.limits.passwordLogin };
+  const window = { key: counterKey.password(accountId), ...s.config.limits.passwordLogin };
   await s.limits.secondFactor({ network: caller.network });
   // Counted before the comparison, so that parallel guesses cannot share one place.
   await throttles.countNow(s.db, [window], new Date(caller.now));

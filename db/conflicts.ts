@@ -1,4 +1,4 @@
-/** What it means when Postgres refuses a commit because somebody else was faster. */
+/** What it means when Postgres refuses a commit because another one was faster. */
 
 /** Thrown when a row was not as it had been read: read again and decide anew. */
 export class VersionConflict extends Error {
@@ -8,7 +8,7 @@ export class VersionConflict extends Error {
   }
 }
 
-/** A name somebody else has: deciding again would not help, unlike with keys that are only minted or locked anew. */
+/** A name that another account has: deciding again would not help, unlike with keys that are only minted or locked anew. */
 export class UniqueViolation extends Error {
   readonly constraint: string;
   constructor(constraint: string, options?: ErrorOptions) {
@@ -30,7 +30,7 @@ const codeOf = (error: unknown): string | undefined =>
 export const isStale = (error: unknown): boolean =>
   error instanceof VersionConflict || codeOf(error) === '40001' || codeOf(error) === '40P01';
 
-/** The error of a commit, told apart: UniqueViolation for a name somebody chose, VersionConflict for what may be decided again. */
+/** The error of a commit, translated: UniqueViolation for a name that people choose, VersionConflict for what may be decided again. */
 export function conflictOf(error: unknown): unknown {
   const code = codeOf(error);
   const { constraint_name: constraint = '' } = error as { constraint_name?: string };

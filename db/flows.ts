@@ -224,7 +224,7 @@ export function createFlowStore(db: Database) {
       return row?.id ?? null;
     },
 
-    /** Active flows whose timer has passed, each handed to one sweeper only; asked again after a while if it fails. */
+    /** Active flows whose timer has passed, each handed to one caller only; asked again after a while if it fails. */
     claimDue: async (now: Date, limit: number): Promise<{ id: string; machine: string }[]> =>
       (await db.writes.unsafe(CLAIM_DUE, [now.toISOString(), limit], { prepare: true })) as never,
 

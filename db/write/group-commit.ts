@@ -1,7 +1,7 @@
 /**
  * Commits that come while others are being written travel together: one statement, one flush of the log for all of them.
- * Whatever Postgres refuses of a group is tried again commit by commit, so nobody fails for a stranger's sake. When the
- * server itself fails, those who wait hear of it too: waiting for one silence after the other helps nobody.
+ * Whatever Postgres refuses of a group is tried again commit by commit, so none fails because of
+ * another. When the server itself fails, all waiting commits fail at once: one timeout after the other helps no caller.
  */
 import type { Sql } from 'postgres';
 import { conflictOf } from '../conflicts.ts';
@@ -28,7 +28,7 @@ type Waiting = {
 /** Sizes are powers of two, so that a shape has few texts and each connection few plans. */
 const MOST = 8;
 
-/** A conflict or a lock that is not to be had concerns who ran into it; anything else that ails the server, everybody. */
+/** A conflict or a lock that is not to be had concerns one commit; any other failure of the server concerns all. */
 const isOutageOfAll = (error: unknown): boolean =>
   isOutage(error) && !/^(40|55)/.test(String((error as { code?: unknown }).code));
 

@@ -95,7 +95,7 @@ test('one decided on a row that has moved is stale; the others of its statement 
   expect((await audited()).sort()).toEqual(whole(owners.filter((_, i) => i !== 5)).sort());
 });
 
-test('data that Postgres cannot store fails the commit that brings it, and nobody else', async () => {
+test('data that Postgres cannot store fails the commit that brings it, and no other', async () => {
   const told = await Promise.allSettled(
     owners.map((id, i) => commitOf(id, { reason: i === 9 ? 'a\0b' : null })),
   );
@@ -103,7 +103,7 @@ test('data that Postgres cannot store fails the commit that brings it, and nobod
   expect(await audited()).toHaveLength(MANY - 1);
 });
 
-test('a name that is taken is told to who asked for it', async () => {
+test('a name that is taken fails the one commit that asks for it', async () => {
   await sql`update accounts set username = 'ada' where id = ${owners[0]!}`;
   const named = (id: string, username: string): WriteFragment[] => [
     update(accounts, { username }, { sql: 'id = ?', params: [id] }, { expectRows: 1 }),

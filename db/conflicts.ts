@@ -1,19 +1,19 @@
-/** What it means when Postgres refuses a commit because somebody else was faster. */
+/** What it means when Postgres refuses a commit because another one was faster. */
 
 /** Thrown when a row was not as it had been read: read again and decide anew. */
-export class Stale extends Error {
+export class VersionConflict extends Error {
   constructor(options?: ErrorOptions) {
     super('a row changed since it was read', options);
-    this.name = 'Stale';
+    this.name = 'VersionConflict';
   }
 }
 
-/** A name somebody else has: deciding again would not help, unlike with keys that are only minted or locked anew. */
-export class Taken extends Error {
+/** A name that another account has: deciding again would not help, unlike with keys that are only minted or locked anew. */
+export class UniqueViolation extends Error {
   readonly constraint: string;
   constructor(constraint: string, options?: ErrorOptions) {
     super(`taken: ${constraint}`, options);
-    this.name = 'Taken';
+    this.name = 'UniqueViolation';
     this.constraint = constraint;
   }
 }
@@ -28,12 +28,12 @@ const codeOf = (error: unknown): string | undefined =>
 
 /** Whether deciding again on fresher rows may succeed: also for what Postgres broke off while locks were taken. */
 export const isStale = (error: unknown): boolean =>
-  error instanceof Stale || codeOf(error) === '40001' || codeOf(error) === '40P01';
+  error instanceof VersionConflict || codeOf(error) === '40001' || codeOf(error) === '40P01';
 
-/** The error of a commit, told apart: Taken for a name somebody chose, Stale for what may be decided again. */
+/** The error of a commit, translated: UniqueViolation for a name that people choose, VersionConflict for what may be decided again. */
 export function conflictOf(error: unknown): unknown {
   const code = codeOf(error);
   const { constraint_name: constraint = '' } = error as { constraint_name?: string };
-  if (code === '23505' && CHOSEN.has(constraint)) return new Taken(constraint, { cause: error });
-  return code && RETRYABLE.has(code) ? new Stale({ cause: error }) : error;
+  if (code === '23505' && CHOSEN.has(constraint)) return new UniqueViolation(constraint, { cause: error });
+  return code && RETRYABLE.has(code) ? new VersionConflict({ cause: error }) : error;
 }

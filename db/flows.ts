@@ -2,10 +2,12 @@
 
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
+import { counterKeySql } from './counter-keys.ts';
 import { and, desc, eq, inArray, sql } from './drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
-import { execute, insert, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, insert } from './write/fragment.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
@@ -13,6 +15,9 @@ export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 export const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
+
+const network = sql`${sql.placeholder('network')}::text`;
+const contactId = sql`contacts.id`;
 
 const columns = {
   flow: {
@@ -71,8 +76,16 @@ const columns = {
   /** Durable failure counters of the contact, the caller's network at it, and the account: `{key: count}` of live windows. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
-    where t.key in ('code:d:' || contacts.id, 'code:n:' || contacts.id || ':' || ${sql.placeholder('network')}::text,
-                    'open:n:' || contacts.id || ':' || ${sql.placeholder('network')}::text, 'open:c:' || contacts.id, 'pin:' || accounts.id)
+    where t.key in (${sql.join(
+      [
+        counterKeySql.codeDaily(contactId),
+        counterKeySql.codeOfNetwork(contactId, network),
+        counterKeySql.anonymousOfNetwork(contactId, network),
+        counterKeySql.anonymousPerCode(contactId),
+        counterKeySql.pin(sql`accounts.id`),
+      ],
+      sql.raw(', '),
+    )})
       and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
 };
 
@@ -219,7 +232,7 @@ export function createFlowStore(db: Database) {
       return row?.id ?? null;
     },
 
-    /** Active flows whose timer has passed, each handed to one sweeper only; asked again after a while if it fails. */
+    /** Active flows whose timer has passed, each handed to one caller only; asked again after a while if it fails. */
     claimDue: async (now: Date, limit: number): Promise<{ id: string; machine: string }[]> =>
       (await db.writes.unsafe(CLAIM_DUE, [now.toISOString(), limit], { prepare: true })) as never,
 
@@ -229,10 +242,10 @@ export function createFlowStore(db: Database) {
     /** Takes a row that does not parse out of circulation; its flow answers `flow_needs_restart` from then on. */
     quarantine: (id: string, version: number) =>
       execute(db.writes, [
-        part("update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'", [
-          id,
-          version,
-        ]),
+        fragment(
+          "update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'",
+          [id, version],
+        ),
       ]),
 
     steps: (flowId: string) =>

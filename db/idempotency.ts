@@ -5,7 +5,7 @@
 import { whileFull } from './batches.ts';
 import type { Database } from './client.ts';
 import { idempotencyRecords } from './schema.ts';
-import { type Part, update } from './statement.ts';
+import { update, type WriteFragment } from './write/fragment.ts';
 
 /** One run's hold on a key. Whoever takes the key over makes a `run` of its own, and this one can commit no more. */
 export type Reservation = { key: string; run: string };
@@ -44,12 +44,12 @@ const RELEASE = `
 export type IdempotencyStore = ReturnType<typeof createIdempotencyStore>;
 
 /** Ties a commit to its key: written with the effect or not at all, and only by the run that still holds the key. */
-export const settle = ({ key, run }: Reservation, steps: string[], now: Date): Part =>
+export const settle = ({ key, run }: Reservation, steps: string[], now: Date): WriteFragment =>
   update(
     idempotencyRecords,
     { committedAt: now, steps },
     { sql: 'key = ? and run = ?::uuid and status is null and committed_at is null', params: [key, run] },
-    { must: 1 },
+    { expectRows: 1 },
   );
 
 /** Whether the run may still commit under its key. */

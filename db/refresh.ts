@@ -1,7 +1,7 @@
 /** The refresh family of a session: one statement rotates it, and only from the generation that is current. */
 import type { Database } from './client.ts';
 import type { Reservation } from './idempotency.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
@@ -52,7 +52,7 @@ const openAt = (at: string): string =>
   and a.status = 'active' and a.tier <> 'UNVERIFIED'`;
 
 /** The row lock makes parallel presentations of one token queue here; all but the first find another generation. */
-function rotation(r: Rotation): Part {
+function rotation(r: Rotation): WriteFragment {
   const at = r.now.toISOString();
   return {
     name: 'rotated',
@@ -75,12 +75,12 @@ function rotation(r: Rotation): Part {
       at,
     ],
     returning: GRANTEE,
-    report: 'row_to_json({rotated})::text',
+    returnsColumn: 'row_to_json({rotated})::text',
   };
 }
 
 /** A keyed rotation counts as the effect of its key, or is undone when the run no longer holds it. */
-const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
+const keyed = ({ key, run }: Reservation, now: Date): WriteFragment[] => [
   {
     name: 'settled',
     sql: `update idempotency_records set committed_at = ?::timestamptz, steps = '{}'
@@ -88,7 +88,7 @@ const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
         and exists (select 1 from {rotated})`,
     params: [now.toISOString(), key, run],
   },
-  part('select 1 from {rotated} where not exists (select 1 from {settled})', [], 0),
+  fragment('select 1 from {rotated} where not exists (select 1 from {settled})', [], 0),
 ];
 
 const FAMILY = `

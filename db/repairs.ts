@@ -1,6 +1,6 @@
 /** What an account says about its sign-up beside the snapshot, and the end of a flow whose snapshot is lost. */
 import type { Database } from './client.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type RepairFacts = {
   pinSet: boolean;
@@ -26,8 +26,8 @@ export async function repairFacts(db: Pick<Database, 'writes'>, accountId: strin
 }
 
 /** Takes the flow out of circulation; stale when it has moved since it was read. */
-export const withdraw = (flowId: string, version: number): Part =>
-  part(
+export const withdraw = (flowId: string, version: number): WriteFragment =>
+  fragment(
     "update flows set status = 'quarantined', next_due_at = null where id = ? and version = ? and status = 'active'",
     [flowId, version],
     1,

@@ -4,15 +4,16 @@ import { whileFull } from './batches.ts';
 import type { Database } from './client.ts';
 import { and, gt, inArray } from './drizzle.ts';
 import { throttles } from './schema.ts';
-import { type Part, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type Window = { key: string; limit: number; windowMs: number };
 
 /** One more failure in each window; a window starts with its first failure. */
-export const count = (windows: Window[], now: Date): Part => {
+export const count = (windows: Window[], now: Date): WriteFragment => {
   const at = now.toISOString();
   const tuples = windows.map(() => '(?, 1, ?::timestamptz)').join(', ');
-  return part(
+  return fragment(
     `insert into throttles (key, count, window_ends_at) values ${tuples}
      on conflict (key) do update set
        count = case when throttles.window_ends_at <= ?::timestamptz then 1 else throttles.count + 1 end,
@@ -27,13 +28,13 @@ const limitOf = (windows: Window[], key: string) =>
 const limitParams = (windows: Window[]) => windows.flatMap((w) => [w.key, w.limit]);
 
 /** The same within the limits: when one of the windows has no room left, the whole commit is stale. */
-export const countWithin = (windows: Window[], now: Date): Part => {
+export const countWithin = (windows: Window[], now: Date): WriteFragment => {
   const { sql, params } = count(windows, now);
   return {
     sql,
     returning: `count > ${limitOf(windows, 'key')} as is_over`,
     params: [...params, ...limitParams(windows)],
-    never: 'is_over',
+    abortIf: 'is_over',
   };
 };
 
@@ -42,7 +43,11 @@ export const countWithin = (windows: Window[], now: Date): Part => {
  * `shared`, only as many as `own` holds: those of others stay. Rows are made where there are none, because only a row
  * that exists makes parallel commits wait for each other.
  */
-export const giveBack = (windows: Window[], now: Date, of?: { shared: string; own: string }): Part => {
+export const giveBack = (
+  windows: Window[],
+  now: Date,
+  of?: { shared: string; own: string },
+): WriteFragment => {
   const at = now.toISOString();
   const theirs = of
     ? `case when t.key = ? then least(t.count, coalesce(
@@ -64,20 +69,31 @@ export const giveBack = (windows: Window[], now: Date, of?: { shared: string; ow
       at,
       ...limitParams(windows),
     ],
-    never: 'was_full',
+    abortIf: 'was_full',
   };
 };
 
 /** Starts the windows anew, unless one of them was full: then the whole commit is stale. */
-export const clear = (windows: Window[], now: Date): Part => ({
+export const clear = (windows: Window[], now: Date): WriteFragment => ({
   sql: `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
   returning: `window_ends_at > ?::timestamptz
     and count >= case key ${windows.map(() => 'when ? then ?::int').join(' ')} end as was_full`,
   params: [...windows.map((w) => w.key), now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
-  never: 'was_full',
+  abortIf: 'was_full',
 });
 
-export const reset = (key: string): Part => part('delete from throttles where key = ?', [key]);
+export const reset = (key: string): WriteFragment => fragment('delete from throttles where key = ?', [key]);
+
+/** As `count`, at once and by itself. */
+export const countNow = (db: Pick<Database, 'writes'>, windows: Window[], now: Date) =>
+  execute(db.writes, [count(windows, now)]);
+
+/** As `countWithin`, at once and by itself. @throws VersionConflict when a window has no room left */
+export const countWithinNow = (db: Pick<Database, 'writes'>, windows: Window[], now: Date) =>
+  execute(db.writes, [countWithin(windows, now)]);
+
+/** As `reset`, at once and by itself. */
+export const resetNow = (db: Pick<Database, 'writes'>, key: string) => execute(db.writes, [reset(key)]);
 
 /** The first window without room in counts already read, or null. */
 export const full = (windows: Window[], counts: Record<string, number>): Window | null =>

@@ -68,6 +68,7 @@ describe('layers', () => {
     const sql =
       /\bsql(<[^`]*>)?`|['"`]\s*(select|insert into|update|delete from|with)\s[^'"`]*\b(from|set|values|where|as)\b/i;
     expect(containing(sql, [...src, ...machines])).toEqual([]);
+    expect(reaching(src, (target) => /^db\/(write|driver)\//.test(target))).toEqual([]);
     expect(reaching(src, (target) => target === 'postgres' || target.startsWith('drizzle-orm'))).toEqual([]);
   });
 });

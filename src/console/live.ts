@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { StepRow } from '../../db/commit.ts';
-import type { ConsoleStore, Step } from '../../db/console.ts';
+import type { ReportStore, Step } from '../../db/reports.ts';
 import { word } from '../engine/visible-context.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -57,7 +57,7 @@ export function createLiveFeed(clock: Clock) {
   /** Each with the question whether it may still be told. */
   const clients = new Map<ServerResponse, () => Promise<boolean>>();
   const seen = new Map<string, number>();
-  let store: ConsoleStore | null = null;
+  let store: ReportStore | null = null;
   let timers: NodeJS.Timeout[] = [];
   let looking = false;
   let since = '';
@@ -121,7 +121,7 @@ export function createLiveFeed(clock: Clock) {
     committed(steps: StepRow[]): void {
       if (clients.size > 0) tell(steps as News[]);
     },
-    attach(reads: ConsoleStore): void {
+    attach(reads: ReportStore): void {
       store = reads;
     },
     /** @throws Problem overloaded */

@@ -4,7 +4,7 @@ import {
   type Changes,
   commit,
   type FlowRow,
-  noChanges,
+  newChangeSet,
   type OutboxRow,
   requireActive,
 } from '../../db/commit.ts';
@@ -74,14 +74,14 @@ export function createEngine(deps: {
   });
 
   const begun = (context: SendContext): Changes =>
-    noChanges(new Date(context.now), {
+    newChangeSet(new Date(context.now), {
       lease: deps.lease?.() ?? null,
       reservation: reservationOf(context),
     });
 
   const admit = createAdmission({ flows, refused });
 
-  /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
+  /** Decides on what was just read and writes it. Throws VersionConflict when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
     machineId: M,
     loaded: LoadedFlow,

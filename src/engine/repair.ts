@@ -3,8 +3,8 @@
  * Where the flow stands then is the machine's to say; the tier of the account never moves.
  */
 import type { Database } from '../../db/client.ts';
-import { commit, type FlowRow, noChanges } from '../../db/commit.ts';
-import { Stale } from '../../db/conflicts.ts';
+import { commit, type FlowRow, newChangeSet } from '../../db/commit.ts';
+import { VersionConflict } from '../../db/conflicts.ts';
 import type { LoadedFlow } from '../../db/flows.ts';
 import { repairFacts, withdraw } from '../../db/repairs.ts';
 import type { Definition } from '../../machines/index.ts';
@@ -23,7 +23,7 @@ export const repairable = (definition: Definition, { flow, account }: LoadedFlow
 
 export const createRepair =
   ({ db, handlers }: { db: Database; handlers: EffectHandlers }) =>
-  /** @throws Stale when the flow can be read again, by this repair or by another one: decide anew */
+  /** @throws VersionConflict when the flow can be read again, by this repair or by another one: decide anew */
   async (
     definition: Definition,
     { flow, account, contact }: LoadedFlow,
@@ -37,7 +37,7 @@ export const createRepair =
     });
     const envelope = { ...context.envelope, actor: 'system' as const };
     // Not the effect of the request that met the flow: its own key stays free.
-    const changes = noChanges(new Date(context.now));
+    const changes = newChangeSet(new Date(context.now));
     const at = changes.now;
     const row = { ...flow } as FlowRow;
     // Holds the account at the tier it was read with.
@@ -95,5 +95,5 @@ export const createRepair =
       ),
     );
     await commit(db.writes, changes);
-    if (repair.kind === 'resume') throw new Stale();
+    if (repair.kind === 'resume') throw new VersionConflict();
   };

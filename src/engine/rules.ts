@@ -1,17 +1,16 @@
 /** Which durable failure windows belong to whom: the identifier of a code, the account of a PIN or a password. */
+import { counterKey } from '../../db/counter-keys.ts';
 import type { Window } from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
 
 export type DurableWindows = ReturnType<typeof durableWindows>;
 
 /** Guesses without the token at what may be one code: they start anew when another code is asked for. */
-export const openKey = (name: string): string => `open:c:${name}`;
+export const openKey = counterKey.anonymousPerCode;
 
-/** Failures at all codes of an identifier within a day. */
-const dailyKey = (name: string): string => `code:d:${name}`;
-/** Those of one network among them. Guesses without the token must not use up what its holder has on the same network. */
+/** Failures of one network. Guesses without the token must not use up what its holder has on the same network. */
 const networkKey = (name: string, { holder, network }: CodeCaller): string =>
-  `${holder ? 'code' : 'open'}:n:${name}:${network}`;
+  holder ? counterKey.codeOfNetwork(name, network) : counterKey.anonymousOfNetwork(name, network);
 
 /** Who enters a code. */
 export type CodeCaller = {
@@ -46,7 +45,7 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
   return {
     /** Of a contact, or of whatever a caller without the token named. `failures`: what these windows hold, by key. */
     codeWindows: (name: string, caller: CodeCaller, failures: Record<string, number>): Window[] => {
-      const keys = [dailyKey(name), networkKey(name, caller)] as const;
+      const keys = [counterKey.codeDaily(name), networkKey(name, caller)] as const;
       const limits = shares(caller, failures[keys[0]] ?? 0, failures[keys[1]] ?? 0);
       return [
         ...(caller.holder ? [] : [{ key: openKey(name), ...perCode }]),
@@ -56,13 +55,14 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
     },
     /** `subjectId`: the account that owns the identifier, or the identifier while it has no owner. */
     loginWindows: (subjectId: string, deviceId: string | null): Window[] => {
-      const key = deviceId === null ? `login:${subjectId}` : `login:${subjectId}:${deviceId}`;
+      const key =
+        deviceId === null ? counterKey.login(subjectId) : counterKey.loginOfDevice(subjectId, deviceId);
       return [
         { key, ...limits.passwordLogin },
         // How often the one above was full of late; it only lengthens the next wait.
         { key: `${key}:full`, limit: 2 ** 31 - 1, windowMs: 86_400_000 },
       ];
     },
-    pinWindows: (accountId: string): Window[] => [{ key: `pin:${accountId}`, ...limits.secondFactor }],
+    pinWindows: (accountId: string): Window[] => [{ key: counterKey.pin(accountId), ...limits.secondFactor }],
   };
 };

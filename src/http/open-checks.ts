@@ -2,7 +2,6 @@
  * Code checks by callers who only name an identifier or an account. Whatever they named, known, unknown or blocked, is
  * counted and answered alike: they learn nothing but that a code was wrong, or that there were too many.
  */
-import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import { persistently } from '../engine/contention.ts';
 import type { Result } from '../engine/engine.ts';
@@ -43,7 +42,7 @@ export async function openCheck(
     await persistently(TRIES, async () => {
       const counts = await throttles.counts(db, windowsAt({}), new Date(now));
       proofs.budgetOf(windowsAt(counts), counts);
-      await execute(db.writes, [throttles.countWithin(windowsAt(counts), new Date(now))]);
+      await throttles.countWithinNow(db, windowsAt(counts), new Date(now));
       const after = oneMore(windowsAt, counts);
       proofs.budgetOf(windowsAt(after), after);
     });

@@ -1,5 +1,5 @@
 /** The frame of every page: where one is, how the service does, and the one style sheet. */
-import type { Health } from '../../../db/console.ts';
+import type { Health } from '../../../db/reports.ts';
 import { count, duration } from './format.ts';
 import { type Html, html, type Part } from './html.ts';
 

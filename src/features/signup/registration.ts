@@ -3,7 +3,7 @@
  * tells a caller about other accounts.
  */
 
-import { Taken } from '../../../db/conflicts.ts';
+import { UniqueViolation } from '../../../db/conflicts.ts';
 import type { Locator } from '../../../db/flows.ts';
 import { anotherCode } from '../../engine/another-code.ts';
 import type { Result } from '../../engine/engine.ts';
@@ -82,7 +82,7 @@ export async function registerByEmail(
 /** A username is a public name: that somebody has it may be said. @throws Problem conflict */
 export const uniquely = <T>(work: Promise<T>): Promise<T> =>
   work.catch((error) => {
-    if (!(error instanceof Taken)) throw error;
+    if (!(error instanceof UniqueViolation)) throw error;
     throw new Problem(
       'conflict',
       {

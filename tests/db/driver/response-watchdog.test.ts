@@ -1,10 +1,10 @@
 /** A Postgres that accepts and says nothing: every wait ends in bounded time, and nothing is used up by it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
-import { isOutage } from '../../db/outage.ts';
-import { type Proxy as TcpProxy, tcpProxy } from '../faults/proxy.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { connectDatabase, type Database } from '../../../db/client.ts';
+import { isOutage } from '../../../db/outage.ts';
+import { type Proxy as TcpProxy, tcpProxy } from '../../faults/proxy.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 const POOL = 3;
 let database: TestDatabase;

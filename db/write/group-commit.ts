@@ -1,24 +1,24 @@
 /**
  * Commits that come while others are being written travel together: one statement, one flush of the log for all of them.
- * Whatever Postgres refuses of a group is tried again commit by commit, so nobody fails for a stranger's sake. When the
- * server itself fails, those who wait hear of it too: waiting for one silence after the other helps nobody.
+ * Whatever Postgres refuses of a group is tried again commit by commit, so none fails because of
+ * another. When the server itself fails, all waiting commits fail at once: one timeout after the other helps no caller.
  */
 import type { Sql } from 'postgres';
+import { conflictOf } from '../conflicts.ts';
+import { isOutage } from '../outage.ts';
 import { run, shapeOf } from './compose.ts';
-import { conflictOf } from './conflicts.ts';
-import { isOutage } from './outage.ts';
-import type { Part } from './statement.ts';
+import type { WriteFragment } from './fragment.ts';
 
 export type GroupCommit = {
   /**
    * `subjects`: ids of the rows that the commit is about, the one it locks first; two that share one never travel together. Answers and throws
    * as `execute` does.
    */
-  commit(parts: Part[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
+  commit(parts: WriteFragment[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
 };
 
 type Waiting = {
-  parts: Part[];
+  parts: WriteFragment[];
   shape: string;
   subjects: ReadonlySet<string>;
   resolve(reports: Record<string, unknown>): void;
@@ -28,9 +28,9 @@ type Waiting = {
 /** Sizes are powers of two, so that a shape has few texts and each connection few plans. */
 const MOST = 8;
 
-/** A conflict or a lock that is not to be had concerns who ran into it; anything else that ails the server, everybody. */
+/** A conflict or a lock that is not to be had concerns one commit; any other failure of the server concerns all. */
 const isOutageOfAll = (error: unknown): boolean =>
-  isOutage(error) && !/^(40|55)/.test((error as { code?: string }).code ?? '');
+  isOutage(error) && !/^(40|55)/.test(String((error as { code?: unknown }).code));
 
 /** By the first subject: groups that meet then take their locks in one order and never wait for each other in a circle. */
 const inLockOrder = (a: Waiting, b: Waiting): number => {

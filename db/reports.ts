@@ -1,4 +1,4 @@
-/** What the console reads. Only reads, each bounded by an index and a limit, on a connection the API does not wait for. */
+/** Lists and counts of flows, steps and messages. Only reads, each bounded by an index and a limit, none in the way of a request. */
 
 import type { Database } from './client.ts';
 import { asc, gt, sql } from './drizzle.ts';
@@ -183,12 +183,12 @@ const stepOf = (r: Row): Step => ({
   context: (r.context ?? null) as Record<string, unknown> | null,
 });
 
-export type ConsoleStore = ReturnType<typeof createConsoleStore>;
+export type ReportStore = ReturnType<typeof createReportStore>;
 
-export function createConsoleStore(db: Database) {
-  /** On the pool of transactions, read-only: a heavy page never stands in the lane of the API's reads. */
+export function createReportStore(db: Database) {
+  /** Read-only, on the lane of reports: a heavy page never stands in the way of the API. */
   const run = (text: string, params: unknown[]): Promise<Row[]> =>
-    db.transaction(async (tx) => {
+    db.report(async (tx) => {
       await tx.unsafe('set transaction read only');
       return [...((await tx.unsafe(text, params as never[], { prepare: true })) as Row[])];
     });
@@ -199,7 +199,7 @@ export function createConsoleStore(db: Database) {
     .where(gt(flowSteps.id, sql.placeholder('after')))
     .orderBy(asc(flowSteps.id))
     .limit(sql.placeholder('limit'))
-    .prepare('console_news');
+    .prepare('steps_after');
 
   return {
     async health(now: Date): Promise<Health> {

@@ -1,8 +1,5 @@
-/** The writes that one atomic statement is made of, as text with its parameters. `compose.ts` puts them together. */
+/** The writes that one atomic statement is made of, as text with its parameters. `compose.ts` puts them together; only db/ may. */
 
-import type { Runner } from './client.ts';
-import { keep, run } from './compose.ts';
-import { conflictOf } from './conflicts.ts';
 import {
   type Column,
   getTableColumns,
@@ -11,25 +8,26 @@ import {
   type PgTable,
   type Table,
   toSnakeCase,
-} from './drizzle.ts';
+} from '../drizzle.ts';
+import { keep } from './cache.ts';
 
-/** One write. `?` marks a parameter. With `must`, the write has to touch exactly that many rows. */
-export type Part = {
+/** One write. `?` marks a parameter. With `expectRows`, the write has to touch exactly that many rows. */
+export type WriteFragment = {
   sql: string;
   params: unknown[];
-  must?: number;
+  expectRows?: number;
   /** A column of `returning` that must not be true on any row. */
-  never?: string;
+  abortIf?: string;
   /** Later parts read what this one returned under this name, which they write as `{name}`. */
   name?: string;
   returning?: string;
   /** A column of its only row, or an aggregate over its rows: the statement answers with it, under the part's name. */
-  report?: string;
+  returnsColumn?: string;
   /** An insert taken apart: where nothing is asked about it, those of several commits become one. */
   rows?: { head: string; tuple: string; count: number; tail: string };
 };
 
-type Inserting = Pick<Part, 'sql' | 'rows'>;
+type Inserting = Pick<WriteFragment, 'sql' | 'rows'>;
 type Described = {
   name: string;
   columns: Map<string, { sql: string; column: Column }>;
@@ -58,8 +56,8 @@ export function insert<T extends PgTable>(
   table: T,
   rows: InferInsertModel<T>[],
   /** `computed`: further columns, by their names in SQL, with the expression every row takes for them. */
-  options: { onConflict?: 'nothing'; must?: number; computed?: Record<string, string> } = {},
-): Part {
+  options: { onConflict?: 'nothing'; expectRows?: number; computed?: Record<string, string> } = {},
+): WriteFragment {
   const { name, columns, inserts } = describe(table);
   const keys = Object.keys(rows[0] ?? {});
   const params: unknown[] = [];
@@ -80,7 +78,11 @@ export function insert<T extends PgTable>(
     };
     keep(inserts, shape, inserting);
   }
-  return { ...inserting, params, ...(options.must === undefined ? {} : { must: options.must }) };
+  return {
+    ...inserting,
+    params,
+    ...(options.expectRows === undefined ? {} : { expectRows: options.expectRows }),
+  };
 }
 
 /** `update … set … where …`; `where` is SQL with `?` marks of its own. */
@@ -88,8 +90,8 @@ export function update<T extends PgTable>(
   table: T,
   set: Partial<InferInsertModel<T>>,
   where: { sql: string; params: unknown[] },
-  options: { must?: number; raw?: string } = {},
-): Part {
+  options: { expectRows?: number; raw?: string } = {},
+): WriteFragment {
   const { name, columns } = describe(table);
   const entries = Object.entries(set);
   const assignments = entries.map(([key]) => `${columns.get(key)!.sql} = ?`);
@@ -97,23 +99,9 @@ export function update<T extends PgTable>(
   return {
     sql: `update ${name} set ${assignments.join(', ')} where ${where.sql}`,
     params: [...entries.map(([key, value]) => driverValue(columns.get(key)!.column, value)), ...where.params],
-    ...(options.must === undefined ? {} : { must: options.must }),
+    ...(options.expectRows === undefined ? {} : { expectRows: options.expectRows }),
   };
 }
 
-export const part = (sql: string, params: unknown[], must?: number): Part =>
-  must === undefined ? { sql, params } : { sql, params, must };
-
-/**
- * Runs all parts in one statement, which Postgres commits whole or not at all. Answers with what parts report, by name.
- * Throws Stale when a `must` was missed, a unique key was taken meanwhile, or a deadlock was broken; Taken when the key
- * is a name that somebody chose.
- */
-export async function execute(runner: Runner, parts: Part[]): Promise<Record<string, unknown>> {
-  try {
-    const [reports] = await run(runner, [parts]);
-    return reports ?? {};
-  } catch (error) {
-    throw conflictOf(error);
-  }
-}
+export const fragment = (sql: string, params: unknown[], expectRows?: number): WriteFragment =>
+  expectRows === undefined ? { sql, params } : { sql, params, expectRows };

@@ -1,6 +1,7 @@
 /**
- * Ends the wait for a Postgres that says nothing: a stuck host, a network that swallows packets. The server gives a slow
- * statement up by itself, so whoever still answers is never cut off here.
+ * Fault of postgres 3.4.9: it waits for ever for a server that says nothing, be it a stuck host or a network that
+ * swallows packets. https://github.com/porsager/postgres/issues/1089
+ * The server itself gives up a slow statement, so a server that still answers is never cut off here.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -14,7 +15,7 @@ const silence = () => Object.assign(new Error('Postgres does not answer'), { cod
 type Statement = PromiseLike<unknown> & { reject?(error: Error): void };
 type Address = { host: string | string[]; port: number | number[]; path?: string | false };
 
-export type Watch = {
+export type Watchdog = {
   /** The driver's `socket` option: opens a connection that is watched. */
   socket(address: Address): Socket;
   /** An answer is due. In a lane, an overdue statement fails even if it could not be sent. */
@@ -22,18 +23,7 @@ export type Watch = {
   stop(): void;
 };
 
-/**
- * After a close "with error" the driver (3.4.9) keeps what was sent between the error and the close, never answers it,
- * and would give it the answer of a later statement. Told of a clean close, it fails all of them.
- */
-function endsClean(socket: Socket): Socket {
-  const on = socket.on.bind(socket) as (event: string, listener: (...args: unknown[]) => void) => Socket;
-  const heed: typeof on = (event, listener) =>
-    on(event, event === 'close' ? () => listener(false) : listener);
-  return Object.assign(socket, { on: heed });
-}
-
-export function watchSilence(options: { limitMs: number; lane: boolean }): Watch {
+export function responseWatchdog(options: { limitMs: number; lane: boolean }): Watchdog {
   const { limitMs, lane } = options;
   /** Since when each waits; oldest first. */
   const waiting = new Map<Statement, number>();
@@ -70,7 +60,7 @@ export function watchSilence(options: { limitMs: number; lane: boolean }): Watch
       const at = { host: hosts[nth] ?? 'localhost', port: ports[nth] ?? 5432 };
       const socket = path ? connect(path) : connect(at);
       sockets.set(socket, { bytes: 0, at: performance.now() });
-      return endsClean(Object.assign(socket, at));
+      return Object.assign(socket, at);
     },
     follow(statement) {
       const answered = () => void waiting.delete(statement);
@@ -82,8 +72,8 @@ export function watchSilence(options: { limitMs: number; lane: boolean }): Watch
   };
 }
 
-/** Rejects when `work` has not begun in time. `begin` tells that it has, or throws when it is too late. */
-export function inTime<T>(limitMs: number, work: (begin: () => void) => Promise<T>): Promise<T> {
+/** Rejects when `work` has not begun in time. `begin` says that it has, or throws when it is too late. */
+export function withTimeout<T>(limitMs: number, work: (begin: () => void) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let late = false;
     const timer = setTimeout(() => {

@@ -18,8 +18,8 @@ import {
   type Config,
   ConfigError,
   configurationTable,
+  ignoredVariables,
   loadConfig,
-  withoutEffect,
 } from '../src/config/index.ts';
 import { defaultLimits, demoLimits } from '../src/config/limit-numbers.ts';
 import { text } from '../src/config/parsers.ts';
@@ -228,13 +228,13 @@ describe('documented deployments', () => {
 
   test('names that change nothing are reported, so that nobody relies on them', () => {
     const all = { ...parse(DOCUMENTED['user service']), ALGORITHM: 'HS256' };
-    expect(withoutEffect(all)).toEqual([
+    expect(ignoredVariables(all)).toEqual([
       'REDIS_POOL_SIZE',
       'PASSWORD_BCRYPT_COST',
       'JWT_SIGNING_KEY_ID',
       'ALGORITHM',
     ]);
-    expect(withoutEffect({})).toEqual([]);
+    expect(ignoredVariables({})).toEqual([]);
   });
 });
 

@@ -11,11 +11,11 @@ import { expect, test } from 'vitest';
 import { createDatabase } from './support/database.ts';
 import { bareEnvironment, startServerProcess } from './support/server-process.ts';
 
-const server = fileURLToPath(new URL('../src/server.ts', import.meta.url));
+const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 
 async function failing(env: Record<string, string>): Promise<{ code: number | null; lines: string[] }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-start-'));
-  const child = spawn(process.execPath, [server], {
+  const child = spawn(process.execPath, [main, 'start'], {
     env: { ...bareEnvironment(), DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -160,7 +160,7 @@ export function loadConfig(env: Environment = process.env): Config {
 }
 
 /** Variables that are accepted but change nothing, for one line at start. Names only. */
-export function withoutEffect(env: Environment = process.env): string[] {
+export function ignoredVariables(env: Environment = process.env): string[] {
   const { values, source } = read(env, VARIABLES);
   const ignored = ['REDIS_POOL_SIZE', 'PASSWORD_BCRYPT_COST', 'JWT_SIGNING_KEY_ID'] as const;
   const names = ignored.flatMap((name) => source(name) ?? []);

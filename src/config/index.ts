@@ -1,10 +1,11 @@
 /** The whole configuration, read once at start from the environment. The only file that may touch `process.env`. */
 import { availableParallelism } from 'node:os';
 import { adaptersOf } from './adapters.ts';
+import { isSet, NOT_AVAILABLE, WITHOUT_EFFECT } from './ignored.ts';
 import { keysOf } from './keys.ts';
 import { limitsOf } from './limits.ts';
 import { refuseUnsafe } from './production.ts';
-import { ConfigError, type Environment, type Reading, read } from './read.ts';
+import { type Environment, type Reading, read } from './read.ts';
 import { storesOf } from './stores.ts';
 import { VARIABLES } from './variables.ts';
 
@@ -13,7 +14,6 @@ export type { DurableLimits, Limits } from './limits.ts';
 export { ConfigError } from './read.ts';
 
 export type Settings = Reading<typeof VARIABLES>;
-export type FeatureName = 'googleOauth' | 'mfaTotp' | 'sharedAccounts';
 
 const DAY_S = 86_400;
 
@@ -26,7 +26,7 @@ function assemble(settings: Settings, environment: Environment) {
     /^(production|staging)$/i.test(name?.trim() ?? ''),
   );
   const env = strict ? 'production' : v.NODE_ENV === 'test' ? 'test' : 'development';
-  const adapters = adaptersOf(v, env);
+  const adapters = adaptersOf(settings);
   const demo = v.DEMO_MODE ?? (env !== 'production' && !adapters.real);
   const publicUrl = v.PUBLIC_URL ?? `http://localhost:${v.PORT}`;
   const frontendUrl = v.FRONTEND_URL ?? publicUrl;
@@ -61,8 +61,6 @@ function assemble(settings: Settings, environment: Environment) {
     ...storesOf(settings),
     ...keysOf(settings, publicUrl, accessTtlS),
     session: {
-      idleDays: v.SESSION_IDLE_DAYS,
-      absoluteDays: v.SESSION_ABSOLUTE_DAYS,
       idleTtlS: v.SESSION_IDLE_DAYS * DAY_S,
       absoluteTtlS: v.SESSION_ABSOLUTE_DAYS * DAY_S,
       maxPerUser: v.SESSION_MAX_PER_USER,
@@ -102,25 +100,13 @@ function assemble(settings: Settings, environment: Environment) {
       threads: v.HASH_THREADS ?? availableParallelism(),
       queue: v.HASH_QUEUE,
     },
-    totp: { issuer: v.APP_NAME, stepS: v.MFA_TOTP_WINDOW_SECONDS },
     defaultCountry: v.DEFAULT_COUNTRY,
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    oauth: {
-      /** Null: the local provider outside production, nothing in production. */
-      google: adapters.google(publicUrl),
-      redirectUris: v.OAUTH_REDIRECT_URIS ?? [frontendUrl],
-    },
-    webhooks: { allowPrivate: v.WEBHOOK_ALLOW_PRIVATE },
     cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
-    features: {
-      googleOauth: v.FEATURE_GOOGLE_OAUTH ?? (v.GOOGLE_OAUTH_CLIENT_ID !== null || env !== 'production'),
-      mfaTotp: v.FEATURE_MFA_TOTP,
-      sharedAccounts: v.FEATURE_SHARED_ACCOUNTS,
-    } satisfies Record<FeatureName, boolean> as Record<FeatureName, boolean>,
     introspectionToken: v.INTROSPECTION_TOKEN,
-    bootstrapAdmin: { token: v.ADMIN_TOKEN },
+    adminToken: v.ADMIN_TOKEN,
     console: {
       enabled: v.CONSOLE_ENABLED ?? env !== 'production',
       hosts: v.CONSOLE_HOSTS.map((host) => host.toLowerCase()),
@@ -130,9 +116,6 @@ function assemble(settings: Settings, environment: Environment) {
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
     logFormat,
-    metrics: { enabled: v.METRICS_ENABLED, port: v.METRICS_PORT, token: v.METRICS_TOKEN },
-    sentryDsn: v.SENTRY_DSN,
-    services: { ticker: v.TICKER_SERVICE_URL, alert: v.ALERT_SERVICE_URL, backend: v.BACKEND_SERVICE_URL },
   };
 }
 
@@ -145,24 +128,24 @@ function freeze<T>(value: T): T {
   return Object.freeze(value);
 }
 
-/** @throws {ConfigError} naming the first variable that is wrong, missing or unsafe. */
+/** @throws {ConfigError} naming every variable that is wrong, missing or unsafe, one line each. */
 export function loadConfig(env: Environment = process.env): Config {
   const settings = read(env, VARIABLES);
   const config = assemble(settings, env);
+  const { mistakes } = settings;
   if (!settings.values.SESSION_COOKIE_HTTPONLY) {
-    throw new ConfigError('SESSION_COOKIE_HTTPONLY', 'must be true: scripts never see session cookies');
+    mistakes.add('SESSION_COOKIE_HTTPONLY', 'must be true: scripts never see session cookies');
   }
   if (config.session.cookieSameSite === 'none' && !config.session.cookieSecure) {
-    throw new ConfigError('SESSION_COOKIE_SAMESITE', 'must not be none without secure cookies');
+    mistakes.add('SESSION_COOKIE_SAMESITE', 'must not be none without secure cookies');
   }
   if (config.env === 'production') refuseUnsafe(config, settings);
+  mistakes.throwAll();
   return freeze(config);
 }
 
-/** Variables that are accepted but change nothing, for one line at start. Names only. */
+/** Variables that are set but change nothing, for one line at start. Names only. */
 export function ignoredVariables(env: Environment = process.env): string[] {
-  const { values, source } = read(env, VARIABLES);
-  const ignored = ['REDIS_POOL_SIZE', 'PASSWORD_BCRYPT_COST', 'JWT_SIGNING_KEY_ID'] as const;
-  const names = ignored.flatMap((name) => source(name) ?? []);
-  return values.ALGORITHM === 'HS256' ? [...names, 'ALGORITHM'] : names;
+  const names = [...Object.keys(WITHOUT_EFFECT), ...NOT_AVAILABLE].filter((name) => isSet(env, name));
+  return read(env, VARIABLES).values.ALGORITHM === 'HS256' ? [...names, 'ALGORITHM'] : names;
 }

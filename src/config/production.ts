@@ -1,6 +1,5 @@
 /** What `NODE_ENV=production` refuses to start with. Names the variable; the value stays unsaid. */
 import type { Config, Settings } from './index.ts';
-import { ConfigError } from './read.ts';
 
 const SAMPLE =
   /change.?me|your[-_ ]|super[-_ ]?secret|replace[-_ ]?me|placeholder|example|sample|insecure|default|password|qwerty|0123456789/i;
@@ -20,26 +19,32 @@ export function weakness(value: string | Buffer): string | null {
   return null;
 }
 
-export function refuseUnsafe(config: Config, { values: v, source }: Settings): void {
-  const refuse = (variable: keyof typeof v, reason: string): never => {
-    throw new ConfigError(source(variable) ?? variable, reason);
-  };
+export function refuseUnsafe(config: Config, { values: v, source, mistakes }: Settings): void {
+  const refuse = (variable: keyof typeof v, reason: string): null =>
+    mistakes.add(source(variable) ?? variable, reason);
+  const anyGiven = (...names: (keyof typeof v)[]): boolean => names.some((name) => source(name) !== null);
   const strong = (variable: keyof typeof v, value: string | Buffer | null): void => {
     const reason = value === null ? 'is required in production' : weakness(value);
     if (reason) refuse(variable, reason);
   };
 
   if (config.demo) refuse('DEMO_MODE', 'must not be true in production');
-  if (config.database.url === null) refuse('DATABASE_URL', 'is required in production');
-  const password = decodeURIComponent(new URL(config.database.url ?? '').password);
+  // A given but wrong address is a mistake already.
+  if (config.database.url === null && !anyGiven('DATABASE_URL', 'DB_HOST', 'DB_USER', 'DB_NAME', 'DB_PASS')) {
+    refuse('DATABASE_URL', 'is required in production');
+  }
+  const password = decodeURIComponent(
+    config.database.url === null ? '' : new URL(config.database.url).password,
+  );
   if (WEAK_DATABASE_PASSWORD.test(password) || SAMPLE.test(password)) {
     refuse(
       v.DATABASE_URL === null ? 'DB_PASS' : 'DATABASE_URL',
       'must not carry a sample password in production',
     );
   }
-  if (config.redis.url === null) refuse('REDIS_URL', 'is required in production');
-  strong('MASTER_KEY', config.masterKey);
+  if (config.redis.url === null && !anyGiven('REDIS_URL', 'REDIS_HOST'))
+    refuse('REDIS_URL', 'is required in production');
+  if (config.masterKey !== null || !anyGiven('LOCAL_KMS_KEY_PATH')) strong('MASTER_KEY', config.masterKey);
   strong('PASSWORD_PEPPER', config.passwordPepper);
   strong('SECRET_KEY', config.secretKey);
   if (config.sms.adapter === 'local') refuse('SMS_ADAPTER', 'must name a real provider in production');
@@ -49,7 +54,6 @@ export function refuseUnsafe(config: Config, { values: v, source }: Settings): v
   for (const secret of config.kyc.webhookSecrets) strong('KYC_WEBHOOK_SECRET', secret);
   if (v.ADMIN_TOKEN !== null) strong('ADMIN_TOKEN', v.ADMIN_TOKEN);
   if (v.INTROSPECTION_TOKEN !== null) strong('INTROSPECTION_TOKEN', v.INTROSPECTION_TOKEN);
-  if (v.METRICS_TOKEN !== null) strong('METRICS_TOKEN', v.METRICS_TOKEN);
   if (v.PUBLIC_URL === null) refuse('PUBLIC_URL', 'is required in production');
   const { protocol, hostname } = new URL(config.publicUrl);
   if (protocol !== 'https:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
@@ -59,5 +63,4 @@ export function refuseUnsafe(config: Config, { values: v, source }: Settings): v
   if (config.hash.memoryKib < 19456) refuse('HASH_MEMORY_KIB', 'must be at least 19456 in production');
   if (config.hash.iterations < 2) refuse('HASH_ITERATIONS', 'must be at least 2 in production');
   if (config.clockOffsetMs !== 0) refuse('CLOCK_OFFSET_SECONDS', 'must be 0 in production');
-  if (config.webhooks.allowPrivate) refuse('WEBHOOK_ALLOW_PRIVATE', 'must be false in production');
 }

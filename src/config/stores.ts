@@ -16,15 +16,16 @@ function given(name: string, raw: string, schemes: RegExp, expected: string): st
   return raw;
 }
 
-function databaseUrl({ values: v, source }: Settings): string | null {
+function databaseUrl({ values: v, source, mistakes }: Settings): string | null {
   if (v.DATABASE_URL !== null) {
     const url = v.DATABASE_URL.replace(/^postgres(?:ql)?(?:\+\w+)?:/, 'postgresql:');
     return given(source('DATABASE_URL') ?? 'DATABASE_URL', url, /^postgresql:\/\//, 'postgresql://');
   }
   const parts = ['DB_HOST', 'DB_USER', 'DB_PASS', 'DB_NAME'] as const;
   if (parts.every((name) => v[name] === null)) return null;
-  const missing = (['DB_HOST', 'DB_USER', 'DB_NAME'] as const).find((name) => v[name] === null);
-  if (missing) throw new ConfigError(missing, 'is required beside the other database variables');
+  const missing = (['DB_HOST', 'DB_USER', 'DB_NAME'] as const).filter((name) => v[name] === null);
+  for (const name of missing) mistakes.add(name, 'is required beside the other database variables');
+  if (missing.length > 0) return null;
   const port = whole(source('DB_PORT') ?? 'DB_PORT', v.DB_PORT, 1, 65535);
   const url = new URL(`postgresql://localhost:${port}`);
   const host = v.DB_HOST ?? '';
@@ -52,11 +53,10 @@ export function storesOf(settings: Settings) {
   return {
     database: {
       /** Null: the embedded Postgres in `dataDir`. */
-      url: databaseUrl(settings),
+      url: settings.mistakes.unless(() => databaseUrl(settings)),
       poolSize: v.DATABASE_POOL_SIZE + v.DATABASE_MAX_OVERFLOW,
-      poolTimeoutS: v.DATABASE_POOL_TIMEOUT,
     },
     /** Null: counters and cache inside the one process. */
-    redis: { url: redisUrl(settings) },
+    redis: { url: settings.mistakes.unless(() => redisUrl(settings)) },
   };
 }

@@ -61,7 +61,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     keyring: crypto.keyring,
     rules: { idleMs: config.session.idleTtlS * 1000, graceMs: config.session.refreshGraceS * 1000 },
   });
-  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const adminToken = config.adminToken ?? (config.env === 'production' ? null : secrets.adminToken);
   const services: Services = {
     ...stores,
     ...crypto,

@@ -1,27 +1,23 @@
 /** From configuration to listening, and an orderly end: stores, migrations, the app. Nothing is decided here. */
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { styleText } from 'node:util';
 import { startEmbeddedPostgres } from '../../db/embedded.ts';
 import { type Config, ConfigError, ignoredVariables, loadConfig } from '../config/index.ts';
 import type { Services } from '../http/services.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { loadOrCreateSecrets, type Secrets } from '../kernel/crypto/secrets-file.ts';
 import type { App } from './app.ts';
+import { announce } from './banner.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
-};
-
-const say = (line: string): void => {
-  process.stdout.write(`${line}\n`);
 };
 
 export type Stop = () => Promise<void>;
 
 type Note = (line: string) => void;
 
+const noteOnStdout: Note = (line) => void process.stdout.write(`${line}\n`);
 /** Commands keep standard output for their result. */
 const noteOnStderr: Note = (line) => void process.stderr.write(`${line}\n`);
 
@@ -94,13 +90,13 @@ export async function start(): Promise<Stop> {
   // Before there is a logger, JSON has to wait.
   const notes: string[] = [];
   const noteFor = (config: Config): Note =>
-    config.logFormat === 'text' ? say : (line) => void notes.push(line);
+    config.logFormat === 'text' ? noteOnStdout : (line) => void notes.push(line);
   const config = configure(noteFor);
   const { app, end, embeddedDir } = await open(config, noteFor(config), { startRelay: true });
   try {
     await listen(app, config);
     for (const note of notes) app.server.log.info(note);
-    announce(app, config, embeddedDir);
+    announce(app, config, { version, embeddedDir });
     return end;
   } catch (error) {
     await end();
@@ -157,7 +153,7 @@ function secretsOf(config: Config): Secrets {
       passwordPepper,
       secretKey,
       webhookSecret: '',
-      adminToken: config.bootstrapAdmin.token ?? '',
+      adminToken: config.adminToken ?? '',
     };
   }
   const made = loadOrCreateSecrets(config.dataDir);
@@ -167,37 +163,4 @@ function secretsOf(config: Config): Secrets {
     ...(passwordPepper ? { passwordPepper } : {}),
     ...(secretKey ? { secretKey } : {}),
   };
-}
-
-/** What a person needs next; a program gets one line. Only addresses that answer are named. */
-function announce(app: App, config: Config, embeddedDir: string | null): void {
-  const { port } = app.server.server.address() as AddressInfo;
-  const host = ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const seconds = performance.now() / 1000;
-  if (config.logFormat === 'json') {
-    app.server.log.info({ version, url, seconds: Number(seconds.toFixed(2)) }, 'ready');
-    return;
-  }
-  const has = (path: string) => app.server.hasRoute({ method: 'GET', url: path });
-  const line = (name: string, text: string) => say(`  ${styleText('dim', name.padEnd(10))}${text}`);
-  const link = (name: string, path: string) => {
-    if (path === '' || has(path)) line(name, styleText('cyan', `${url}${path}`));
-  };
-  say(`\n  ${styleText('bold', `Vestibule ${version}`)} is ready in ${seconds.toFixed(1)} s\n`);
-  link('API', '');
-  if (config.docs.enabled) link('Docs', '/docs');
-  link('Console', '/console');
-  link('Inspector', '/dev/inspect');
-  link('Inbox', '/dev/inbox');
-  const counters = config.redis.url === null ? 'counters in this process: run one only' : 'counters in Redis';
-  line('Data', `Postgres${embeddedDir === null ? '' : ` in ${embeddedDir}`}; ${counters}`);
-  if (config.demo) {
-    const reviewer = config.bootstrapAdmin.token
-      ? 'ADMIN_TOKEN'
-      : `adminToken in ${config.dataDir}/secrets.json`;
-    line('Demo', `the code is ${styleText('bold', '000000')} for every number; nothing is sent`);
-    line('Reviewer', `Bearer token: ${reviewer}`);
-  }
-  say(`\n  Try it: the commands in README.md, or npx vestibule demo. Stop: Ctrl-C.\n`);
 }

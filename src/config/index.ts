@@ -100,6 +100,14 @@ function assemble(settings: Settings, environment: Environment) {
       threads: v.HASH_THREADS ?? availableParallelism(),
       queue: v.HASH_QUEUE,
     },
+    /** How long records of what is over are kept. */
+    retention: {
+      outboxDays: v.RETENTION_OUTBOX_DAYS,
+      webhookReceiptDays: v.RETENTION_WEBHOOK_RECEIPT_DAYS,
+      flowDays: v.RETENTION_FLOW_DAYS,
+      sessionDays: v.RETENTION_SESSION_DAYS,
+      idempotencyHours: v.RETENTION_IDEMPOTENCY_HOURS,
+    },
     defaultCountry: v.DEFAULT_COUNTRY,
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,

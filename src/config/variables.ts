@@ -245,6 +245,32 @@ const OPERATION = {
   DEBUG: setting(p.lenientFlag, 'false', 'Lowers the log level to debug; nothing else'),
 };
 
+const retentionDays = p.integer(1, 3650);
+
+const RETENTION = {
+  RETENTION_OUTBOX_DAYS: setting(retentionDays, '7', 'Days a delivered message or event is kept'),
+  RETENTION_WEBHOOK_RECEIPT_DAYS: setting(
+    retentionDays,
+    '30',
+    'Days a taken webhook is remembered, so that its repetition changes nothing',
+  ),
+  RETENTION_FLOW_DAYS: setting(
+    retentionDays,
+    '90',
+    'Days an ended flow is kept with its steps; one with a KYC record stays',
+  ),
+  RETENTION_SESSION_DAYS: setting(
+    retentionDays,
+    '90',
+    'Days a session is kept after it was revoked or reached its absolute end',
+  ),
+  RETENTION_IDEMPOTENCY_HOURS: setting(
+    p.integer(1, 168),
+    '24',
+    'Hours the answer to a request with an Idempotency-Key is kept',
+  ),
+};
+
 /** In the order of the README. */
 export const GROUPS = {
   Service: SERVICE,
@@ -254,6 +280,7 @@ export const GROUPS = {
   'Codes, passwords and flows': PROOFS,
   Limits: LIMIT_VARIABLES,
   'Outside systems': ADAPTERS,
+  Retention: RETENTION,
   Operation: OPERATION,
 };
 
@@ -265,5 +292,6 @@ export const VARIABLES = {
   ...PROOFS,
   ...LIMIT_VARIABLES,
   ...ADAPTERS,
+  ...RETENTION,
   ...OPERATION,
 };

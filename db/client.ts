@@ -1,6 +1,7 @@
 /** Connections: a pipelined lane for reads, one for single-statement commits, and a small pool for transactions. */
 
 import postgres, { type Options, type Sql, type TransactionSql } from 'postgres';
+import { addressOf } from './address.ts';
 import { drizzle, type PostgresJsDatabase } from './drizzle.ts';
 import { createGroupCommit, type GroupCommit } from './group-commit.ts';
 import { pendingMigrations } from './migrate.ts';
@@ -98,14 +99,24 @@ function followed(sql: Sql, watch: Watch): Sql {
   return sql;
 }
 
-/** Lazily connects; throws nothing until the first statement. */
+/** Lazily connects. @throws {AddressError} for a URL that cannot be honoured; nothing else until the first statement. */
 export function connectDatabase(options: DatabaseOptions): Database {
+  const address = addressOf(options.url);
   const statementTimeoutMs = options.statementTimeoutMs ?? 3000;
   const limitMs = statementTimeoutMs + ANSWER_MARGIN_MS;
   const watches = [true, true, false].map((lane) => watchSilence({ limitMs, lane })) as [Watch, Watch, Watch];
   const [readWatch, writeWatch, poolWatch] = watches;
   const open = (watch: Watch, more: Options<Record<string, never>>) =>
-    followed(postgres(options.url, { ...base, ...more, socket: watch.socket } as object), watch);
+    followed(
+      postgres({
+        ...base,
+        ...address,
+        ...more,
+        connection: { ...base.connection, ...more.connection, ...address.connection },
+        socket: watch.socket,
+      } as object),
+      watch,
+    );
   const base = {
     prepare: true,
     onnotice: () => {},

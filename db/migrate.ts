@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres, { type Sql } from 'postgres';
+import { addressOf } from './address.ts';
 import { applyMigrations, drizzle } from './drizzle.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
@@ -23,12 +24,14 @@ export async function migrate(
   url: string,
   { folder = MIGRATIONS_FOLDER }: MigrationOptions = {},
 ): Promise<number> {
-  const sql = postgres(url, {
+  const address = addressOf(url);
+  const sql = postgres({
+    ...address,
     max: 1,
     max_lifetime: null,
     onnotice: () => {},
-    connection: { application_name: 'vestibule migrate', statement_timeout: 0 },
-  });
+    connection: { application_name: 'vestibule migrate', statement_timeout: 0, ...address.connection },
+  } as object);
   try {
     await sql`set lock_timeout = '300s'`;
     await sql`select pg_advisory_lock(${LOCK})`;

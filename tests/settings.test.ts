@@ -17,7 +17,7 @@ writeFileSync(keyFile, key, { mode: 0o600 });
 const VALUES = [
   ...['true', 'false', '2', '3', '7', '61', '20', '20000', '9/2h'],
   ...['GB', 'test', 'lax', 'nist', 'debug', 'json', 'ES256', 'local', 'smtp', 'http', 'twilio'],
-  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'Some-text', keyFile],
+  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', keyFile],
   ...['postgresql://u@h/n', 'redis://h', key],
   generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
 ];
@@ -26,6 +26,9 @@ const VALUES = [
 const SURROUNDINGS: Record<string, string>[] = [
   {},
   { DB_HOST: 'db', DB_USER: 'u', DB_PASS: 'p', DB_NAME: 'n' },
+  { DATABASE_URL: `postgresql://u@db/n?sslmode=require` },
+  { DATABASE_URL: `postgresql://u@db/n?sslmode=require&sslcert=${keyFile}` },
+  { DATABASE_URL: `postgresql://u@db/n?sslmode=require&sslkey=${keyFile}` },
   { REDIS_HOST: 'redis' },
   {
     ...{ TWILIO_ACCOUNT_SID: 'A', TWILIO_AUTH_TOKEN: 'B', TWILIO_FROM: 'C', SMTP_HOST: 'h' },

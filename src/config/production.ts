@@ -1,4 +1,5 @@
 /** What `NODE_ENV=production` refuses to start with. Names the variable; the value stays unsaid. */
+import { addressOf } from '../../db/address.ts';
 import type { Config, Settings } from './index.ts';
 
 const SAMPLE =
@@ -33,9 +34,7 @@ export function refuseUnsafe(config: Config, { values: v, source, mistakes }: Se
   if (config.database.url === null && !anyGiven('DATABASE_URL', 'DB_HOST', 'DB_USER', 'DB_NAME', 'DB_PASS')) {
     refuse('DATABASE_URL', 'is required in production');
   }
-  const password = decodeURIComponent(
-    config.database.url === null ? '' : new URL(config.database.url).password,
-  );
+  const password = config.database.url === null ? '' : (addressOf(config.database.url).pass ?? '');
   if (WEAK_DATABASE_PASSWORD.test(password) || SAMPLE.test(password)) {
     refuse(
       v.DATABASE_URL === null ? 'DB_PASS' : 'DATABASE_URL',

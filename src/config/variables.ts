@@ -51,7 +51,11 @@ const STORES = {
     ...secret,
     otherwise: 'the parts below, else an embedded Postgres in DATA_DIR',
   }),
-  DB_HOST: optional(p.text, 'Postgres host', { aliases: ['POSTGRES_SERVER', 'POSTGRES_HOST'] }),
+  DB_HOST: optional(
+    p.text,
+    'Postgres host, IP address or folder of its socket; several, comma-separated, are tried in turn',
+    { aliases: ['POSTGRES_SERVER', 'POSTGRES_HOST'] },
+  ),
   DB_PORT: setting(p.text, '5432', 'Postgres port', { aliases: ['POSTGRES_PORT'] }),
   DB_USER: optional(p.text, 'Postgres user', { aliases: ['POSTGRES_USER'] }),
   DB_PASS: optional(p.text, 'Postgres password', {
@@ -59,6 +63,17 @@ const STORES = {
     aliases: ['DB_PASSWORD', 'POSTGRES_PASSWORD'],
   }),
   DB_NAME: optional(p.text, 'Postgres database', { aliases: ['POSTGRES_DB'] }),
+  DB_SSLMODE: optional(
+    p.oneOf('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'),
+    'TLS to Postgres as libpq means it; `sslmode` of DATABASE_URL wins',
+    { aliases: ['PGSSLMODE'], otherwise: 'disable' },
+  ),
+  DB_SSLROOTCERT: optional(p.text, 'File with the authorities that verify Postgres', {
+    aliases: ['PGSSLROOTCERT'],
+    otherwise: 'those of Node',
+  }),
+  DB_SSLCERT: optional(p.text, 'File with the certificate shown to Postgres', { aliases: ['PGSSLCERT'] }),
+  DB_SSLKEY: optional(p.text, 'File with its private key', { aliases: ['PGSSLKEY'] }),
   DATABASE_POOL_SIZE: setting(p.integer(1, 500), '10', 'Connections for transactions'),
   DATABASE_MAX_OVERFLOW: setting(p.integer(0, 500), '0', 'Added to DATABASE_POOL_SIZE'),
   REDIS_URL: optional(p.text, 'Redis or Valkey; wins over the parts below', {

@@ -125,7 +125,7 @@ const FOREIGN_KEY =
   'is not the key this database was first used with (or DATA_DIR has lost its secrets.json)';
 
 /** The network's answers, and Postgres's to a wrong user, password or database. */
-const UNREACHABLE = /^(E[A-Z]+|CONNECT_TIMEOUT|28P01|28000|3D000)$/;
+const UNREACHABLE = /^(E[A-Z_]+|UNABLE_TO_[A-Z_]+|[A-Z_]*CERT[A-Z_]*|CONNECT_TIMEOUT|28P01|28000|3D000)$/;
 const unreachable = ({ code }: { code: string }) =>
   new ConfigError('DATABASE_URL', `(or DB_HOST and the like) leads to no database that lets us in: ${code}`);
 

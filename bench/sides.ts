@@ -71,7 +71,7 @@ export async function startService({ databaseUrl, redisUrl }: Stores, secrets: S
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-bench-'));
   const extra = process.env.BENCH_NODE_ARGS?.split(' ') ?? [];
   const side = await start(
-    [...extra, ...scripts.start.split(' ').slice(1)],
+    [...extra, ...scripts.start.replace('exec node ', '').split(' ')],
     {
       ...RAISED,
       LIMIT_CODE_SEND_COOLDOWN_SECONDS: '1',

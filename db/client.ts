@@ -1,20 +1,20 @@
 /** Connections: a lane for short reads, one for single-statement commits, a pool for transactions, one for reports. */
 
 import postgres, { type Options, type Sql, type TransactionSql } from 'postgres';
+import { addressOf } from './address.ts';
+import { drizzle, type PostgresJsDatabase } from './driver/drizzle.ts';
 import { type Closes, inTransaction } from './driver/lost-transaction.ts';
 import { responseWatchdog, type Watchdog, withTimeout } from './driver/response-watchdog.ts';
 import { longGreeting } from './driver/stuck-greeting.ts';
 import { closingClean } from './driver/unsettled-close.ts';
-import { drizzle, type PostgresJsDatabase } from './drizzle.ts';
 import { pendingMigrations } from './migrate.ts';
 import * as schema from './schema.ts';
-import { createGroupCommit, type GroupCommit } from './write/group-commit.ts';
+import { createGroupCommit } from './write/group-commit.ts';
+import type { GroupCommit } from './write/runner.ts';
 
 export type Schema = typeof schema;
 /** Anything drizzle can read with. */
 export type Reader = PostgresJsDatabase<Schema>;
-/** What a raw statement runs on: a lane, where commits may travel in groups, or an open transaction. */
-export type Runner = (Pick<Sql, 'unsafe'> | Pick<TransactionSql, 'unsafe'>) & Partial<GroupCommit>;
 
 export type Database = {
   /** Prepared single reads, pipelined. Never waits for a row lock. */
@@ -56,8 +56,9 @@ function followed(sql: Sql, watchdog: Watchdog): Sql {
   return sql;
 }
 
-/** Lazily connects; throws nothing until the first statement. */
+/** Lazily connects. @throws {AddressError} for a URL that cannot be honoured; nothing else until the first statement. */
 export function connectDatabase(options: DatabaseOptions): Database {
+  const address = addressOf(options.url);
   const statementTimeoutMs = options.statementTimeoutMs ?? 3000;
   const limitMs = statementTimeoutMs + ANSWER_MARGIN_MS;
   const connection = {
@@ -72,7 +73,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
   const watchdogs: Watchdog[] = [];
   const clients: Sql[] = [];
   const open = (watchdog: Watchdog, more: Options<Record<string, never>>): Sql => {
-    const sql = postgres(options.url, {
+    const sql = postgres({
       prepare: true,
       onnotice: () => {},
       connect_timeout: 3,
@@ -80,8 +81,10 @@ export function connectDatabase(options: DatabaseOptions): Database {
       backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
       // The types this service stores need no catalogue look-up at connect.
       fetch_types: false,
+      ...address,
       ...more,
-      socket: (address: Parameters<Watchdog['socket']>[0]) => closingClean(watchdog.socket(address)),
+      connection: { ...more.connection, ...address.connection },
+      socket: (to: Parameters<Watchdog['socket']>[0]) => closingClean(watchdog.socket(to)),
     } as object);
     watchdogs.push(watchdog);
     clients.push(sql);

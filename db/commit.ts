@@ -1,12 +1,12 @@
 /** The one way a decision becomes durable: snapshot, step, rows, audit and outbox in a single statement, or nothing. */
 
-import type { Runner } from './client.ts';
-import type { InferInsertModel } from './drizzle.ts';
+import type { InferInsertModel } from './driver/drizzle.ts';
 import { ENDED, type EndRecord, endedCount, endRecords } from './ended-sessions.ts';
 import { type Reservation, settle } from './idempotency.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
 import { execute } from './write/compose.ts';
 import { fragment, insert, update, type WriteFragment } from './write/fragment.ts';
+import type { Runner } from './write/runner.ts';
 
 export type { WriteFragment };
 export type FlowRow = InferInsertModel<typeof flows>;

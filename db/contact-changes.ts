@@ -1,6 +1,6 @@
 /** What a change of an account's contacts is judged on, and what it ends beside sessions. */
 import type { Database } from './client.ts';
-import { sql } from './drizzle.ts';
+import { sql } from './driver/drizzle.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type OwnContact = {

@@ -1,7 +1,7 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
 
 import type { Database } from './client.ts';
-import { eq, sql } from './drizzle.ts';
+import { eq, sql } from './driver/drizzle.ts';
 import { contacts } from './schema.ts';
 import { execute } from './write/compose.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';

@@ -2,7 +2,7 @@
  * The key of every durable failure counter, made by one function for both sides: as text for a window, as an expression
  * where a query reads the counters of the rows it finds.
  */
-import { type SQL, sql } from './drizzle.ts';
+import { type SQL, sql } from './driver/drizzle.ts';
 
 const keysBy = <Id, Key>(join: (...pieces: (string | Id)[]) => Key) => ({
   /** Wrong codes of an identifier within a day. */

@@ -3,7 +3,7 @@
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
-import { and, desc, eq, inArray, sql } from './drizzle.ts';
+import { and, desc, eq, inArray, sql } from './driver/drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import { execute } from './write/compose.ts';

@@ -2,7 +2,7 @@
  * Which keyed requests have run: reserved before the work, marked by the very commit that has their effect, completed
  * with their sealed answer, gone after a day. What was committed must never run again.
  */
-import { whileFull } from './batches.ts';
+import { deleteInBatches } from './batches.ts';
 import type { Database } from './client.ts';
 import { idempotencyRecords } from './schema.ts';
 import { update, type WriteFragment } from './write/fragment.ts';
@@ -103,10 +103,12 @@ export function createIdempotencyStore(db: Database) {
       ]);
     },
     deleteExpired: (now: Date): Promise<void> =>
-      whileFull(async (limit) => {
-        const text = `delete from idempotency_records where key = any(array(
-          select key from idempotency_records where expires_at <= $1::timestamptz limit $2::int))`;
-        return (await query(text, [now.toISOString(), limit])).count;
-      }),
+      deleteInBatches(
+        db,
+        `delete from idempotency_records where key = any(array(
+          select key from idempotency_records where expires_at <= $1::timestamptz limit $2::int
+          for update skip locked))`,
+        now,
+      ),
   };
 }

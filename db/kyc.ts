@@ -1,7 +1,7 @@
 /** Writes and reads of KYC records. The document number is sealed before it comes here. */
 
 import type { Database } from './client.ts';
-import { and, desc, eq, ne, sql } from './drizzle.ts';
+import { and, desc, eq, ne, sql } from './driver/drizzle.ts';
 import { kycRecords } from './schema.ts';
 import { insert, update, type WriteFragment } from './write/fragment.ts';
 

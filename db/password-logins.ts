@@ -3,7 +3,7 @@
 import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
-import { sql } from './drizzle.ts';
+import { sql } from './driver/drizzle.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import type { Window } from './throttles.ts';

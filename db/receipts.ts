@@ -1,7 +1,7 @@
 /** Remembers which provider messages were taken, in the commit of what they caused. */
 
 import type { Database } from './client.ts';
-import { eq } from './drizzle.ts';
+import { eq } from './driver/drizzle.ts';
 import { webhookReceipts } from './schema.ts';
 import { insert, type WriteFragment } from './write/fragment.ts';
 

@@ -1,7 +1,7 @@
 /** Lists and counts of flows, steps and messages. Only reads, each bounded by an index and a limit, none in the way of a request. */
 
 import type { Database } from './client.ts';
-import { asc, gt, sql } from './drizzle.ts';
+import { asc, gt, sql } from './driver/drizzle.ts';
 import { flowSteps } from './schema.ts';
 
 export type Row = Record<string, unknown>;

@@ -1,5 +1,5 @@
 /** At most so many live sessions of one account: the oldest give way in the commit that opens another. */
-import { sql } from './drizzle.ts';
+import { sql } from './driver/drizzle.ts';
 import { ending } from './ended-sessions.ts';
 import type { WriteFragment } from './write/fragment.ts';
 

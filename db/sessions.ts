@@ -1,7 +1,7 @@
 /** Sessions and their refresh family. A session is live only while its row says so: no token speaks for itself. */
 
 import type { Database, Reader } from './client.ts';
-import { and, desc, eq, gt, isNull, sql } from './drizzle.ts';
+import { and, desc, eq, gt, isNull, sql } from './driver/drizzle.ts';
 import { ending } from './ended-sessions.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
 import { fragment, insert, type WriteFragment } from './write/fragment.ts';

@@ -1,8 +1,8 @@
 /** Durable failure counters: they survive restarts and Redis, and are counted in the commit that records the failure. */
 
-import { whileFull } from './batches.ts';
+import { deleteInBatches } from './batches.ts';
 import type { Database } from './client.ts';
-import { and, gt, inArray } from './drizzle.ts';
+import { and, gt, inArray } from './driver/drizzle.ts';
 import { throttles } from './schema.ts';
 import { execute } from './write/compose.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';
@@ -110,9 +110,10 @@ export async function counts(db: Database, windows: Window[], now: Date): Promis
 }
 
 /** Counters whose windows are over say nothing any more. */
-export const deleteExpired = (db: Pick<Database, 'writes'>, now: Date): Promise<void> =>
-  whileFull(async (limit) => {
-    const text = `delete from throttles where key = any(array(
-      select key from throttles where window_ends_at <= $1::timestamptz limit $2::int for update skip locked))`;
-    return (await db.writes.unsafe(text, [now.toISOString(), limit], { prepare: true })).count;
-  });
+export const deleteExpired = (db: Pick<Database, 'transaction'>, now: Date): Promise<void> =>
+  deleteInBatches(
+    db,
+    `delete from throttles where key = any(array(
+      select key from throttles where window_ends_at <= $1::timestamptz limit $2::int for update skip locked))`,
+    now,
+  );

@@ -2,7 +2,7 @@
 
 import type { Database } from './client.ts';
 import { counterKeySql } from './counter-keys.ts';
-import { and, eq, inArray, sql } from './drizzle.ts';
+import { and, eq, inArray, sql } from './driver/drizzle.ts';
 import { accounts, contacts, credentials, profiles } from './schema.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';
 

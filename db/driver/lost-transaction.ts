@@ -4,7 +4,7 @@
  * https://github.com/porsager/postgres/issues/1208, https://github.com/porsager/postgres/issues/1216
  */
 import type { Sql, TransactionSql } from 'postgres';
-import { isLostConnection } from '../outage.ts';
+import { isLostConnection } from './outage.ts';
 import type { Watchdog } from './response-watchdog.ts';
 
 /** Counts connections of a pool that have closed. */

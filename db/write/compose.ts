@@ -2,10 +2,11 @@
  * Puts writes together into one atomic statement: each a CTE, closed by a check that aborts it all when a row was stale.
  * Commits of one shape may share a statement; what each of them depends on stays its own.
  */
-import type { Runner } from '../client.ts';
-import { conflictOf } from '../conflicts.ts';
+
+import { conflictOf } from '../driver/conflicts.ts';
 import { keep } from './cache.ts';
 import type { WriteFragment } from './fragment.ts';
+import type { Runner } from './runner.ts';
 
 /** Composed texts by their shape: the same few commits come again and again. */
 const texts = new Map<string, string>();

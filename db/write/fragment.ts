@@ -8,7 +8,7 @@ import {
   type PgTable,
   type Table,
   toSnakeCase,
-} from '../drizzle.ts';
+} from '../driver/drizzle.ts';
 import { keep } from './cache.ts';
 
 /** One write. `?` marks a parameter. With `expectRows`, the write has to touch exactly that many rows. */

@@ -4,18 +4,11 @@
  * another. When the server itself fails, all waiting commits fail at once: one timeout after the other helps no caller.
  */
 import type { Sql } from 'postgres';
-import { conflictOf } from '../conflicts.ts';
-import { isOutage } from '../outage.ts';
+import { conflictOf } from '../driver/conflicts.ts';
+import { isOutage } from '../driver/outage.ts';
 import { run, shapeOf } from './compose.ts';
 import type { WriteFragment } from './fragment.ts';
-
-export type GroupCommit = {
-  /**
-   * `subjects`: ids of the rows that the commit is about, the one it locks first; two that share one never travel together. Answers and throws
-   * as `execute` does.
-   */
-  commit(parts: WriteFragment[], subjects: ReadonlySet<string>): Promise<Record<string, unknown>>;
-};
+import type { GroupCommit } from './runner.ts';
 
 type Waiting = {
   parts: WriteFragment[];

@@ -7,7 +7,7 @@ import {
   newChangeSet,
   type WriteFragment,
 } from '../../db/commit.ts';
-import { VersionConflict } from '../../db/conflicts.ts';
+import { VersionConflict } from '../../db/driver/conflicts.ts';
 import type { Notice } from '../../machines/effects.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { Problem } from '../kernel/problems.ts';

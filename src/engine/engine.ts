@@ -1,5 +1,5 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { Database, Runner } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import {
   type Changes,
   commit,
@@ -8,10 +8,11 @@ import {
   type OutboxRow,
   requireActive,
 } from '../../db/commit.ts';
-import { isStale } from '../../db/conflicts.ts';
 import * as contacts from '../../db/contacts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../../db/flows.ts';
 import * as receipts from '../../db/receipts.ts';
+import type { Runner } from '../../db/write/runner.ts';
 import { type MachineEvents, type MachineId, registry } from '../../machines/index.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { Problem } from '../kernel/problems.ts';

@@ -4,7 +4,7 @@
  */
 import type { Database } from '../../db/client.ts';
 import { commit, type FlowRow, newChangeSet } from '../../db/commit.ts';
-import { VersionConflict } from '../../db/conflicts.ts';
+import { VersionConflict } from '../../db/driver/conflicts.ts';
 import type { LoadedFlow } from '../../db/flows.ts';
 import { repairFacts, withdraw } from '../../db/repairs.ts';
 import type { Definition } from '../../machines/index.ts';

@@ -1,7 +1,7 @@
 /** Ends sessions with the records of it, in one transaction under the account's lock. The only way besides a flow. */
 import type { Database } from '../../db/client.ts';
 import { commit, newChangeSet } from '../../db/commit.ts';
-import { isStale } from '../../db/conflicts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import { end, lockLive } from '../../db/sessions.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { SendContext } from './engine.ts';

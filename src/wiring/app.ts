@@ -52,7 +52,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const engine = openEngine({ config, log, stores, crypto, watchers, actions, relay: () => relay });
 
   const onCommit = () => relay.nudge();
-  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const adminToken = config.adminToken ?? (config.env === 'production' ? null : secrets.adminToken);
   const introspectionToken =
     config.introspectionToken ?? (config.env === 'production' ? null : secrets.introspectionToken);
   const services: Services = {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { counterKey, counterKeySql } from '../../db/counter-keys.ts';
-import { sql } from '../../db/drizzle.ts';
+import { sql } from '../../db/driver/drizzle.ts';
 import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -2,10 +2,11 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { UniqueViolation, VersionConflict } from '../../db/conflicts.ts';
+import { UniqueViolation, VersionConflict } from '../../db/driver/conflicts.ts';
 import { accounts, auditEvents } from '../../db/schema.ts';
 import { insert, update, type WriteFragment } from '../../db/write/fragment.ts';
-import { createGroupCommit, type GroupCommit } from '../../db/write/group-commit.ts';
+import { createGroupCommit } from '../../db/write/group-commit.ts';
+import type { GroupCommit } from '../../db/write/runner.ts';
 import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,7 +1,7 @@
 /** Which statements may wait for which others, and which of them the planner may plan freely. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { sql } from '../../db/drizzle.ts';
+import { sql } from '../../db/driver/drizzle.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

@@ -3,7 +3,7 @@
  * tells a caller about other accounts.
  */
 
-import { UniqueViolation } from '../../../db/conflicts.ts';
+import { UniqueViolation } from '../../../db/driver/conflicts.ts';
 import type { Locator } from '../../../db/flows.ts';
 import { anotherCode } from '../../engine/another-code.ts';
 import type { Result } from '../../engine/engine.ts';

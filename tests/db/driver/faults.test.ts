@@ -2,9 +2,9 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectDatabase } from '../../../db/client.ts';
+import { isOutage } from '../../../db/driver/outage.ts';
 import { longGreeting } from '../../../db/driver/stuck-greeting.ts';
 import { closingClean } from '../../../db/driver/unsettled-close.ts';
-import { isOutage } from '../../../db/outage.ts';
 import { createEmptyDatabase, type TestDatabase } from '../../support/database.ts';
 import { breakable, outcome } from './sockets.ts';
 

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../../db/client.ts';
-import { isOutage } from '../../../db/outage.ts';
+import { isOutage } from '../../../db/driver/outage.ts';
 import { type Proxy as TcpProxy, tcpProxy } from '../../faults/proxy.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 

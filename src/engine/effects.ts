@@ -3,11 +3,10 @@ import type { FlowRow } from '../../db/commit.ts';
 import { endProofs } from '../../db/contact-changes.ts';
 import * as contacts from '../../db/contacts.ts';
 import * as credentials from '../../db/credentials.ts';
+import { replaceToken, supersede } from '../../db/flow-rows.ts';
 import * as kyc from '../../db/kyc.ts';
-import { flows } from '../../db/schema.ts';
 import { endSurplus } from '../../db/session-limit.ts';
 import * as sessions from '../../db/sessions.ts';
-import { update } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { EffectName, Effects } from '../../machines/effects.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
@@ -111,16 +110,11 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     handOver: (p, c) => {
       c.changes.rows.push(
-        update(
-          flows,
-          {
-            tokenGeneration: c.at,
-            tokenHash: hashToken(keyring.flowTokenFor(p.toFlowId, c.at)),
-            tokenExpiresAt: new Date(c.at + p.ttlMs),
-          },
-          { sql: "id = ? and status = 'active'", params: [p.toFlowId] },
-          { must: 1 },
-        ),
+        replaceToken(p.toFlowId, {
+          tokenGeneration: c.at,
+          tokenHash: hashToken(keyring.flowTokenFor(p.toFlowId, c.at)),
+          tokenExpiresAt: new Date(c.at + p.ttlMs),
+        }),
       );
     },
     storeCredentials: (p, c) => {
@@ -199,16 +193,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     endSessions: (p, c) => endSessions(c, p),
     supersedeFlows: (p, c) => {
-      c.changes.rows.push(
-        update(
-          flows,
-          { status: 'archived' },
-          {
-            sql: "contact_id = ? and machine = ? and status = 'active' and id <> ?",
-            params: [p.contactId, c.flow.machine, c.flow.id],
-          },
-        ),
-      );
+      c.changes.rows.push(supersede(c.flow, p.contactId));
     },
     countPin: (p, c) => {
       const windows = rules.pinWindows(p.accountId);

@@ -152,7 +152,6 @@ describe('the route table', () => {
       }
       expect(wrong).toEqual([]);
     },
-    120_000,
   );
 });
 

@@ -10,6 +10,7 @@ import {
   phoneInput,
 } from '../src/kernel/identifiers/index.ts';
 import { Problem } from '../src/kernel/problems.ts';
+import { cpuMs } from './support/cpu.ts';
 
 /** mulberry32: the same strings on every run. */
 function random(seed: number): () => number {
@@ -163,9 +164,7 @@ describe('phone', () => {
 
   test.each(['1', '+', ' ', '(', '+1 ', '5-'])('15 KiB of %j are refused in under 20 ms', (unit) => {
     const input = unit.repeat(15_360 / unit.length);
-    const start = performance.now();
-    refusesPhone(input);
-    expect(performance.now() - start).toBeLessThan(20);
+    expect(cpuMs(() => refusesPhone(input))).toBeLessThan(20);
     expect(phoneInput.safeParse(input).success).toBe(false);
   });
 
@@ -316,9 +315,8 @@ describe('e-mail', () => {
     '15 KiB of %j are refused in under 20 ms',
     (unit) => {
       const input = `a@${unit.repeat(15_360 / unit.length)}`;
-      const start = performance.now();
-      expect(refusal(() => parseEmail(input))?.code).toBe('validation_failed');
-      expect(performance.now() - start).toBeLessThan(20);
+      const refuse = () => expect(refusal(() => parseEmail(input))?.code).toBe('validation_failed');
+      expect(cpuMs(refuse)).toBeLessThan(20);
       expect(emailInput.safeParse(input).success).toBe(false);
     },
   );

@@ -369,6 +369,20 @@ describe('rows that move between the decision and the commit', () => {
     expect(await sql`select 1 from kyc_records where flow_id = ${flowId}`).toHaveLength(1);
   });
 
+  test('a flow that is archived meanwhile takes no step, and nothing of it is written', async () => {
+    const { flowId } = await walk('LIMITED');
+    const before = await still();
+    const sending = sendWhile(flowId, () => sql`update flows set status = 'archived' where id = ${flowId}`);
+    await expect(sending).rejects.toMatchObject({ status: 409 });
+    const after = await still();
+    expect(added(before, after, 'kyc_records')).toEqual([]);
+    expect(added(before, after, 'flow_steps').filter((row) => !row.refused)).toEqual([]);
+    expect(await sql`select status, state, version from flows where id = ${flowId}`).toMatchObject([
+      { status: 'archived', state: 'LIMITED.kyc_none', version: 4 },
+    ]);
+    await sql`update flows set status = 'active' where id = ${flowId}`;
+  });
+
   test('a unique key that stays taken is a conflict, not an error, and changes nothing', async () => {
     const [first, second] = [await walk('LIMITED'), await walk('LIMITED')];
     const ids = [mint(), mint()] as const;

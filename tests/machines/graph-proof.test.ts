@@ -1,16 +1,10 @@
 /** No path reaches LIMITED, FULL or a token without its gates: proven on the graph, and every guard proven to be needed. */
 import { describe, expect, test } from 'vitest';
 import type { AnyStateMachine } from 'xstate';
-import {
-  dominates,
-  type GraphEdge,
-  type MachineGraph,
-  reachable,
-  simplePathCount,
-  toGraph,
-} from '../../machines/graph.ts';
+import { type GraphEdge, type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { explore } from './explore.ts';
+import { dominates, reachable, simplePathCount } from './graph-proof.ts';
 import { monitors } from './monitors.ts';
 
 const graphs = Object.fromEntries(

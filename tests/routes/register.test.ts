@@ -496,19 +496,3 @@ describe('resend-verification', () => {
     },
   );
 });
-
-test('answers take as long for taken addresses (medians are reported, not asserted)', async () => {
-  const { email } = await emailPerson(app);
-  const times = { taken: [] as number[], free: [] as number[] };
-  const timed = async (list: number[], address: string) => {
-    const started = performance.now();
-    await register(app, address);
-    list.push(performance.now() - started);
-  };
-  for (let i = 0; i < 200; i++) {
-    await timed(times.taken, email);
-    await timed(times.free, freshEmail());
-  }
-  const median = (list: number[]) => list.sort((a, b) => a - b)[list.length / 2]?.toFixed(2);
-  console.info(`register, 200 pairs: taken ${median(times.taken)} ms, free ${median(times.free)} ms`);
-}, 60_000);

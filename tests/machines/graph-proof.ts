@@ -1,5 +1,5 @@
 /** Questions about every path of a machine, answered on its graph. Guards count as possibly true, so a "no" is a proof. */
-import type { GraphEdge, MachineGraph } from './graph.ts';
+import type { GraphEdge, MachineGraph } from '../../machines/graph.ts';
 
 type Without = { without?: (edge: GraphEdge) => boolean };
 

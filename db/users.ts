@@ -37,11 +37,11 @@ export const replacePreferences = (accountId: string, preferences: Record<string
     [accountId, JSON.stringify(preferences)],
   );
 
-/** Sets the password only if it is still the one that was checked. */
-export const changePassword = (accountId: string, hash: string, checked: string, now: Date): Part =>
+/** Sets the password only if it is still the one that was checked, however it is hashed by now. */
+export const changePassword = (accountId: string, hash: string, checked: number, now: Date): Part =>
   part(
     `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
-     where account_id = ? and password_hash = ?`,
+     where account_id = ? and password_version = ?`,
     [hash, now.toISOString(), accountId, checked],
     1,
   );
@@ -56,6 +56,7 @@ export function createUserStore(db: Database) {
         .select({
           eventSeq: accounts.eventSeq,
           passwordHash: credentials.passwordHash,
+          passwordVersion: sql<number>`coalesce(${credentials.passwordVersion}, 0)`,
           failures: sql<number>`coalesce((select t.count from throttles t where t.key = 'password:' || accounts.id
             and t.window_ends_at > ${now.toISOString()}::timestamptz), 0)`,
         })

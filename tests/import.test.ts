@@ -92,7 +92,7 @@ describe('a verified person', () => {
             [email],
           )
         )[0]!.password_hash;
-      await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^\$argon2id\$/);
+      await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^bound\$argon2id\$/);
       expect(await hashOf()).not.toBe(ARGON2);
       expect((await logIn(PASSWORD)).status).toBe(200);
     },

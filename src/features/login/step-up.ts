@@ -6,6 +6,7 @@ import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowNamedBy, sendsEvent } from '../../http/flow-requests.ts';
 import { type Caller, callerOf, flowTokenOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
+import { renewHash } from '../../kernel/passwords/renew-hash.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
 import { deliverRefresh } from '../sessions/refresh-cookie.ts';
@@ -32,8 +33,9 @@ export const stepUpRoutes =
           caller,
         ),
       );
-      const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
-      return engine.send(
+      const [accountId, pinHash] = [loaded.account?.id ?? null, loaded.credential?.pinHash ?? null];
+      const matches = await s.hasher.verify(pinHash, pin, accountId);
+      const result = await engine.send(
         'login',
         locator,
         (fresh) => {
@@ -43,6 +45,9 @@ export const stepUpRoutes =
         },
         caller,
       );
+      if (matches && pinHash !== null && accountId !== null && result.flow.tags.has('granted'))
+        await renewHash(s, { accountId, kind: 'pin', hash: pinHash, secret: pin });
+      return result;
     }
 
     app.post(

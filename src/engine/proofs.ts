@@ -268,7 +268,10 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       matches: boolean,
       now: number,
     ): LoginEvent {
-      const unchanged = fresh.credential?.pinHash === checked.credential?.pinHash;
+      const [present, then] = [fresh.credential, checked.credential];
+      // A new hash of the same PIN is no change.
+      const unchanged =
+        present?.pinHash === then?.pinHash || present?.passwordVersion === then?.passwordVersion;
       return {
         type: 'STEP_UP_ANSWERED',
         now,

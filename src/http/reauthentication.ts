@@ -14,7 +14,7 @@ const FRESH_MS = 5 * 60_000;
 
 type Needs = Pick<Services, 'users' | 'hasher' | 'config' | 'db' | 'limits'>;
 /** What was checked, to be compared again in the commit that follows. */
-type Checked = { passwordHash: string | null; eventSeq: number };
+type Checked = { passwordHash: string | null; passwordVersion: number; eventSeq: number };
 
 /**
  * A password where the account has one, else a login within the last minutes.
@@ -54,10 +54,10 @@ export async function requirePassword(
   accountId: string,
   password: string,
   caller: Caller,
-): Promise<{ passwordHash: string; eventSeq: number }> {
-  const { passwordHash, eventSeq } = await compared(s, accountId, password, caller);
+): Promise<Checked & { passwordHash: string }> {
+  const { passwordHash, ...checked } = await compared(s, accountId, password, caller);
   if (passwordHash === null) throw new Problem('invalid_credentials');
-  return { passwordHash, eventSeq };
+  return { ...checked, passwordHash };
 }
 
 async function secretsOf(s: Needs, accountId: string, { now }: Caller) {
@@ -76,7 +76,7 @@ async function compared(s: Needs, accountId: string, password: string, caller: C
   if (known.failures > window.limit) {
     throw new Problem('rate_limited', { retryAfter: Math.ceil(window.windowMs / 1000) });
   }
-  const matches = await s.hasher.verify(known.passwordHash, password);
+  const matches = await s.hasher.verify(known.passwordHash, password, accountId);
   if (!matches && known.passwordHash !== null) throw new Problem('invalid_credentials');
   await throttles.resetNow(s.db, window.key);
   return known;

@@ -1,6 +1,7 @@
 /** The answer to a login's step-up (L4): checked before anything is decided, counted durably. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Result } from '../../engine/engine.ts';
+import { renewHash } from '../../engine/renew-hash.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
 import { type Caller, callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
@@ -31,8 +32,9 @@ export const stepUpRoutes =
           caller,
         ),
       );
-      const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
-      return engine.send(
+      const [accountId, pinHash] = [loaded.account?.id ?? null, loaded.credential?.pinHash ?? null];
+      const matches = await s.hasher.verify(pinHash, pin, accountId);
+      const result = await engine.send(
         'login',
         locator,
         (fresh) => {
@@ -42,6 +44,9 @@ export const stepUpRoutes =
         },
         caller,
       );
+      if (matches && pinHash !== null && accountId !== null && result.flow.tags.has('granted'))
+        await renewHash(s, { accountId, kind: 'pin', hash: pinHash, secret: pin });
+      return result;
     }
 
     app.post(

@@ -38,6 +38,6 @@ export const { toSnakeCase } = casing;
 export const applyMigrations: typeof Migrator.migrate = (...parameters) =>
   (load('drizzle-orm/postgres-js/migrator') as typeof Migrator).migrate(...parameters);
 
-export type { Column, InferInsertModel, Table } from 'drizzle-orm';
+export type { Column, InferInsertModel, SQL, Table } from 'drizzle-orm';
 export type { PgTable } from 'drizzle-orm/pg-core';
 export type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';

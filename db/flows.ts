@@ -3,6 +3,7 @@
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { and, desc, eq, inArray, sql } from './drizzle.ts';
+import { factorsOf } from './factors.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import { execute, insert, part } from './statement.ts';
@@ -54,6 +55,8 @@ const columns = {
     passwordVersion: credentials.passwordVersion,
   },
   device: { deviceId: devices.deviceId },
+  /** Of the account: what may answer L4, with the failures of each. */
+  factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
   otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`
     case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (

@@ -7,11 +7,12 @@ import {
   contactChangeContextSchema,
   contactChangeMachine,
 } from './contact-change.ts';
+import { type FactorEvent, factorContextSchema, factorMachine } from './factor.ts';
 import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
 import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
 import { signupMachine } from './signup.ts';
 import { type SignupEvent, signupContextSchema } from './signup-context.ts';
-import { challengeV1toV2, loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
+import { challengeV1toV2, loginV1toV2, loginV2toV3, signupV1toV2, type Upgrade } from './upgrades.ts';
 
 export type Definition = {
   id: string;
@@ -34,6 +35,7 @@ export type MachineEvents = {
   challenge: ChallengeEvent;
   recovery: RecoveryEvent;
   contact_change: ContactChangeEvent;
+  factor: FactorEvent;
 };
 export type MachineId = keyof MachineEvents;
 
@@ -48,10 +50,10 @@ export const registry: Record<MachineId, Definition> = {
   },
   login: {
     id: 'login',
-    version: 2,
+    version: 3,
     machine: loginMachine,
     context: loginContextSchema,
-    upgrades: { 1: loginV1toV2 },
+    upgrades: { 1: loginV1toV2, 2: loginV2toV3 },
     needsActiveAccount: false,
   },
   challenge: {
@@ -75,6 +77,14 @@ export const registry: Record<MachineId, Definition> = {
     version: 1,
     machine: contactChangeMachine,
     context: contactChangeContextSchema,
+    upgrades: {},
+    needsActiveAccount: 'but to expire',
+  },
+  factor: {
+    id: 'factor',
+    version: 1,
+    machine: factorMachine,
+    context: factorContextSchema,
     upgrades: {},
     needsActiveAccount: 'but to expire',
   },

@@ -6,6 +6,7 @@ export const SAMPLE = {
   account: '00000000-0000-7000-8000-00000000acc0',
   flow: '00000000-0000-7000-8000-00000000f10e',
   session: '00000000-0000-7000-8000-00000000ce55',
+  factor: '00000000-0000-7000-8000-0000000fac70',
   kyc: '00000000-0000-7000-8000-0000000000bc',
 } as const;
 
@@ -14,8 +15,8 @@ export const SAMPLE_SUBJECT = {
   accountId: SAMPLE.account,
   status: 'active' as const,
   tier: 'FULL' as const,
-  factors: ['pin' as const],
-  mandatory: [],
+  factors: [{ id: 'pin', kind: 'pin', level: 'presence' as const, amr: ['pin'] }],
+  mfa: false,
   knownDevice: true,
   passwordVersion: 1,
   signupFlowId: null,

@@ -1,4 +1,5 @@
-/** Which durable failure windows belong to whom: the identifier of a code, the account of a PIN or a password. */
+/** Which durable failure windows belong to whom: the identifier of a code, the factor or the account that is guessed at. */
+import { failuresKey } from '../../db/factors.ts';
 import type { Window } from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
 
@@ -28,5 +29,8 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
       { key: `${key}:full`, limit: 2 ** 31 - 1, windowMs: 86_400_000 },
     ];
   },
-  pinWindows: (accountId: string): Window[] => [{ key: `pin:${accountId}`, ...limits.secondFactor }],
+  factorWindow: (accountId: string, factorId: string): Window => ({
+    key: failuresKey(accountId, factorId),
+    ...limits.secondFactor,
+  }),
 });

@@ -8,7 +8,8 @@ export const HIDDEN = '•••';
 /** Members of machine contexts that hold ids, verdicts, counters and times. */
 const MEMBERS = new Set(
   `accountId contactId flowId sessionId deviceId signupFlowId familyId supersedes
-   entry method purpose status tier reason denial decision stage reasons scope factors mandatory required satisfied
+   entry method purpose status tier reason denial decision stage reasons scope factors mfa required satisfied
+   kind level amr firstProof factorId
    code counter attemptsLeft openAttemptsLeft codeRetries expiresAt lockedUntil dueAt at provedAt
    grant pinSet profileComplete persistent endsAt highRisk knownDevice enabled
    risk kyc subject id sequence submissions version generation`.split(/\s+/),

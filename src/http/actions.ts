@@ -56,9 +56,22 @@ const CATALOGUE: Record<string, Row[]> = {
   ],
   login: [
     action('STEP_UP_ANSWERED', 'POST', '/v1/auth/login/step-up', 'StepUp', {
-      factor: 'pin',
+      factorId: '',
       ok: false,
+      failures: 0,
       subject: null,
+    }),
+  ],
+  factor: [
+    action('CONFIRMED', 'POST', '/v1/mfa/totp/enable', 'EnableTotp', {
+      ok: true,
+      sessionId: '',
+      codesDue: true,
+    }),
+    action('DISABLED', 'POST', '/v1/mfa/totp/disable', 'DisableTotp', {
+      authorized: true,
+      othersLeft: false,
+      sessionId: null,
     }),
   ],
   signup: [

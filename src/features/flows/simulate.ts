@@ -78,11 +78,19 @@ function usualContext(machine: MachineId, state: string, now: number): Record<st
       subject: { ...SAMPLE_SUBJECT, knownDevice: false },
       passwordVersion: SAMPLE_SUBJECT.passwordVersion,
       sessionId: SAMPLE.session,
-      required: ['pin'],
+      required: 'presence',
       scope: ['*'],
       attemptsLeft: 3,
       provedAt: now,
       dueAt: state.startsWith('L6_result') ? null : now + 10 * MINUTE,
+    };
+  if (machine === 'factor')
+    return {
+      accountId: SAMPLE.account,
+      factorId: SAMPLE.factor,
+      kind: 'totp',
+      attemptsLeft: 3,
+      dueAt: state === 'setup' ? now + 10 * MINUTE : null,
     };
   if (machine !== 'signup') return {};
   const tiered = /^(LIMITED|FULL)/.test(state);

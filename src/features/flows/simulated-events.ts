@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { MachineId } from '../../../machines/index.ts';
-import { FACTORS, METHODS, subjectSchema } from '../../../machines/login.ts';
+import { METHODS, subjectSchema } from '../../../machines/login.ts';
 import { SAMPLE, SAMPLE_SUBJECT } from '../../../machines/samples.ts';
 import { riskSchema } from '../../../machines/signup-context.ts';
 import { WORD } from '../../kernel/words.ts';
@@ -30,7 +30,6 @@ export type Known = {
   code?: { counter: number };
   kyc?: { id: string; sequence: number } | null;
   subject?: z.infer<typeof subjectSchema> | null;
-  required?: string[];
   passwordVersion?: number | null;
   accountId?: string | null;
   purpose?: string;
@@ -138,11 +137,14 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
       persistent: flag(false),
       endsAt: nullableInt.default(null),
       highRisk: flag(false),
+      firstProof: z.enum(['aal1', 'aal2']).default('aal1'),
+      answered: none,
       stepUp: z.strictObject({ attempts: small(3), ttlMs: ms(10 * MINUTE) }).prefault({}),
     }),
     STEP_UP_ANSWERED: (c) => ({
-      factor: z.enum(FACTORS).default(c.required?.includes('totp') ? 'totp' : 'pin'),
+      factorId: id(c.subject?.factors.at(-1)?.id ?? 'pin'),
       ok: flag(true),
+      failures: small(0),
       subject: subject(c.subject),
     }),
     EXPIRE: () => ({}),
@@ -168,6 +170,24 @@ const FACTS: Partial<Record<MachineId, Record<string, Facts>>> = {
       passwordVersion: nullableInt.default(c.passwordVersion ?? 1),
       ownerId: word.nullable().default(c.accountId ?? SAMPLE.account),
     }),
+    EXPIRE: () => ({}),
+  },
+  factor: {
+    SETUP_STARTED: () => ({
+      accountId: id(SAMPLE.account),
+      factorId: id(SAMPLE.factor),
+      kind: id('totp'),
+      attempts: small(3),
+      ttlMs: ms(10 * MINUTE),
+    }),
+    CONFIRMED: () => ({ ok: flag(true), sessionId: id(SAMPLE.session), codesDue: flag(true) }),
+    DISABLED: () => ({
+      authorized: flag(true),
+      othersLeft: flag(false),
+      sessionId: word.nullable().default(SAMPLE.session),
+    }),
+    REPLACED: () => ({ authorized: flag(true) }),
+    LOCKED: () => ({}),
     EXPIRE: () => ({}),
   },
   contact_change: {

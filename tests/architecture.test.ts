@@ -143,13 +143,15 @@ describe('size', () => {
   /** Files that may be longer, and why. A number here is a ceiling of its own. */
   const LONGER: Record<string, [lines: number, why: string]> = {
     'machines/signup.ts': [600, 'one lifecycle in one file, so that text and picture match'],
-    'machines/login.ts': [360, 'one lifecycle in one file, so that text and picture match'],
+    'machines/login.ts': [420, 'one lifecycle in one file, so that text and picture match'],
     'machines/challenge.ts': [220, 'one lifecycle in one file, so that text and picture match'],
     'db/schema.ts': [420, 'every table in one place'],
     'src/config/variables.ts': [340, 'a table: one entry per variable'],
+    'db/factors.ts': [240, 'reads and writes of one aggregate'],
+    'src/features/flows/simulated-events.ts': [240, 'a table: one entry per event'],
     'src/engine/engine.ts': [280, 'open and send, optimistic and locked, read together'],
-    'src/engine/effects.ts': [260, 'a table: one handler per effect'],
-    'src/engine/proofs.ts': [300, 'everything that may build a verdict, in one place'],
+    'src/engine/effects.ts': [300, 'a table: one handler per effect'],
+    'src/engine/proofs.ts': [340, 'everything that may build a verdict, in one place'],
     'db/flows.ts': [240, 'the one prepared read of a decision'],
     'db/console.ts': [300, 'reads for the developer console only'],
   };

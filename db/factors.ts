@@ -1,8 +1,9 @@
 /** A person's factors: read with every decision that may ask for one, written by commits alone. No secret is in clear here. */
 import type { Database } from './client.ts';
-import { and, eq, inArray, isNull, type SQL, sql } from './drizzle.ts';
+import { counterKeySql } from './counter-keys.ts';
+import { and, eq, inArray, isNull, type SQL, sql } from './driver/drizzle.ts';
 import { accounts, factors } from './schema.ts';
-import { insert, type Part, part } from './statement.ts';
+import { fragment, insert, type WriteFragment } from './write/fragment.ts';
 
 /** One that counts: active, or locked until it is replaced. */
 export type StoredFactor = {
@@ -22,17 +23,13 @@ export type StoredFactor = {
   failures: number;
 };
 
-/** Key of the durable count of wrong answers; the PIN, which is no row, counts for its account. */
-export const failuresKey = (accountId: string, factorId: string): string =>
-  factorId === 'pin' ? `pin:${accountId}` : `factor:${factorId}`;
-
 /** The account's factors that count, oldest first, with the failures of their running windows. One index probe without any. */
 export const factorsOf = (accountId: SQL, now: SQL): SQL<StoredFactor[]> => sql<StoredFactor[]>`(
   select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'accountId', f.account_id, 'kind', f.kind, 'state', f.state, 'label', f.label,
       'secretSealed', f.secret_sealed, 'publicKey', f.public_key, 'credentialId', f.credential_id,
       'contactId', f.contact_id, 'lastStep', f.last_step, 'codes', f.codes, 'details', f.details,
       'failures', coalesce((select t.count from throttles t
-        where t.key = 'factor:' || f.id and t.window_ends_at > ${now}::timestamptz), 0)) order by f.created_at), '[]'::jsonb)
+        where t.key = ${counterKeySql.factor(sql`f.id`)} and t.window_ends_at > ${now}::timestamptz), 0)) order by f.created_at), '[]'::jsonb)
   from factors f where f.account_id = ${accountId} and f.ended_at is null and f.state in ('active', 'locked'))`;
 
 /** Whether the account has enrolled a second factor. Backup codes only stand in for one. */
@@ -50,14 +47,14 @@ export const pend = (
   { id, accountId, kind }: { id: string; accountId: string; kind: string },
   row: NewFactor,
   now: Date,
-): Part[] => [
+): WriteFragment[] => [
   {
     name: 'outdated',
     sql: `delete from factors where account_id = ? and kind = ? and state = 'pending'`,
     params: [accountId, kind],
     returning: 'id',
   },
-  part(
+  fragment(
     `update flows set status = 'archived', next_due_at = null
      where id in (select id from {outdated}) and machine = 'factor' and status = 'active'`,
     [],
@@ -81,8 +78,8 @@ export const pend = (
 ];
 
 /** The answer that confirms it is used up by it. */
-export const confirm = (id: string, lastStep: number | null, now: Date): Part =>
-  part(
+export const confirm = (id: string, lastStep: number | null, now: Date): WriteFragment =>
+  fragment(
     `update factors set state = 'active', confirmed_at = ?::timestamptz, last_used_at = ?::timestamptz,
        last_step = coalesce(?::bigint, last_step)
      where id = ? and state = 'pending'`,
@@ -90,26 +87,26 @@ export const confirm = (id: string, lastStep: number | null, now: Date): Part =>
     1,
   );
 
-export const end = (id: string, state: 'disabled' | 'replaced', now: Date): Part =>
-  part(
+export const end = (id: string, state: 'disabled' | 'replaced', now: Date): WriteFragment =>
+  fragment(
     `update factors set state = ?, ended_at = ?::timestamptz, secret_sealed = null, codes = '{}'
      where id = ? and ended_at is null`,
     [state, now.toISOString(), id],
     1,
   );
 
-export const lock = (id: string): Part =>
-  part(`update factors set state = 'locked' where id = ? and state = 'active'`, [id], 1);
+export const lock = (id: string): WriteFragment =>
+  fragment(`update factors set state = 'locked' where id = ? and state = 'active'`, [id], 1);
 
-export const drop = (id: string): Part =>
-  part(`delete from factors where id = ? and state = 'pending'`, [id]);
+export const drop = (id: string): WriteFragment =>
+  fragment(`delete from factors where id = ? and state = 'pending'`, [id]);
 
 /** A set of backup codes; an earlier set is worth nothing from then on. */
 export const storeCodes = (
   codes: { id: string; accountId: string; hashes: readonly string[] },
   now: Date,
-): Part =>
-  part(
+): WriteFragment =>
+  fragment(
     `insert into factors (id, account_id, kind, state, codes, created_at, confirmed_at)
      values (?, ?, 'backup_codes', 'active', string_to_array(?, ','), ?::timestamptz, ?::timestamptz)
      on conflict (account_id, kind) where kind in ('totp', 'backup_codes') and state in ('active', 'locked')
@@ -117,8 +114,8 @@ export const storeCodes = (
     [codes.id, codes.accountId, codes.hashes.join(','), now.toISOString(), now.toISOString()],
   );
 
-export const dropCodes = (accountId: string, now: Date): Part =>
-  part(
+export const dropCodes = (accountId: string, now: Date): WriteFragment =>
+  fragment(
     `update factors set state = 'disabled', ended_at = ?::timestamptz, codes = '{}'
      where account_id = ? and kind = 'backup_codes' and ended_at is null`,
     [now.toISOString(), accountId],
@@ -128,11 +125,11 @@ export const dropCodes = (accountId: string, now: Date): Part =>
 export type FactorUse = { factorId: string } & ({ step: number } | { codeHash: string } | { seen: true });
 
 /** Compare-and-set: whoever comes second finds nothing to use, and the commit is stale. */
-export function use(used: FactorUse, now: Date): Part {
+export function use(used: FactorUse, now: Date): WriteFragment {
   const at = now.toISOString();
   const alive = `id = ? and state = 'active'`;
   if ('step' in used) {
-    return part(
+    return fragment(
       `update factors set last_step = ?::bigint, last_used_at = ?::timestamptz
        where ${alive} and (last_step is null or last_step < ?::bigint)`,
       [used.step, at, used.factorId, used.step],
@@ -140,14 +137,14 @@ export function use(used: FactorUse, now: Date): Part {
     );
   }
   if ('codeHash' in used) {
-    return part(
+    return fragment(
       `update factors set codes = array_remove(codes, ?), last_used_at = ?::timestamptz
        where ${alive} and ? = any(codes)`,
       [used.codeHash, at, used.factorId, used.codeHash],
       1,
     );
   }
-  return part(`update factors set last_used_at = ?::timestamptz where ${alive}`, [at, used.factorId], 1);
+  return fragment(`update factors set last_used_at = ?::timestamptz where ${alive}`, [at, used.factorId], 1);
 }
 
 export type FactorStore = ReturnType<typeof createFactorStore>;

@@ -34,7 +34,9 @@ export type Notice = Extract<
   | 'backup_codes_renewed'
 >;
 
-export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
+/** What a one-time code is for. */
+export const PURPOSES = ['login', 'signup', 'email', 'contact', 'proof'] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
@@ -100,6 +102,8 @@ export type Effects = {
   restoreContact: { accountId: string; contactId: string; instead?: string };
   /** Password resets and logins under way that the contact has begun are over. */
   endProofs: { accountId: string; contactId: string };
+  /** Codes under way for the account's contacts or for new ones, and logins under way, are over. */
+  cancelPendingFlows: { accountId: string };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -138,6 +142,8 @@ export type Effects = {
   endLoginWait: { accountId: string };
   /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
+  /** What was registered for an address that somebody else has proven: the password, the profile and the user name go. */
+  discardRegistration: { accountId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
@@ -176,6 +182,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   releaseContact: effect(),
   restoreContact: effect(),
   endProofs: effect(),
+  cancelPendingFlows: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
   countFactorFailure: effect(),
@@ -193,6 +200,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   clearLoginFailures: effect(),
   endLoginWait: effect(),
   releasePreUser: effect(),
+  discardRegistration: effect(),
   archiveContact: effect(),
   publish: effect(),
   audit: effect(),

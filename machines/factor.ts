@@ -5,6 +5,11 @@
 import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
+import { count, duration, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+
+const MINUTE = 60_000;
 
 export const factorContextSchema = z.strictObject({
   accountId: z.string().nullable(),
@@ -15,39 +20,44 @@ export const factorContextSchema = z.strictObject({
 });
 export type FactorContext = z.infer<typeof factorContextSchema>;
 
-export type FactorEvent =
-  | {
-      type: 'SETUP_STARTED';
-      now: number;
-      accountId: string;
-      factorId: string;
-      kind: string;
-      attempts: number;
-      ttlMs: number;
-    }
-  | {
-      type: 'CONFIRMED';
-      now: number;
+export const factorEvents = {
+  SETUP_STARTED: event(
+    { accountId: word, factorId: word, kind: word, attempts: count, ttlMs: duration },
+    () => ({
+      accountId: SAMPLE.account,
+      factorId: SAMPLE.factor,
+      kind: 'totp',
+      attempts: 3,
+      ttlMs: 10 * MINUTE,
+    }),
+  ),
+  CONFIRMED: event(
+    {
       /** The first answer to it was right. */
-      ok: boolean;
-      sessionId: string;
+      ok: z.boolean(),
+      sessionId: word,
       /** Whether the account gets new backup codes with it. */
-      codesDue: boolean;
-    }
-  | {
-      type: 'DISABLED';
-      now: number;
+      codesDue: z.boolean(),
+    },
+    () => ({ ok: true, sessionId: SAMPLE.session, codesDue: true }),
+  ),
+  DISABLED: event(
+    {
       /** The owner has just proven to be the owner. */
-      authorized: boolean;
+      authorized: z.boolean(),
       /** Whether the account keeps another second factor. */
-      othersLeft: boolean;
-      sessionId: string | null;
-    }
+      othersLeft: z.boolean(),
+      sessionId: word.nullable(),
+    },
+    () => ({ authorized: true, othersLeft: false, sessionId: SAMPLE.session }),
+  ),
   /** Another one took its place: by a change of app, or by the recovery of a lost one. */
-  | { type: 'REPLACED'; now: number; authorized: boolean }
+  REPLACED: event({ authorized: z.boolean() }, () => ({ authorized: true })),
   /** Too many wrong answers in a row. */
-  | { type: 'LOCKED'; now: number }
-  | { type: 'EXPIRE'; now: number };
+  LOCKED: bare,
+  EXPIRE: bare,
+};
+export type FactorEvent = EventsOf<typeof factorEvents>;
 
 const machine = setup({
   types: { context: {} as FactorContext, events: {} as FactorEvent },
@@ -184,3 +194,23 @@ export const factorMachine = machine.createMachine({
     abandoned: { type: 'final', tags: ['denied'], meta: { label: 'never confirmed' } },
   },
 });
+
+export const factor = {
+  id: 'factor',
+  version: 1,
+  context: factorContextSchema,
+  events: factorEvents,
+  machine: factorMachine,
+  upgrades: {},
+  needsActiveAccount: 'but to expire',
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : {
+          accountId: SAMPLE.account,
+          factorId: SAMPLE.factor,
+          kind: 'totp',
+          attemptsLeft: 3,
+          dueAt: state === 'setup' ? now + 10 * MINUTE : null,
+        },
+} satisfies MachineModule;

@@ -2,6 +2,12 @@
 import { and, assign, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
+import { count, duration, moment, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+import { loginV1toV2, loginV2toV3 } from './upgrades.ts';
+
+const MINUTE = 60_000;
 
 /** What an answer at L4 shows: that the owner is present, or a second kind of factor (NIST AAL2). The second shows both. */
 export const LEVELS = ['presence', 'second'] as const;
@@ -70,33 +76,66 @@ export const loginContextSchema = z.strictObject({
 });
 export type LoginContext = z.infer<typeof loginContextSchema>;
 
-export type LoginEvent =
-  | {
-      type: 'PRIMARY_PROVED';
-      now: number;
-      method: Method;
-      contactId: string | null;
-      subject: Subject | null;
-      sessionId: string;
-      deviceId: string | null;
-      persistent: boolean;
-      endsAt: number | null;
-      highRisk: boolean;
-      firstProof: 'aal1' | 'aal2';
+/** What is taken for granted about the account behind a login. */
+const SAMPLE_SUBJECT: Subject = {
+  accountId: SAMPLE.account,
+  status: 'active',
+  tier: 'FULL',
+  factors: [{ id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] }],
+  mfa: false,
+  knownDevice: true,
+  passwordVersion: 1,
+  signupFlowId: null,
+};
+
+export const loginEvents = {
+  PRIMARY_PROVED: event(
+    {
+      method: z.enum(METHODS),
+      contactId: word.nullable(),
+      subject: subjectSchema.nullable(),
+      sessionId: word,
+      deviceId: word.nullable(),
+      persistent: z.boolean(),
+      endsAt: moment.nullable(),
+      highRisk: z.boolean(),
+      firstProof: z.enum(['aal1', 'aal2']),
       /** Id of the factor whose right answer came with the first proof; null without one. */
-      answered: string | null;
-      stepUp: { attempts: number; ttlMs: number };
-    }
-  | {
-      type: 'STEP_UP_ANSWERED';
-      now: number;
-      factorId: string;
-      ok: boolean;
+      answered: word.nullable(),
+      stepUp: z.strictObject({ attempts: count, ttlMs: duration }),
+    },
+    () => ({
+      method: 'phone_code' as const,
+      contactId: SAMPLE.contact,
+      subject: SAMPLE_SUBJECT,
+      sessionId: SAMPLE.session,
+      deviceId: null,
+      persistent: false,
+      endsAt: null,
+      highRisk: false,
+      firstProof: 'aal1' as const,
+      answered: null,
+      stepUp: { attempts: 3, ttlMs: 10 * MINUTE },
+    }),
+  ),
+  STEP_UP_ANSWERED: event(
+    {
+      factorId: word,
+      ok: z.boolean(),
       /** Wrong answers to this factor before, as counted for the account. */
-      failures: number;
-      subject: Subject | null;
-    }
-  | { type: 'EXPIRE'; now: number };
+      failures: count,
+      subject: subjectSchema.nullable(),
+    },
+    (c: Pick<LoginContext, 'required' | 'subject' | 'contactId'>) => ({
+      factorId: waysToAnswer(c)[0]?.id ?? 'pin',
+      ok: true,
+      failures: 0,
+      subject: c.subject ?? SAMPLE_SUBJECT,
+    }),
+  ),
+  EXPIRE: bare,
+};
+export type LoginEvent = EventsOf<typeof loginEvents>;
 
 const START: LoginContext = {
   contactId: null,
@@ -413,3 +452,27 @@ export const loginMachine = machine.createMachine({
     },
   },
 });
+
+export const login = {
+  id: 'login',
+  version: 3,
+  context: loginContextSchema,
+  events: loginEvents,
+  machine: loginMachine,
+  upgrades: { 1: loginV1toV2, 2: loginV2toV3 },
+  needsActiveAccount: false,
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : {
+          contactId: SAMPLE.contact,
+          subject: { ...SAMPLE_SUBJECT, knownDevice: false },
+          passwordVersion: SAMPLE_SUBJECT.passwordVersion,
+          sessionId: SAMPLE.session,
+          required: 'presence',
+          scope: ['*'],
+          attemptsLeft: 3,
+          provedAt: now,
+          dueAt: state.startsWith('L6_result') ? null : now + 10 * MINUTE,
+        },
+} satisfies MachineModule;

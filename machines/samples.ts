@@ -9,15 +9,3 @@ export const SAMPLE = {
   factor: '00000000-0000-7000-8000-0000000fac70',
   kyc: '00000000-0000-7000-8000-0000000000bc',
 } as const;
-
-/** What is taken for granted about the account behind a login. */
-export const SAMPLE_SUBJECT = {
-  accountId: SAMPLE.account,
-  status: 'active' as const,
-  tier: 'FULL' as const,
-  factors: [{ id: 'pin', kind: 'pin', level: 'presence' as const, amr: ['pin'] }],
-  mfa: false,
-  knownDevice: true,
-  passwordVersion: 1,
-  signupFlowId: null,
-};

@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { keyBytes } from './parsers.ts';
-import { ConfigError, readSecretFile } from './read.ts';
+import { ConfigError, type Environment, type Mistakes, readSecretFile } from './read.ts';
 import { weakness } from './secret-strength.ts';
 import type { Settings } from './variables.ts';
 
@@ -22,53 +22,44 @@ function keyFile(variable: string, path: string): Buffer {
   return parsed.data;
 }
 
-function masterKey({ values: v }: Settings): Buffer | null {
+function masterKey({ values: v, source, mistakes }: Settings): Buffer | null {
   if (v.MASTER_KEY !== null) return v.MASTER_KEY;
-  if (v.LOCAL_KMS_KEY_PATH !== null) return keyFile('LOCAL_KMS_KEY_PATH', v.LOCAL_KMS_KEY_PATH);
-  if (v.KMS_PROVIDER === 'local' && v.KMS_MASTER_KEY_ID?.startsWith('/')) {
-    return keyFile('KMS_MASTER_KEY_ID', v.KMS_MASTER_KEY_ID);
-  }
-  return null;
+  // Only local keys are files: elsewhere the same variable names a key of the provider.
+  const names = ['LOCAL_KMS_KEY_PATH', ...(v.KMS_PROVIDER === 'local' ? ['KMS_MASTER_KEY_ID'] : [])] as const;
+  const name = names.find((one) => v[one as 'KMS_MASTER_KEY_ID'] !== null) as 'KMS_MASTER_KEY_ID' | undefined;
+  return name === undefined ? null : mistakes.unless(() => keyFile(source(name) ?? name, v[name] ?? ''));
 }
 
-function algorithmOf(source: string, pem: string): SigningAlgorithm {
+function algorithmOf(source: string, pem: string, mistakes: Mistakes): SigningAlgorithm | null {
   let key: ReturnType<typeof createPrivateKey>;
   try {
     key = createPrivateKey(pem);
   } catch (cause) {
-    throw new ConfigError(source, 'must be a private key in PEM form', { cause });
+    return mistakes.add(source, 'must be a private key in PEM form', { cause });
   }
   const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256';
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
-  throw new ConfigError(source, 'must be RSA of at least 2048 bits, EC P-256 or Ed25519');
+  return mistakes.add(source, 'must be RSA of at least 2048 bits, EC P-256 or Ed25519');
 }
 
 /** The key's type decides; a wish for another algorithm beside it is a mistake worth stopping for. */
-function signing({ values: v, source }: Settings): SigningAlgorithm {
+function signing({ values: v, source, mistakes }: Settings): SigningAlgorithm {
   const wished = v.JWT_ALGORITHM ?? (v.ALGORITHM === 'HS256' ? null : v.ALGORITHM);
   if (v.JWT_PRIVATE_KEY === null) return wished ?? 'RS256';
-  const alg = algorithmOf(source('JWT_PRIVATE_KEY') ?? 'JWT_PRIVATE_KEY', v.JWT_PRIVATE_KEY);
-  if (wished !== null && wished !== alg) {
+  const alg = algorithmOf(source('JWT_PRIVATE_KEY') ?? 'JWT_PRIVATE_KEY', v.JWT_PRIVATE_KEY, mistakes);
+  if (wished !== null && alg !== null && wished !== alg) {
     const variable = v.JWT_ALGORITHM === null ? 'ALGORITHM' : 'JWT_ALGORITHM';
-    throw new ConfigError(variable, 'does not match the type of JWT_PRIVATE_KEY');
+    mistakes.add(variable, 'does not match the type of JWT_PRIVATE_KEY');
   }
-  return alg;
-}
-
-/** Sealing with another key than the one asked for would be a promise broken in silence. */
-function kms({ values: v }: Settings) {
-  if (v.KMS_PROVIDER !== 'local') {
-    throw new ConfigError('KMS_PROVIDER', 'must be local: this version has no other provider');
-  }
-  return { provider: v.KMS_PROVIDER };
+  return alg ?? 'RS256';
 }
 
 /** Proofs are signed with the same keys, for `proof:<project>`: access tokens must never be for one of those. */
-function audience({ values: v }: Settings): string {
+function audience({ values: v, mistakes }: Settings): string {
   if (v.JWT_AUDIENCE.startsWith('proof:')) {
-    throw new ConfigError('JWT_AUDIENCE', 'must not start with proof: as identity proofs do');
+    mistakes.add('JWT_AUDIENCE', 'must not start with proof: as identity proofs do');
   }
   return v.JWT_AUDIENCE;
 }
@@ -82,7 +73,6 @@ export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number
     passwordPepper: v.PASSWORD_PEPPER,
     /** Key of the HMAC identity proof, used as UTF-8. Null: generate and keep under `dataDir`. */
     secretKey: v.SECRET_KEY,
-    kms: kms(settings),
     jwt: {
       issuer: v.JWT_ISSUER ?? publicUrl,
       audience: audience(settings),

@@ -3,8 +3,8 @@
  * guesses cannot share a place and one code opens one door.
  */
 import type { Database } from '../../db/client.ts';
-import { type Changes, commit, noChanges } from '../../db/commit.ts';
-import { isStale } from '../../db/conflicts.ts';
+import { type Changes, commit, newChangeSet } from '../../db/commit.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import type { FactorStore, StoredFactor } from '../../db/factors.ts';
 import * as factorRows from '../../db/factors.ts';
 import * as throttles from '../../db/throttles.ts';
@@ -49,7 +49,9 @@ export function createFactorCheck(deps: {
       if (!verdict) throw new Problem('conflict', { detail: 'No second factor with codes is set up.' });
       const { factor, use } = verdict;
       proofs.factorBudget(accountId, factor.id, factor.failures);
-      const changes = noChanges(new Date(context.now), { reservation: use ? reservationOf(context) : null });
+      const changes = newChangeSet(new Date(context.now), {
+        reservation: use ? reservationOf(context) : null,
+      });
       const record: RecordContext = {
         id: `factor:${uuidv7()}`,
         flowId: null,
@@ -59,7 +61,7 @@ export function createFactorCheck(deps: {
       };
       if (use) {
         const window = windows.factorWindow(accountId, factor.id);
-        changes.rows.push(factorRows.use(use, changes.now), throttles.clear([window], changes.now));
+        changes.rows.push(factorRows.use(use, changes.now), throttles.giveBack([window], changes.now));
         recordAudit(record, { type: 'mfa.verified', accountId, sessionId });
       } else {
         countFactorFailure(record, windows, { accountId, factorId: factor.id, failures: factor.failures });

@@ -14,6 +14,7 @@ import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { Problem } from '../kernel/problems.ts';
 import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
+import type { DurableWindows } from './rules.ts';
 import type { FlowView } from './snapshots.ts';
 
 export const DEMO_CODE = '000000';
@@ -28,8 +29,8 @@ export type ProofRules = {
   lockMs: number;
   stepUpAttempts: number;
   stepUpTtlMs: number;
-  codeWindows(contactId: string, holder: boolean): throttles.Window[];
-  factorWindow(accountId: string, factorId: string): throttles.Window;
+  codeWindows: DurableWindows['codeWindows'];
+  factorWindow: DurableWindows['factorWindow'];
   loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
   externalRisk: boolean;
@@ -103,6 +104,16 @@ export function createProofs({
       return true;
     },
 
+    /**
+     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until the end it
+     * had at first it may be told that its code has been accepted.
+     */
+    replacedToken({ flow }: LoadedFlow, token: string, now: number, ttlMs: number): boolean {
+      const openedAt = flow.createdAt.getTime();
+      const first = hashToken(keyring.flowTokenFor(flow.id, openedAt));
+      return hashToken(token) === first && flow.tokenHash !== first && now < openedAt + ttlMs;
+    },
+
     /** Problems that only say "this token opens nothing". */
     isTokenRefusal: ({ code }: Problem): boolean =>
       [
@@ -129,9 +140,25 @@ export function createProofs({
       if (!rules.demo || phone === undefined || !isReservedPhone(phone)) throw new Problem('unauthenticated');
     },
 
-    /** Refuses before any comparison when the identifier's durable counters are full. */
-    codeBudget(loaded: LoadedFlow, holder: boolean): void {
-      this.budgetOf(rules.codeWindows(loaded.flow.contactId ?? '', holder), loaded.failures);
+    /** The durable windows that bound this caller's checks of the flow's codes. A device counts for its owner only. */
+    codeWindows(
+      loaded: LoadedFlow,
+      caller: { holder: boolean; network: string },
+      failures = loaded.failures,
+    ): throttles.Window[] {
+      const { flow, contact, account, device } = loaded;
+      const knownDevice = device !== null && account !== null && contact?.accountId === account.id;
+      return rules.codeWindows(flow.contactId ?? '', { ...caller, knownDevice }, failures);
+    },
+
+    /** Refuses before any comparison when they are full; else what the commit counts in, as an enclosure. */
+    codeBudget(
+      loaded: LoadedFlow,
+      caller: { holder: boolean; network: string },
+    ): { codeWindows: throttles.Window[] } {
+      const codeWindows = this.codeWindows(loaded, caller);
+      this.budgetOf(codeWindows, loaded.failures);
+      return { codeWindows };
     },
 
     /** The same for counters that belong to no flow. */

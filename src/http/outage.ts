@@ -1,5 +1,5 @@
 /** A store that cannot serve now is a 503 the client may repeat, whatever layer noticed. */
-import { isOutage } from '../../db/outage.ts';
+import { isOutage } from '../../db/driver/outage.ts';
 import { StoreUnavailable } from '../adapters/redis.ts';
 import { Problem } from '../kernel/problems.ts';
 

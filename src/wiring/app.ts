@@ -7,6 +7,7 @@ import { createFactorCheck } from '../engine/factor-check.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
+import { createActions } from '../http/actions.ts';
 import { createLimits } from '../http/limits/policy.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -38,20 +39,23 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const log = server.log;
   const stores = await openStores(config, options.databaseUrl, log);
   const crypto = await openCrypto(config, secrets, clock, stores);
-  const { db, redis, capacity } = stores;
+  const { db, redis } = stores;
   const limits = createLimits({
-    store: redis && capacity ? redisLimitStore(redis, 'vestibule:limit:', capacity) : memoryLimitStore(),
+    store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
     numbers: config.limits,
     hashKey: crypto.limitKey,
     clock,
     log,
   });
   const watchers = createWatchers({ config, clock, log, stores });
+  const actions = createActions();
   let relay: Relay;
-  const engine = openEngine({ config, log, stores, crypto, watchers, relay: () => relay });
+  const engine = openEngine({ config, log, stores, crypto, watchers, actions, relay: () => relay });
 
   const onCommit = () => relay.nudge();
-  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const adminToken = config.adminToken ?? (config.env === 'production' ? null : secrets.adminToken);
+  const introspectionToken =
+    config.introspectionToken ?? (config.env === 'production' ? null : secrets.introspectionToken);
   const services: Services = {
     ...stores,
     ...crypto,
@@ -59,6 +63,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clock,
     log,
     engine,
+    actions,
     limits,
     sessionEnds: createSessionEnds({ db, onCommit }),
     activity: createActivity({ touch: stores.sessions.touch, clock, log }),
@@ -67,7 +72,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     inbox: crypto.adapters.inbox,
     adminToken,
     proofKey: secrets.secretKey,
-    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
+    introspectionToken,
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
   relay = openRelay(services, stores, watchers);

@@ -1,6 +1,7 @@
 /** The machines at work: the engine with its effects, the relay with the slices' deliveries, and what watches commits. */
 import type { FastifyBaseLogger } from 'fastify';
 import { forgetUnowned } from '../../db/contacts.ts';
+import { purgeEnded } from '../../db/retention.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
 import { createInspectorFeed } from '../console/inspector/feed.ts';
@@ -11,7 +12,7 @@ import { createEngine } from '../engine/engine.ts';
 import { eventDelivery } from '../engine/events.ts';
 import { createRelay, type Relay } from '../engine/relay.ts';
 import { createSweep } from '../engine/sweep.ts';
-import { nextActions } from '../http/actions.ts';
+import type { Actions } from '../http/actions.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { deliveries } from './features.ts';
@@ -45,10 +46,11 @@ export function openEngine(deps: {
   stores: Stores;
   crypto: Crypto;
   watchers: Watchers;
+  actions: Actions;
   /** The relay comes later: its deliveries send events through this engine. */
   relay: () => Relay;
 }) {
-  const { config, log, stores, crypto, watchers, relay } = deps;
+  const { config, log, stores, crypto, watchers, actions, relay } = deps;
   const { keyring, windows } = crypto;
   return createEngine({
     db: stores.db,
@@ -63,7 +65,7 @@ export function openEngine(deps: {
       },
     }),
     keyring,
-    nextOf: nextActions,
+    nextOf: actions.next,
     lease: () => relay().lease(),
     onCommit: (changes, leased) => {
       relay().accept(leased);
@@ -76,13 +78,21 @@ export function openEngine(deps: {
 }
 
 export function openRelay(services: Services, stores: Stores, { rollup }: Watchers): Relay {
-  const { db, flows, users, engine, clock, log, outbox, redis } = services;
-  const forget = async (now: Date) => {
+  const { config, db, flows, users, engine, clock, log, outbox, redis } = services;
+  const purgeExpired = async (now: Date) => {
     await stores.idempotency.deleteExpired(now);
     await throttles.deleteExpired(db, now);
+    const before = (days: number) => new Date(now.getTime() - days * 86_400_000);
+    const { retention } = config;
+    await purgeEnded(db, {
+      outbox: before(retention.outboxDays),
+      webhookReceipts: before(retention.webhookReceiptDays),
+      flows: before(retention.flowDays),
+      sessions: before(retention.sessionDays),
+    });
   };
   const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
-  const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
+  const sweep = createSweep({ flows, users, engine, clock, log, purgeExpired, forgetContacts });
   return createRelay({
     outbox,
     clock,

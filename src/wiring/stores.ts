@@ -14,7 +14,6 @@ import { createRefreshStore } from '../../db/refresh.ts';
 import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
 import { createUserStore } from '../../db/users.ts';
-import { redisCapacity } from '../adapters/limits/capacity-ahead.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import type { Config } from '../config/index.ts';
 
@@ -28,7 +27,6 @@ export async function openStores(config: Config, databaseUrl: string, log: Fasti
   return {
     db,
     redis,
-    capacity: redis ? redisCapacity(redis, 'vestibule:capacity:') : null,
     flows: createFlowStore(db),
     accounts: createAccountStore(db),
     users: createUserStore(db),

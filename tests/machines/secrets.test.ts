@@ -50,6 +50,7 @@ const PARAMS: Record<string, string> = {
   endLoginWait: 'accountId',
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
+  discardRegistration: 'accountId',
   archiveContact: 'contactId',
   publish: 'type accountId outcome reason',
   audit: 'type accountId outcome reason',
@@ -58,6 +59,7 @@ const PARAMS: Record<string, string> = {
   releaseContact: 'accountId contactId successor',
   restoreContact: 'accountId contactId instead',
   endProofs: 'accountId contactId',
+  cancelPendingFlows: 'accountId',
   endSessions: 'accountId reason except',
   supersedeFlows: 'contactId',
 };

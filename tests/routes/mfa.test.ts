@@ -275,7 +275,7 @@ describe('step-up', () => {
     });
     expect(after.auth_time).toBeGreaterThan(before.auth_time + 300);
     const shown = await app.call('POST', '/v1/auth/introspect', {
-      token: app.services.introspectionTokens[0],
+      token: app.services.introspectionToken ?? '',
       body: { token: strong },
     });
     expect(shown.body).toMatchObject({ active: true, acr: 'aal2', auth_time: after.auth_time });

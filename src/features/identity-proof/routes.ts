@@ -32,10 +32,9 @@ export const identityProofRoutes =
     app.post(
       '/api/v1/auth/send-code',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_REQUESTED', for: { purpose: 'proof' } } },
         schema: {
           summary: 'Send a code to an address',
-          description:
-            'Sends `CODE_REQUESTED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
           tags: ['Identity proofs'],
           security: [],
           body: sendCodeBody,
@@ -91,10 +90,9 @@ export const identityProofRoutes =
     app.post(
       '/api/v1/auth/verify-code',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'proof' } } },
         schema: {
           summary: 'Exchange a code for a signed identity proof',
-          description:
-            'Sends `CODE_CHECKED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
           tags: ['Identity proofs'],
           security: [],
           body: verifyCodeBody,
@@ -108,14 +106,14 @@ export const identityProofRoutes =
         const caller = callerOf(request, s);
         await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(email);
-        await checkedCode(s, { token: null, name: contact, now: caller.now }, () =>
+        await checkedCode(s, { token: null, name: contact, network: caller.network, now: caller.now }, () =>
           engine.send(
             'challenge',
             { contactId: contact, machine: 'challenge', purpose: `proof:${project}` },
             (loaded, view) => {
-              proofs.codeBudget(loaded, false);
+              const enclosures = proofs.codeBudget(loaded, { holder: false, network: caller.network });
               const verdict = proofs.codeVerdict(view, 'proof', code, false);
-              return { event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens: null } };
+              return { enclosures, event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens: null } };
             },
             caller,
           ),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { PasswordLogin } from '../../../db/password-logins.ts';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
+import type { Offer } from '../../http/actions.ts';
 import { deviceInput, transportInput } from '../../http/inputs.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 import type { Revealed } from '../sessions/issue-tokens.ts';
@@ -43,10 +44,10 @@ export const passwordLoginAnswer = loginAnswer
 /** Who it is appears only once the login is granted. */
 export function passwordLoginContract(
   view: FlowView,
-  now: number,
+  offer: Offer,
   { revealed, token, login }: { revealed: Revealed; token: string | null; login: PasswordLogin },
 ) {
-  const result = loginContract(view, now, revealed, token);
+  const result = loginContract(view, offer, revealed, token);
   const { required, subject } = view.context as unknown as LoginContext;
   if (view.tags.has('step-up') && required === 'second') {
     return {

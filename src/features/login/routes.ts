@@ -1,9 +1,8 @@
 /** Login by phone: a code challenge that opens the login machine. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import { nextActions } from '../../http/actions.ts';
 import { checkedCode, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { flowNamedBy, sendsEvent } from '../../http/flow-requests.ts';
-import { callerOf, flowTokenOf, mint, phoneReader } from '../../http/request-context.ts';
+import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { callerOf, flowTokenOf, mint, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
@@ -20,8 +19,15 @@ export const loginRoutes =
     app.post(
       '/v1/auth/send-otp',
       {
+        config: {
+          sends: { machine: 'challenge', event: 'CODE_REQUESTED', for: { purpose: 'login' } },
+          follows: [
+            { machine: 'signup', states: ['registered'], as: 'LOGIN', for: { entry: 'phone' } },
+            { machine: 'challenge', states: ['expired'], as: 'CODE_REQUESTED', for: { purpose: 'login' } },
+          ],
+        },
         schema: {
-          ...sendsEvent('Login', 'challenge', 'CODE_REQUESTED', 'Send a login code to a phone'),
+          ...flowDoc('Login', 'Send a login code to a phone'),
           body: sendOtpBody,
           response: { 200: sendOtpAnswer, ...problemsFor(400, 401, 409, 429, 503) },
         },
@@ -30,6 +36,7 @@ export const loginRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
+        const contact = contactId(phone.e164);
         const { suppressed } = await limits.codeSend(
           {
             purpose: 'login',
@@ -37,10 +44,10 @@ export const loginRoutes =
             network: caller.network,
             range: phone.range,
             ...(phone.country ? { country: phone.country } : {}),
+            hasAccount: async () => (await s.accounts.ownerOf(contact)) !== undefined,
           },
           caller,
         );
-        const contact = contactId(phone.e164);
         const event = {
           type: 'CODE_REQUESTED' as const,
           now: caller.now,
@@ -82,7 +89,7 @@ export const loginRoutes =
           status: 'otp_sent' as const,
           flow_id: flow.id,
           state: flow.state,
-          next: nextActions(flow, caller.now),
+          next: s.actions.next(flow, caller.now),
           flow_token: openToken(s, flow) ?? '',
           expires_in: config.code.ttlS,
         };
@@ -92,8 +99,13 @@ export const loginRoutes =
     app.post(
       '/v1/auth/verify-otp',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'login' } } },
         schema: {
-          ...sendsEvent('Login', 'login', 'PRIMARY_PROVED', 'Prove the phone and log in (L1 to L6)'),
+          ...flowDoc(
+            'Login',
+            'Prove the phone and log in (L1 to L6)',
+            'A right code opens a [login](/v1/flows/definitions/login/diagram).',
+          ),
           body: verifyOtpBody,
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -108,7 +120,13 @@ export const loginRoutes =
         const [loginId, sessionId] = [mint(), mint()];
         const { opened, loaded } = await checkedCode(
           s,
-          { token, name: contact, now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          {
+            token,
+            name: contact,
+            network: caller.network,
+            now: caller.now,
+            showsLock: proofs.showsLock(phone.e164),
+          },
           () =>
             engine.send(
               'challenge',
@@ -118,8 +136,9 @@ export const loginRoutes =
               (loaded, view) => {
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contact);
-                proofs.codeBudget(loaded, holder);
+                const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
                 return {
+                  enclosures,
                   event: {
                     type: 'CODE_CHECKED',
                     now: caller.now,
@@ -147,7 +166,7 @@ export const loginRoutes =
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });
         const tokens = await revealLogin(s, login, loaded?.account?.roles);
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
-        const answer = loginContract(login, caller.now, revealed, openToken(s, login));
+        const answer = loginContract(login, offerOf(s, caller), revealed, openToken(s, login));
         return { valid: true, ...answer };
       },
     );

@@ -3,11 +3,10 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { nextActions } from '../../http/actions.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
-import { sendsEvent } from '../../http/flow-requests.ts';
+import { flowDoc } from '../../http/flow-requests.ts';
 import { typedCode } from '../../http/inputs.ts';
-import { callerOf, flowTokenOf } from '../../http/request-context.ts';
+import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
@@ -24,8 +23,9 @@ export const stepUpRoutes =
     app.post(
       '/v1/auth/login/step-up',
       {
+        config: { sends: { machine: 'login', event: 'STEP_UP_ANSWERED' } },
         schema: {
-          ...sendsEvent('Login', 'login', 'STEP_UP_ANSWERED', 'Answer the step-up (L4)'),
+          ...flowDoc('Login', 'Answer the step-up (L4)'),
           body: stepUpBody,
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -43,18 +43,24 @@ export const stepUpRoutes =
         if (flow.tags.has('step-up'))
           throw new Problem('invalid_credentials', {
             state: flow.state,
-            next: nextActions(flow, caller.now),
+            next: s.actions.next(flow, caller.now),
           });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
-        return loginContract(flow, caller.now, deliverRefresh(reply, config, transport, revealed), null);
+        return loginContract(
+          flow,
+          offerOf(s, caller),
+          deliverRefresh(reply, config, transport, revealed),
+          null,
+        );
       },
     );
 
     app.post(
       '/v1/auth/mfa/verify',
       {
+        config: { sends: { machine: 'login', event: 'STEP_UP_ANSWERED', offered: false } },
         schema: {
-          ...sendsEvent('Login', 'login', 'STEP_UP_ANSWERED', 'Second factor of a password login'),
+          ...flowDoc('Login', 'Second factor of a password login'),
           security: [],
           body: mfaVerifyBody,
           response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
@@ -69,10 +75,13 @@ export const stepUpRoutes =
             throw documented(error);
           }));
         if (wrongAnswer(flow))
-          throw new Problem('invalid_code', { state: flow.state, next: nextActions(flow, caller.now) });
+          throw new Problem('invalid_code', { state: flow.state, next: s.actions.next(flow, caller.now) });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, transport, revealed);
-        return { ...loginContract(flow, caller.now, given, null), ...(await userOf(s, flow, loaded)) };
+        return {
+          ...loginContract(flow, offerOf(s, caller), given, null),
+          ...(await userOf(s, flow, loaded)),
+        };
       },
     );
   };

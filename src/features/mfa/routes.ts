@@ -1,6 +1,5 @@
 /** Authenticator app and backup codes of one's own account. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import { nextActions } from '../../http/actions.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
 import { typedCode } from '../../http/inputs.ts';
@@ -21,9 +20,6 @@ import {
   verifyTotpBody,
 } from './contract.ts';
 
-const sends = (event: string) =>
-  `Sends \`${event}\` to the [factor machine](/v1/flows/definitions/factor/diagram).`;
-
 export const totpRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
@@ -32,9 +28,11 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/setup',
       {
+        config: { sends: { machine: 'factor', event: 'SETUP_STARTED' } },
         schema: {
           summary: 'Set up an authenticator app: its secret, shown once',
-          description: `${sends('SETUP_STARTED')} It counts from its first code on; an app in use stays until then. Asks for a step-up.`,
+          description:
+            'It counts from its first code on; an app in use stays until then. Asks for a step-up.',
           ...secured,
           body: setupTotpBody,
           response: { 200: setupTotpAnswer, ...problemsFor(400, 401, 409, 429, 503) },
@@ -56,7 +54,7 @@ export const totpRoutes =
           expires_in: made.ttlMs / 1000,
           message: 'Read the picture with an authenticator app, then enable it with the code that it shows.',
           state: flow.state,
-          next: nextActions(flow, caller.now),
+          next: s.actions.next(flow, caller.now),
         };
       },
     );
@@ -64,9 +62,10 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/enable',
       {
+        config: { sends: { machine: 'factor', event: 'CONFIRMED' } },
         schema: {
           summary: 'Confirm the app by its first code; answers with eight backup codes',
-          description: `${sends('CONFIRMED')} The owner is told, and every other session counts as a single factor from then on.`,
+          description: 'The owner is told, and every other session counts as a single factor from then on.',
           ...secured,
           body: enableTotpBody,
           response: { 200: enableTotpAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },
@@ -116,9 +115,10 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/disable',
       {
+        config: { sends: { machine: 'factor', event: 'DISABLED' } },
         schema: {
           summary: 'Remove the authenticator app: the password and a code',
-          description: `${sends('DISABLED')} Without another second factor the backup codes end as well. The owner is told.`,
+          description: 'Without another second factor the backup codes end as well. The owner is told.',
           ...secured,
           body: disableTotpBody,
           response: { 200: disableTotpAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },

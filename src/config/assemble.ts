@@ -18,7 +18,7 @@ export function assemble(settings: Settings, environment: Environment) {
     /^(production|staging)$/i.test(name?.trim() ?? ''),
   );
   const env = strict ? 'production' : v.NODE_ENV === 'test' ? 'test' : 'development';
-  const adapters = adaptersOf(settings, env);
+  const adapters = adaptersOf(settings);
   const demo = v.DEMO_MODE ?? (env !== 'production' && !adapters.real);
   const publicUrl = v.PUBLIC_URL ?? `http://localhost:${v.PORT}`;
   const frontendUrl = v.FRONTEND_URL ?? publicUrl;
@@ -110,7 +110,6 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    features: { sharedAccounts: v.FEATURE_SHARED_ACCOUNTS },
     cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
     introspectionToken: v.INTROSPECTION_TOKEN,
     adminToken: v.ADMIN_TOKEN,

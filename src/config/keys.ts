@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { keyBytes } from './parsers.ts';
-import { ConfigError, type Environment, type Mistakes, readSecretFile } from './read.ts';
+import { ConfigError, type Mistakes, readSecretFile } from './read.ts';
 import { weakness } from './secret-strength.ts';
 import type { Settings } from './variables.ts';
 
@@ -24,10 +24,10 @@ function keyFile(variable: string, path: string): Buffer {
 
 function masterKey({ values: v, source, mistakes }: Settings): Buffer | null {
   if (v.MASTER_KEY !== null) return v.MASTER_KEY;
-  // Only local keys are files: elsewhere the same variable names a key of the provider.
-  const names = ['LOCAL_KMS_KEY_PATH', ...(v.KMS_PROVIDER === 'local' ? ['KMS_MASTER_KEY_ID'] : [])] as const;
-  const name = names.find((one) => v[one as 'KMS_MASTER_KEY_ID'] !== null) as 'KMS_MASTER_KEY_ID' | undefined;
-  return name === undefined ? null : mistakes.unless(() => keyFile(source(name) ?? name, v[name] ?? ''));
+  const path = v.LOCAL_KMS_KEY_PATH;
+  return path === null
+    ? null
+    : mistakes.unless(() => keyFile(source('LOCAL_KMS_KEY_PATH') ?? 'LOCAL_KMS_KEY_PATH', path));
 }
 
 function algorithmOf(source: string, pem: string, mistakes: Mistakes): SigningAlgorithm | null {

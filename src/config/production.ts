@@ -36,7 +36,6 @@ export function refuseUnsafe(config: Config, { values: v, source, mistakes }: Se
   if (config.sms.adapter === 'local') refuse('SMS_ADAPTER', 'must name a real provider in production');
   if (config.mail.adapter === 'local')
     refuse('MAIL_ADAPTER', 'must name a real provider (or SMTP_HOST be set) in production');
-  if (config.broker.adapter === 'local') refuse('BROKER_ADAPTER', 'must name a real broker in production');
   if (config.kyc.adapter === 'local') refuse('KYC_ADAPTER', 'must name a real provider in production');
   for (const secret of config.kyc.webhookSecrets) strong('KYC_WEBHOOK_SECRET', secret);
   if (v.ADMIN_TOKEN !== null) strong('ADMIN_TOKEN', v.ADMIN_TOKEN);

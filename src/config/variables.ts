@@ -242,17 +242,10 @@ const ADAPTERS = {
   RISK_URL: optional(p.httpUrl, 'Risk provider'),
   RISK_SECRET: optional(p.text, 'Authenticates us to the risk provider', secret),
   RISK_BLOCKED_PREFIXES: setting(p.list(p.phonePrefix), '', 'Phone prefixes refused at sign-up'),
-  BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks linked trading accounts', {
-    otherwise: 'kite in production, else local: a broker on paper',
-  }),
-  KITE_API_BASE_URL: setting(p.httpUrl, 'https://api.kite.trade', 'Kite Connect API'),
-  KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite, repetitions included'),
-  KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Repetitions of a safe call of Kite'),
   RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
 };
 
 const OPERATION = {
-  FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
   FEATURE_MFA_TOTP: setting(
     p.flag,
     'true',

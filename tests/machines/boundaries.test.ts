@@ -23,6 +23,8 @@ describe('a step-up', () => {
     persistent: false,
     endsAt: null,
     highRisk: false,
+    firstProof: 'aal1',
+    answered: null,
     stepUp: { attempts, ttlMs: TTL },
   });
   const answered = (ok: boolean, now: number) => ({

@@ -164,6 +164,7 @@ export function createUserStore(db: Database) {
         await tx`delete from contacts where account_id = ${accountId}`;
         await tx`delete from profiles where account_id = ${accountId}`;
         await tx`delete from credentials where account_id = ${accountId}`;
+        await tx`delete from factors where account_id = ${accountId}`;
         await tx`delete from devices where account_id = ${accountId}`;
         await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
         await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;

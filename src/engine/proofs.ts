@@ -12,6 +12,7 @@ import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-
 import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
 import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { isBound } from '../kernel/hashing/index.ts';
 import { Problem } from '../kernel/problems.ts';
 import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
 import type { DurableWindows } from './rules.ts';
@@ -291,9 +292,12 @@ export function createProofs({
     /** A checked PIN; void when the account set another one between the check and the decision. */
     pinAnswered(fresh: LoadedFlow, checked: LoadedFlow, matches: boolean, now: number): LoginEvent {
       const [present, then] = [fresh.credential, checked.credential];
-      // A new hash of the same PIN is no change.
-      const unchanged =
-        present?.pinHash === then?.pinHash || present?.passwordVersion === then?.passwordVersion;
+      // A hash that was only bound to its account meanwhile is no change.
+      const rebound =
+        present?.passwordVersion === then?.passwordVersion &&
+        isBound(present?.pinHash) &&
+        !isBound(then?.pinHash);
+      const unchanged = present?.pinHash === then?.pinHash || rebound;
       return {
         type: 'STEP_UP_ANSWERED',
         now,

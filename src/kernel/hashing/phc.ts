@@ -75,3 +75,6 @@ function bytesIn(base64: string): number | null {
   const canonical = rest === 0 || (rest === 2 ? /[AQgw]$/ : /[AEIMQUYcgkosw048]$/).test(base64);
   return rest !== 1 && canonical ? Math.floor((base64.length * 3) / 4) : null;
 }
+
+/** Whether the hash opens with its own account's secret only. */
+export const isBound = (phc: string | null | undefined): boolean => phc?.startsWith(`${BOUND}$`) ?? false;

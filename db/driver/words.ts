@@ -1,6 +1,6 @@
 /** What Postgres itself said. drizzle's own message quotes the statement with its parameters, so it is never passed on. */
 
-type Wrapped = Error & { cause?: unknown; code?: string };
+type Wrapped = Error & { cause?: unknown; code?: string; query?: string };
 
 /** The innermost error: Postgres's, or the network's. */
 export function rootOf(error: unknown): Wrapped {

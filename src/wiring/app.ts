@@ -5,6 +5,7 @@ import type { Pooler } from '../../db/pooler.ts';
 import { memoryLimitStore, redisLimitStore } from '../adapters/limits/store.ts';
 import type { Config } from '../config/index.ts';
 import { commitAccount } from '../engine/account-commit.ts';
+import { createFactorCheck } from '../engine/factor-check.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
@@ -70,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     limits,
     sessionEnds: createSessionEnds({ db, onCommit }),
     activity: createActivity({ touch: stores.sessions.touch, clock, log }),
+    checkFactor: createFactorCheck({ db, rows: stores.factorRows, ...crypto, onCommit }),
     commitAccount: (edit, context) => commitAccount({ db, onCommit }, edit, context),
     inbox: crypto.adapters.inbox,
     adminToken,

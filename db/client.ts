@@ -32,6 +32,8 @@ export type Database = {
   pendingMigrations(): Promise<number>;
   /** The database's clock, milliseconds since the epoch. */
   now(): Promise<number>;
+  /** Whether it refuses writes: a standby, or told to. */
+  readOnly(): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -179,6 +181,12 @@ export function connectDatabase(options: DatabaseOptions): Database {
         { now: string }[]
       >`select extract(epoch from clock_timestamp()) * 1000 as now`;
       return Number(row?.now);
+    },
+    readOnly: async () => {
+      const [row] = await readLane<
+        { on: boolean }[]
+      >`select current_setting('transaction_read_only') = 'on' as on`;
+      return row?.on ?? true;
     },
     close: async () => {
       for (const watchdog of watchdogs) watchdog.stop();

@@ -15,8 +15,8 @@ import { createRefreshStore } from '../../db/refresh.ts';
 import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
 import { createUserStore } from '../../db/users.ts';
-import { connectRedis } from '../adapters/redis.ts';
-import type { Config } from '../config/index.ts';
+import { CLUSTER, connectRedis } from '../adapters/redis.ts';
+import { type Config, ConfigError } from '../config/index.ts';
 
 export type Stores = Awaited<ReturnType<typeof openStores>>;
 
@@ -29,7 +29,11 @@ export async function openStores(
 ) {
   const db = connectDatabase({ url: databaseUrl, poolSize: config.database.poolSize, pooler });
   const redis = config.redis.url === null ? null : connectRedis(config.redis.url, { log });
-  if (redis) await redis.ready(2000);
+  if (redis && (await redis.ready(2000)) && (await redis.isCluster())) {
+    redis.close();
+    await db.close();
+    throw new ConfigError('REDIS_URL', `(or REDIS_HOST) ${CLUSTER}`);
+  }
   return {
     db,
     redis,

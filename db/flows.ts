@@ -59,7 +59,7 @@ const columns = {
     pinHash: credentials.pinHash,
     passwordVersion: credentials.passwordVersion,
   },
-  device: { deviceId: devices.deviceId },
+  device: { deviceId: devices.deviceId, trusted: devices.trusted },
   /** Of the account: what may answer L4, with the failures of each. */
   factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */

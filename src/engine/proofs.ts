@@ -17,6 +17,7 @@ import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-
 import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
 import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { isBound } from '../kernel/hashing/index.ts';
 import { Problem } from '../kernel/problems.ts';
 import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
 import type { DurableWindows } from './rules.ts';
@@ -301,7 +302,13 @@ export function createProofs({
 
     /** A checked PIN; void when the account set another one between the check and the decision. */
     pinAnswered(fresh: LoadedFlow, checked: LoadedFlow, matches: boolean, now: number): LoginEvent {
-      const unchanged = fresh.credential?.pinHash === checked.credential?.pinHash;
+      const [present, then] = [fresh.credential, checked.credential];
+      // A hash that was only bound to its account meanwhile is no change.
+      const rebound =
+        present?.passwordVersion === then?.passwordVersion &&
+        isBound(present?.pinHash) &&
+        !isBound(then?.pinHash);
+      const unchanged = present?.pinHash === then?.pinHash || rebound;
       return {
         type: 'STEP_UP_ANSWERED',
         now,

@@ -7,7 +7,7 @@ import type { Services } from './services.ts';
 
 type Needs = Pick<Services, 'users' | 'hasher' | 'config' | 'db' | 'limits'>;
 /** What was checked, to be compared again in the commit that follows. */
-export type Checked = { passwordHash: string | null; eventSeq: number };
+export type Checked = { passwordHash: string | null; passwordVersion: number; eventSeq: number };
 
 /**
  * The password itself; an account without one cannot pass.
@@ -18,10 +18,10 @@ export async function requirePassword(
   accountId: string,
   password: string,
   caller: Caller,
-): Promise<{ passwordHash: string; eventSeq: number }> {
-  const { passwordHash, eventSeq } = await checkPassword(s, accountId, password, caller);
+): Promise<Checked & { passwordHash: string }> {
+  const { passwordHash, ...checked } = await checkPassword(s, accountId, password, caller);
   if (passwordHash === null) throw new Problem('invalid_credentials');
-  return { passwordHash, eventSeq };
+  return { ...checked, passwordHash };
 }
 
 export async function secretsOf(s: Pick<Needs, 'users'>, accountId: string, { now }: Caller) {
@@ -45,7 +45,7 @@ export async function checkPassword(
   if (known.failures > window.limit) {
     throw new Problem('rate_limited', { retryAfter: Math.ceil(window.windowMs / 1000) });
   }
-  const matches = await s.hasher.verify(known.passwordHash, password);
+  const matches = await s.hasher.verify(known.passwordHash, password, accountId);
   if (!matches && known.passwordHash !== null) throw new Problem('invalid_credentials');
   await throttles.resetNow(s.db, window.key);
   return known;

@@ -112,6 +112,7 @@ export const accountRoutes =
         requireSecondFactor(live, caller);
         const checked = await requirePassword(s, account.id, body.current_password, caller);
         const hash = await acceptPassword(s, body.new_password, {
+          accountId: account.id,
           context: await s.users.identityOf(account.id),
           previous: checked.passwordHash,
           pointer: '/body/new_password',
@@ -119,7 +120,7 @@ export const accountRoutes =
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq: checked.eventSeq },
-            parts: [changePassword(account.id, hash, checked.passwordHash, new Date(caller.now))],
+            parts: [changePassword(account.id, hash, checked.passwordVersion, new Date(caller.now))],
             ...(body.revoke_other_sessions
               ? { endSessions: { reason: 'password_changed', except: session.id } }
               : {}),

@@ -1,6 +1,7 @@
 /** Answers to L4: checked on what was read, counted and used up in the commit that decides. */
 import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
+import { renewHash } from '../../engine/renew-hash.ts';
 import { ownFlow } from '../../http/flow-answers.ts';
 import { flowNamedBy } from '../../http/flow-requests.ts';
 import type { Caller } from '../../http/request-context.ts';
@@ -8,7 +9,7 @@ import type { Services } from '../../http/services.ts';
 import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 import { Problem } from '../../kernel/problems.ts';
 
-type Needs = Pick<Services, 'engine' | 'limits' | 'proofs' | 'factors' | 'hasher'>;
+type Needs = Pick<Services, 'engine' | 'limits' | 'proofs' | 'factors' | 'hasher' | 'db'>;
 
 /** @throws Problem invalid_flow_token, event_refused, rate_limited, overloaded */
 export async function answerPin(s: Needs, token: string, pin: string, caller: Caller): Promise<Result> {
@@ -28,8 +29,9 @@ export async function answerPin(s: Needs, token: string, pin: string, caller: Ca
       caller,
     ),
   );
-  const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
-  return engine.send(
+  const [accountId, pinHash] = [loaded.account?.id ?? null, loaded.credential?.pinHash ?? null];
+  const matches = await s.hasher.verify(pinHash, pin, accountId);
+  const result = await engine.send(
     'login',
     locator,
     (fresh) => {
@@ -39,6 +41,9 @@ export async function answerPin(s: Needs, token: string, pin: string, caller: Ca
     },
     caller,
   );
+  if (matches && pinHash !== null && accountId !== null && result.flow.tags.has('granted'))
+    await renewHash(s, { accountId, kind: 'pin', hash: pinHash, secret: pin });
+  return result;
 }
 
 /** One read and one commit. @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */

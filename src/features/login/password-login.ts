@@ -2,11 +2,11 @@
  * A password as the first proof of a login: throttle, one hash, and what comes of it. Known and unknown identifiers
  * take the same steps; nothing here may tell them apart before the password has been right.
  */
-import * as credentials from '../../../db/credentials.ts';
 import type { PasswordLogin } from '../../../db/password-logins.ts';
 import type { Result } from '../../engine/engine.ts';
 import type { OpenSecret } from '../../engine/factors/kind.ts';
 import { auditRow } from '../../engine/records.ts';
+import { renewHash } from '../../engine/renew-hash.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
@@ -45,7 +45,7 @@ export async function logInByPassword(
   const first = await read();
   proofs.passwordBudget(first, caller.now);
   const checked = first.credential?.passwordHash ?? null;
-  const matches = await s.hasher.verify(checked, password);
+  const matches = await s.hasher.verify(checked, password, first.account?.id ?? null);
   if (!matches || checked === null || !first.account) {
     const record = auditRow(
       {
@@ -71,8 +71,8 @@ export async function logInByPassword(
       login = fresh ?? (await read());
       fresh = null;
       proofs.passwordBudget(login, caller.now);
-      // Changed between the check and the decision: the proof is void.
-      if (!login.account || login.credential?.passwordHash !== checked)
+      // Changed between the check and the decision: the proof is void. A new hash of the same password is no change.
+      if (!login.account || login.credential?.passwordVersion !== first.credential?.passwordVersion)
         throw new Problem('invalid_credentials');
       const answer =
         code && login.factors.length > 0 ? await checkedCode(s, login, { code, open }, caller) : null;
@@ -97,7 +97,7 @@ export async function logInByPassword(
     },
     caller,
   );
-  if (s.hasher.needsRehash(checked)) await rehash(s, login.account?.id ?? '', checked, password);
+  await renewHash(s, { accountId: first.account.id, kind: 'password', hash: checked, secret: password });
   return { ...result, login };
 }
 
@@ -115,15 +115,4 @@ async function checkedCode(
   if (use) return verdict;
   await checkFactor({ accountId: factor.accountId, sessionId: null, code }, caller);
   throw new Problem('invalid_code');
-}
-
-/** An old hash becomes one of today's strength; a busy service leaves it for the next login. */
-async function rehash(
-  { hasher, db }: Pick<Services, 'hasher' | 'db'>,
-  accountId: string,
-  old: string,
-  password: string,
-): Promise<void> {
-  const fresh = await hasher.hash(password).catch(() => null);
-  if (fresh !== null) await credentials.rehash(db, accountId, old, fresh);
 }

@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { createAccountStore } from '../../db/accounts.ts';
 import { connectDatabase } from '../../db/client.ts';
+import { createDeviceStore } from '../../db/devices.ts';
 import { createFactorStore } from '../../db/factors.ts';
 import { createFlowStatsStore } from '../../db/flow-stats.ts';
 import { createFlowStore } from '../../db/flows.ts';
@@ -40,6 +41,7 @@ export async function openStores(
     flows: createFlowStore(db),
     accounts: createAccountStore(db),
     users: createUserStore(db),
+    devices: createDeviceStore(db),
     factorRows: createFactorStore(db),
     sessions: createSessionStore(db),
     refreshes: createRefreshStore(db),

@@ -17,6 +17,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   step_up_required: 'The action needs a second factor proven recently. Complete one and repeat the request.',
   access_denied: 'The caller is known but may not do this.',
   account_blocked: 'The account has been blocked. Only an operator can change that.',
+  risk_refused:
+    'The risk check of this service refused to open the account. Repeating the sign-up gives the same answer; the person may ask the operator of this service to look at it again, quoting `flow_id`.',
   email_not_verified: 'Verify the e-mail address first; the verification message can be requested again.',
   insufficient_scope:
     'The token is valid but lacks a scope the route demands. Obtain a token that carries it.',

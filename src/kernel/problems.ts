@@ -12,6 +12,7 @@ const CATALOGUE = {
   step_up_required: [401, 'A fresh second factor is required'],
   access_denied: [403, 'Access denied'],
   account_blocked: [403, 'This account is blocked'],
+  risk_refused: [403, 'The risk check refused this sign-up'],
   email_not_verified: [403, 'The e-mail address has not been verified'],
   insufficient_scope: [403, 'The token does not carry the required scope'],
   foreign_origin: [403, 'The request comes from a foreign origin'],

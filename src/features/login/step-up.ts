@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Result } from '../../engine/engine.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { nextAfterLogin } from '../../http/onboarding.ts';
 import { type Caller, callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -67,7 +68,8 @@ export const stepUpRoutes =
           });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
-        return loginContract(flow, offerOf(s, caller), given, null);
+        const answer = loginContract(flow, offerOf(s, caller), given, null);
+        return { ...answer, next: await nextAfterLogin(s, flow, caller) };
       },
     );
   };

@@ -4,7 +4,9 @@ import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
+import { pollAfter, pollField } from '../../http/waiting.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
+import { Problem } from '../../kernel/problems.ts';
 import { loginFields } from '../login/contract.ts';
 
 export const signupPhoneBody = z
@@ -78,6 +80,7 @@ export const signupAnswer = z
     temp_token: z.string().optional().describe('The same token under its documented name'),
     expires_at: z.string().nullable().optional().describe('When the flow expires (RFC 3339)'),
     missing: z.array(z.string()).optional().describe('Steps still to be done before LIMITED'),
+    poll_after: pollField.optional(),
     ...loginFields,
   })
   .meta({ id: 'SignupAnswer' });
@@ -110,7 +113,20 @@ export function signupContract(view: FlowView, offer: Offer, token: string | nul
     account_tier: view.tier,
     next: nextOf(view, offer),
     missing: missingOf(view, status),
+    poll_after: pollAfter(view),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),
   };
+}
+
+/** What a step that ended at the risk gate is answered with. @throws Problem risk_refused */
+export function refuseBlocked(view: FlowView): void {
+  if (view.state !== 'risk_blocked') return;
+  throw new Problem('risk_refused', {
+    detail:
+      'The risk check refused to open the account. Trying again gives the same answer; ask the operator of this service to look at it again.',
+    state: view.state,
+    next: [],
+    members: { flow_id: view.id },
+  });
 }

@@ -32,6 +32,7 @@ const CATALOGUE = {
   misdirected_request: [421, 'This host name is not served here'],
   rate_limited: [429, 'Too many requests'],
   header_too_large: [431, 'The request headers are too large'],
+  not_implemented: [501, 'The method is not known'],
   internal_error: [500, 'Something went wrong on our side'],
   overloaded: [503, 'The service is busy; try again shortly'],
   dependency_unavailable: [503, 'A dependency is not available; try again shortly'],

@@ -76,8 +76,9 @@ export const signupProfileRoutes =
                 },
                 enclosures: {
                   profile: {
-                    firstName: body.first_name,
-                    lastName: body.last_name,
+                    displayName: body.name ?? null,
+                    firstName: body.first_name ?? null,
+                    lastName: body.last_name ?? null,
                     birthDate: body.date_of_birth ?? null,
                     address: (body.address as Record<string, string> | undefined) ?? null,
                     timezone: body.timezone ?? null,

@@ -14,19 +14,32 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
        password_hash = coalesce(excluded.password_hash, credentials.password_hash),
        pin_hash = coalesce(excluded.pin_hash, credentials.pin_hash),
        password_changed_at = excluded.password_changed_at,
+       password_restored_at = null,
        password_version = credentials.password_version + 1`,
     [accountId, hashes.passwordHash, hashes.pinHash, now.toISOString()],
   );
 
-/** Replaces a hash by one of the same password, unless the password has changed meanwhile. */
-export const rehash = (db: Pick<Database, 'writes'>, accountId: string, old: string, fresh: string) =>
+export type Secret = 'password' | 'pin';
+
+/** Replaces a hash by one of the same password or PIN, unless that has changed meanwhile. */
+export const rehash = (
+  db: Pick<Database, 'writes'>,
+  accountId: string,
+  secret: Secret,
+  old: string,
+  fresh: string,
+) =>
   execute(db.writes, [
-    fragment('update credentials set password_hash = ? where account_id = ? and password_hash = ?', [
+    fragment(`update credentials set ${secret}_hash = ? where account_id = ? and ${secret}_hash = ?`, [
       fresh,
       accountId,
       old,
     ]),
   ]);
+
+/** The password of a restored backup is trusted again. */
+export const confirm = (accountId: string): WriteFragment =>
+  fragment('update credentials set password_restored_at = null where account_id = ?', [accountId]);
 
 export const forget = (accountId: string): WriteFragment =>
   fragment('delete from credentials where account_id = ?', [accountId]);

@@ -4,6 +4,7 @@ import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
 import { and, desc, eq, inArray, sql } from './driver/drizzle.ts';
+import { factorsOf } from './factors.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import { execute } from './write/compose.ts';
@@ -57,8 +58,11 @@ const columns = {
     passwordHash: credentials.passwordHash,
     pinHash: credentials.pinHash,
     passwordVersion: credentials.passwordVersion,
+    passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
   },
   device: { deviceId: devices.deviceId },
+  /** Of the account: what may answer L4, with the failures of each. */
+  factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
   otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`
     case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (
@@ -83,6 +87,7 @@ const columns = {
         counterKeySql.anonymousOfNetwork(contactId, network),
         counterKeySql.anonymousPerCode(contactId),
         counterKeySql.pin(sql`accounts.id`),
+        counterKeySql.loginCode(sql`accounts.id`),
       ],
       sql.raw(', '),
     )})

@@ -4,6 +4,7 @@ import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
 import { sql } from './driver/drizzle.ts';
+import { factorsOf } from './factors.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import type { Window } from './throttles.ts';
@@ -34,6 +35,7 @@ export function createPasswordLogins(db: Database) {
   const query = db.reads
     .select({
       contactType: contacts.type,
+      canonical: contacts.canonical,
       subjectId: subject,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
       account: {
@@ -49,7 +51,9 @@ export function createPasswordLogins(db: Database) {
         passwordHash: credentials.passwordHash,
         pinHash: credentials.pinHash,
         passwordVersion: credentials.passwordVersion,
+        passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
       },
+      factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,
       name: sql<
         string | null

@@ -1,12 +1,13 @@
 /** Every lifecycle by name. A new one is one line here. */
 import { challenge } from './challenge.ts';
 import { contactChange } from './contact-change.ts';
+import { factor } from './factor.ts';
 import { login } from './login.ts';
 import type { EventsOf, MachineModule } from './module.ts';
 import { recovery } from './recovery.ts';
 import { signup } from './signup.ts';
 
-const modules = { signup, login, challenge, recovery, contact_change: contactChange };
+const modules = { signup, login, challenge, recovery, contact_change: contactChange, factor };
 
 type Modules = typeof modules;
 export type MachineId = keyof Modules;

@@ -66,6 +66,12 @@ export function assemble(settings: Settings, environment: Environment) {
       /** The `/balance_hub` cookie lives as long as its contract says, on a session that can end earlier. */
       balanceHubTtlS: (v.ACCESS_TOKEN_EXPIRE_MINUTES ?? 30) * 60,
     },
+    totp: {
+      /** Shown in the app. */
+      issuer: v.APP_NAME,
+      stepS: v.MFA_TOTP_WINDOW_SECONDS,
+    },
+    features: { mfaTotp: v.FEATURE_MFA_TOTP },
     flow: {
       tokenTtlS: v.FLOW_TOKEN_TTL_SECONDS,
       signupTtlDays: v.SIGNUP_TTL_DAYS,

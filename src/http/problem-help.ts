@@ -34,13 +34,17 @@ export const PROBLEM_HELP: Record<ProblemCode, Help> = {
     'The credentials do not match. The answer is the same for known and unknown accounts.',
     'Check the identifier and the password, or set a new password by recovery.',
   ),
+  invalid_session_token: of(
+    'The second factor of this login cannot be answered any more: the token is unknown, used or expired.',
+    'Log in again.',
+  ),
   invalid_signature: of(
     'The signature, its timestamp or its key is wrong.',
     'Sign the exact bytes that are sent.',
   ),
   step_up_required: of(
-    'The action needs a second factor proven recently.',
-    'Complete one and repeat the request.',
+    'The action asks for a proof within the last `max_age` seconds at the level `acr_values`.',
+    'Give it at `POST /v1/auth/step-up`, then repeat the request with the token of its answer.',
   ),
   access_denied: of(
     'The caller is known but may not do this.',

@@ -10,7 +10,7 @@ import { monitors } from './monitors.ts';
 const graphs = Object.fromEntries(
   Object.entries(registry).map(([id, { machine }]) => [id, toGraph(machine)]),
 ) as Record<MachineId, MachineGraph>;
-const { signup, login, challenge, recovery, contact_change: contactChange } = graphs;
+const { signup, login, challenge, recovery, contact_change: contactChange, factor } = graphs;
 
 const needs = (edge: GraphEdge, guard: string): boolean =>
   edge.guard?.replaceAll(/[()]/g, '').split(' and ').includes(guard) ?? false;
@@ -190,6 +190,24 @@ describe('challenge, recovery and change of contacts', () => {
   });
 });
 
+describe('factor', () => {
+  test('counts only past a right answer, and ends only by its owner', () => {
+    expect(gated(factor, 'confirmed', on('CONFIRMED', 'answerRight'))).toBe(true);
+    const proven = any(on('DISABLED', 'authorized'), on('REPLACED', 'authorized'));
+    for (const end of ['disabled', 'replaced'])
+      expect(dominates(factor, 'confirmed', proven, end), end).toBe(true);
+  });
+
+  test('tells the owner and downgrades other sessions wherever one comes or goes', () => {
+    const moves = factor.edges.filter((e) =>
+      e.actions.some((a) => a === 'confirmFactor' || (a === 'endFactor' && e.event === 'DISABLED')),
+    );
+    expect(moves).toHaveLength(6);
+    for (const { actions } of moves)
+      expect(actions).toEqual(expect.arrayContaining(['notifyOwner', 'downgradeSessions']));
+  });
+});
+
 /**
  * What removing a guard means: one that lets pass is made always true, one that turns away is made always false.
  * Guards named here hold a promise; the walk then finds the promise broken.
@@ -252,6 +270,14 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     stillAdded: true,
     stillGone: true,
     previousFree: true,
+    othersLeft: true,
+    timeUp: true,
+  },
+  factor: {
+    answerRight: true,
+    codesDue: true,
+    lastAnswer: false,
+    authorized: true,
     othersLeft: true,
     timeUp: true,
   },

@@ -25,7 +25,7 @@ export const meAnswer = z
   })
   .meta({ id: 'Me' });
 
-export function meContract({ session, account, profile, pinSet, phone, email }: LiveSession) {
+export function meContract({ session, account, profile, pinSet, mfa, phone, email }: LiveSession) {
   const name = profile?.displayName ?? [profile?.firstName, profile?.lastName].filter(Boolean).join(' ');
   return {
     user_id: account.id,
@@ -37,7 +37,7 @@ export function meContract({ session, account, profile, pinSet, phone, email }: 
     account_tier: account.tier,
     roles: account.roles,
     scope: scopeOf(account.tier).join(' '),
-    mfa_enabled: false,
+    mfa_enabled: mfa,
     pin_set: pinSet,
     timezone: profile?.timezone ?? null,
     locale: profile?.locale ?? null,

@@ -110,7 +110,11 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
+    cors: {
+      origins: v.CORS_ALLOWED_ORIGINS,
+      credentials: v.CORS_ALLOW_CREDENTIALS,
+      headers: v.CORS_ALLOWED_HEADERS,
+    },
     introspectionToken: v.INTROSPECTION_TOKEN,
     adminToken: v.ADMIN_TOKEN,
     console: {

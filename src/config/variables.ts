@@ -163,9 +163,19 @@ const SESSIONS = {
     'strict',
     'SameSite of the refresh cookie',
   ),
-  CORS_ALLOWED_ORIGINS: setting(p.list(p.origin), '', 'Exact origins, comma-separated', {
-    aliases: ['ALLOWED_ORIGINS'],
-  }),
+  CORS_ALLOWED_ORIGINS: setting(
+    p.list(p.origin),
+    '',
+    'Exact origins, comma-separated; also of apps and browser extensions',
+    {
+      aliases: ['ALLOWED_ORIGINS'],
+    },
+  ),
+  CORS_ALLOWED_HEADERS: setting(
+    p.list(p.headerName),
+    '',
+    'Request headers those origins may send beside the usual ones and those of tracing',
+  ),
   CORS_ALLOW_CREDENTIALS: setting(p.flag, 'true', 'Whether those origins may send cookies'),
 };
 

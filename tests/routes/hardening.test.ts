@@ -48,6 +48,7 @@ describe('the route table', () => {
     'GET /.well-known/jwks.json',
     'GET /v1/auth/.well-known/jwks.json',
     'GET /openapi.json',
+    'GET /problems',
     'GET /problems/:code',
     'POST /v1/auth/send-otp',
     'POST /v1/auth/verify-otp',
@@ -284,7 +285,6 @@ test('unknown members, mass assignment and prototype keys are refused by name, w
     `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`,
     `[${'['.repeat(20)}${']'.repeat(20)}]`,
     `{${Array.from({ length: 300 }, (_, i) => `"k${i}":1`).join(',')}}`,
-    '',
     '{',
     'phone=1',
   ])
@@ -364,7 +364,7 @@ test('codes in the inbox and the clock answer to this machine’s own names only
     expect((await demo.call('GET', '/dev/inbox', { headers: { host } })).status, host).toBe(200);
 });
 
-test('methods: HEAD like GET, what a path does not know is 405 with Allow, what nobody knows too', async () => {
+test('methods: HEAD like GET, what a path does not know is 405 with a true Allow, what the service does not know 501', async () => {
   const head = await demo.server.inject({ method: 'HEAD', url: '/health' });
   expect([head.statusCode, head.body]).toEqual([200, '']);
   const put = await demo.call('PUT', '/v1/kyc', { body: {} });
@@ -373,11 +373,19 @@ test('methods: HEAD like GET, what a path does not know is 405 with Allow, what 
   expectProblem(await demo.call('GET', '/v1/auth/send-otp'), 405, 'method_not_allowed');
   expectProblem(await demo.call('GET', '/v1/nothing'), 404, 'not_found');
   expectProblem(await demo.call('GET', '/V1/users/me'), 404, 'not_found');
-  for (const method of ['TRACE', 'PROPFIND', 'BREW', 'CONNECT']) {
-    const answer = await raw(port, [`${method} /v1/kyc HTTP/1.1\r\nHost: x\r\n\r\n`]);
-    expect([method, answer.status]).toEqual([method, 405]);
-    expect(answer.headers.allow).toContain('GET');
-  }
+  const send = (method: string, path: string, more = '') =>
+    raw(port, [`${method} ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`]);
+  const body = 'Content-Type: text/xml\r\nContent-Length: 4\r\n\r\n<a/>';
+  for (const method of ['TRACE', 'PROPFIND', 'LOCK', 'QUERY', 'PURGE', 'REPORT'])
+    for (const more of ['', body]) {
+      const known = await send(method, '/v1/kyc?x=1', more);
+      expect([method, known.status, known.headers.allow]).toEqual([method, 405, 'GET, HEAD, POST, OPTIONS']);
+      const unknown = await send(method, '/v1/nothing', more);
+      expect([method, unknown.status, unknown.headers.allow]).toEqual([method, 501, undefined]);
+    }
+  for (const method of ['BREW', 'CONNECT']) expect((await send(method, '/v1/kyc')).status).toBe(501);
+  for (const method of ['PUT', 'PATCH', 'DELETE'])
+    expect((await send(method, '/v1/kyc', body)).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
 });
 
 test('credentials: two Authorization headers, tokens in the query or elsewhere are no credentials', async () => {

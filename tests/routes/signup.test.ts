@@ -367,7 +367,13 @@ describe('profile and the risk gate', () => {
   test('who is not 18 is blocked for good, without a token; who is 18 today passes', async () => {
     const young = await withPassword(real, realPhone());
     const blocked = await submitProfile(real, young, { ...ADULT, date_of_birth: at(real, 18, -2) });
-    expect(blocked).toMatchObject({ status: 200, body: { state: 'risk_blocked', next: [] } });
+    expectProblem(blocked, 403, 'risk_refused');
+    expect(blocked.body).toMatchObject({
+      state: 'risk_blocked',
+      next: [],
+      flow_id: expect.any(String),
+      detail: expect.stringContaining('ask the operator'),
+    });
     expect(blocked.body.access_token).toBeUndefined();
     expectProblem(await submitProfile(real, young), 409, 'event_refused');
     const grown = await withPassword(real, realPhone());
@@ -402,8 +408,8 @@ describe('profile and the risk gate', () => {
     const [status, state, flow] = await ending('+15555550104');
     expect([status, state]).toEqual([202, 'UNVERIFIED.risk_review']);
     expect((await review(demo, flow, 'REJECT')).body).toMatchObject({ state: 'risk_blocked' });
-    expect((await ending('+15555550105')).slice(0, 2)).toEqual([200, 'risk_blocked']);
-    expect((await ending('+15555550663')).slice(0, 2)).toEqual([200, 'risk_blocked']);
+    expect((await ending('+15555550105')).slice(0, 2)).toEqual([403, 'risk_blocked']);
+    expect((await ending('+15555550663')).slice(0, 2)).toEqual([403, 'risk_blocked']);
   });
 
   test('dates that cannot be, and texts that cannot be stored or shown, are 400 and move nothing', async () => {

@@ -2,9 +2,11 @@
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
-import { localeInput, timezoneInput } from '../../http/places.ts';
+import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { hasPostalCodes, localeInput, timezoneInput } from '../../http/places.ts';
+import { pollAfter, pollField } from '../../http/waiting.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
+import { Problem } from '../../kernel/problems.ts';
 import { loginFields } from '../login/contract.ts';
 
 export const signupPhoneBody = z
@@ -27,18 +29,14 @@ export const setPasswordBody = z
   })
   .meta({ id: 'SetPassword' });
 
-const name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
-const line = name.max(200);
+const name = nameInput(100);
+const line = nameInput(200);
 
 export const profileBody = z
   .strictObject({
-    first_name: name,
-    last_name: name,
+    first_name: name.optional(),
+    last_name: name.optional().describe('Only beside `first_name`'),
+    name: name.optional().describe('Instead of `first_name`: the whole name as the person writes it'),
     date_of_birth: z.iso
       .date()
       .refine((date) => date >= '1900', 'must be 1900 or later')
@@ -51,11 +49,17 @@ export const profileBody = z
         region: name.optional(),
         postal_code: z
           .string()
-          .trim()
+          .overwrite((code) => code.normalize('NFKC').trim())
           .min(2)
           .max(16)
-          .regex(/^[A-Za-z0-9 -]+$/),
+          .regex(/^[A-Za-z0-9 -]+$/)
+          .optional()
+          .describe('Only a country without postal codes goes without'),
         country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 alpha-2 code'),
+      })
+      .refine((address) => address.postal_code !== undefined || !hasPostalCodes(address.country), {
+        path: ['postal_code'],
+        message: 'is required in this country',
       })
       .optional(),
     timezone: timezoneInput.optional(),
@@ -64,6 +68,13 @@ export const profileBody = z
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),
     flow_token: flowTokenInput.optional(),
+  })
+  .refine((body) => (body.first_name === undefined) !== (body.name === undefined), {
+    message: 'needs either first_name or name',
+  })
+  .refine((body) => body.name === undefined || body.last_name === undefined, {
+    path: ['last_name'],
+    message: 'is part of name',
   })
   .meta({ id: 'Profile' });
 
@@ -78,6 +89,7 @@ export const signupAnswer = z
     temp_token: z.string().optional().describe('The same token under its documented name'),
     expires_at: z.string().nullable().optional().describe('When the flow expires (RFC 3339)'),
     missing: z.array(z.string()).optional().describe('Steps still to be done before LIMITED'),
+    poll_after: pollField.optional(),
     ...loginFields,
   })
   .meta({ id: 'SignupAnswer' });
@@ -110,7 +122,20 @@ export function signupContract(view: FlowView, offer: Offer, token: string | nul
     account_tier: view.tier,
     next: nextOf(view, offer),
     missing: missingOf(view, status),
+    poll_after: pollAfter(view),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),
   };
+}
+
+/** What a step that ended at the risk gate is answered with. @throws Problem risk_refused */
+export function refuseBlocked(view: FlowView): void {
+  if (view.state !== 'risk_blocked') return;
+  throw new Problem('risk_refused', {
+    detail:
+      'The risk check refused to open the account. Trying again gives the same answer; ask the operator of this service to look at it again.',
+    state: view.state,
+    next: [],
+    members: { flow_id: view.id },
+  });
 }

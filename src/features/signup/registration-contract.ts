@@ -2,22 +2,17 @@
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 
-export const nameInput = z
-  .string()
-  .trim()
-  .min(1)
-  .max(255)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
+export const personName = nameInput(255);
 
 export const registerBody = z
   .strictObject({
     email: emailInput,
     password: z.string().min(1).max(1024),
-    name: nameInput,
+    name: personName,
     phone: phoneInput
       .optional()
       .describe('Checked, kept out of the password, and not stored: a phone is added by proving it'),

@@ -18,9 +18,29 @@ const MAX_KYC_SUBMISSIONS = 3;
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
+/** Effects of this machine alone. Ids, verdicts, counters and times only: parameters may be logged and stored. */
+export type SignupEffects = {
+  /** S6: write the enclosed, sealed document. */
+  recordKyc: { accountId: string; kycId: string };
+  /** Ask the KYC provider; the verdict comes back as an event. */
+  requestKyc: { accountId: string; kycId: string };
+  /** S7: settle the record. */
+  decideKyc: {
+    kycId: string;
+    status: 'VERIFIED' | 'REJECTED' | 'REVOKED';
+    reason: string | null;
+    retryable: boolean;
+    by: string;
+  };
+  /** What was registered for an address that somebody else has proven: the password, the profile and the user name go. */
+  discardRegistration: { accountId: string };
+  /** Archive what a reserved demo number left behind. */
+  archiveContact: { contactId: string };
+};
+
 const machine = setup({
   types: { context: {} as SignupContext, events: {} as SignupEvent },
-  actions: effects,
+  actions: effects<SignupEffects>(),
   guards: {
     sendSuppressed: ({ event }) => 'suppressed' in event && event.suppressed,
     lockOver: ({ context, event }) => unlocked(context.code, event.now),

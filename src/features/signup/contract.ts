@@ -9,11 +9,11 @@ import { loginFields } from '../login/contract.ts';
 
 export const signupPhoneBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupPhone' });
+  .meta({ id: 'SignupPhone', examples: [{ phone: '+15555550142' }] });
 
 export const signupVerifyBody = z
   .strictObject({ phone: phoneInput, otp: otpInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupVerifyOtp' });
+  .meta({ id: 'SignupVerifyOtp', examples: [{ phone: '+15555550142', otp: '000000' }] });
 
 export const setPasswordBody = z
   .strictObject({
@@ -25,7 +25,7 @@ export const setPasswordBody = z
       .optional(),
     flow_token: flowTokenInput.optional(),
   })
-  .meta({ id: 'SetPassword' });
+  .meta({ id: 'SetPassword', examples: [{ password: 'StrongPassword@123' }] });
 
 const name = z
   .string()
@@ -65,7 +65,10 @@ export const profileBody = z
     token_transport: transportInput.default('body'),
     flow_token: flowTokenInput.optional(),
   })
-  .meta({ id: 'Profile' });
+  .meta({
+    id: 'Profile',
+    examples: [{ first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' }],
+  });
 
 export const signupAnswer = z
   .object({

@@ -70,6 +70,10 @@ function possible({ snapshot, machine }: FlowView, event: string, now: number): 
 
 const described = (schema: object): string => (schema as { description?: string }).description ?? '';
 
+/** The request that leads on: the first offered one that was not made yet and takes nothing back. */
+export const wayOn = (next: readonly Action[], made: ReadonlySet<string>): Action | undefined =>
+  next.find(({ method, href }) => method === 'POST' && !made.has(href));
+
 /** The first example that a body's schema declares. */
 export const exampleOf = (body: z.ZodType): object | undefined =>
   (body.meta()?.examples as object[] | undefined)?.[0];

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '../../machines/index.ts';
 import { html } from '../../src/console/kit/html.ts';
 import { differences, HIDDEN, redact } from '../../src/engine/visible-context.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
@@ -240,14 +241,25 @@ describe('forms', () => {
     );
     expect(started.statusCode).toBe(303);
     let url = String(started.headers.location);
-    for (const label of ['Enter the code', 'Set a password', 'Complete the profile', 'Submit KYC']) {
-      expect((await get(url)).text).toContain(`Next step: ${label}`);
+    let clicks = 0;
+    for (;;) {
+      const event = /Next step: (\w+)/.exec((await get(url)).text)?.[1];
+      if (event === undefined) break;
+      expect(registry.signup.events).toHaveProperty(event);
       const next = await post(`${url.replace('/flows/', '/demo/')}/next`, {}, form);
-      expect(next.statusCode, label).toBe(303);
+      expect(next.statusCode, event).toBe(303);
       url = String(next.headers.location);
+      clicks += 1;
+      expect(clicks).toBeLessThan(20);
     }
+    expect(clicks).toBeGreaterThan(2);
     await app.relay.drain();
     expect((await get(url)).text).toMatch(/is-current" data-state="FULL"/);
+    // With an account there is a login to walk through.
+    app.clock.advance(4000);
+    for (let click = 0; click < 2; click++)
+      url = String((await post(`${url.replace('/flows/', '/demo/')}/next`, {}, form)).headers.location);
+    expect((await get(url)).text).toMatch(/is-current" data-state="L6_result.AUTHENTICATED"/);
   });
 
   test('without the page’s own token, from another origin or with another type nothing happens', async () => {

@@ -41,8 +41,6 @@ export type Effects = {
   handOver: { toFlowId: string; ttlMs: number };
   /** S2: write the enclosed password and PIN hashes. */
   storeCredentials: { accountId: string };
-  /** S3: write the enclosed profile. */
-  storeProfile: { accountId: string };
   /** Ask the external risk provider; the verdict comes back as RISK_EVALUATED. */
   requestRisk: { stage: 'signup' | 'kyc' };
   /** S5 / S8 and their reverse: the only effect that writes `accounts.tier`. */

@@ -123,10 +123,6 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       const hashes = enclosed(c.enclosures.credentials, 'credentials');
       c.changes.rows.push(credentials.storeHashes(p.accountId, hashes, now(c)));
     },
-    storeProfile: (p, c) => {
-      const profile = enclosed(c.enclosures.profile, 'profile');
-      c.changes.rows.push(credentials.storeProfile(p.accountId, profile, now(c)));
-    },
     requestRisk: (p, c) => enqueue(c, 'risk.evaluate', null, p),
     setTier: (p, c) => {
       account(c, p.accountId).patch.tier = p.tier;

@@ -5,7 +5,7 @@ import * as throttles from '../../db/throttles.ts';
 import type { Code, CodeTerms, CodeVerdict } from '../../machines/code.ts';
 import type { Purpose } from '../../machines/effects.ts';
 import type { Factor, LoginEvent, Method, Subject } from '../../machines/login.ts';
-import type { Owner, Risk } from '../../machines/signup-context.ts';
+import type { Owner, Risk } from '../../machines/signup.ts';
 import { isReservedPhone, type ReservedOutcome, reservedOutcome } from '../adapters/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-local.ts';
 import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';

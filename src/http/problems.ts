@@ -10,7 +10,6 @@ import { z } from 'zod';
 import { Problem, type ProblemCode, problemCatalogue } from '../kernel/problems.ts';
 import { noteProblem } from './log.ts';
 import { type Classify, problemFrom } from './problem-from-error.ts';
-import { PROBLEM_HELP } from './problem-help.ts';
 import { instanceOf, METHODS, problemBody, problemHeaders, problemSchema } from './problem-json.ts';
 import { requestId } from './request-id.ts';
 
@@ -96,9 +95,9 @@ const descriptionSchema = z
 
 function describeProblems(app: FastifyInstance, baseUrl: string): void {
   const pages = new Map(
-    problemCatalogue().map(({ code, status, title }) => {
+    problemCatalogue().map(({ code, status, title, help }) => {
       const type = `${baseUrl}/problems/${code}`;
-      return [code, { type, code, status, title, description: PROBLEM_HELP[code] }] as const;
+      return [code, { type, code, status, title, description: help }] as const;
     }),
   );
   app.register(async (scope) => {

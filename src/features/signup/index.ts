@@ -3,14 +3,14 @@ import type { Feature } from '../../http/feature.ts';
 import { signupCredentialRoutes } from './credential-routes.ts';
 import { effects } from './effects.ts';
 import { signupPhoneRoutes } from './phone-routes.ts';
-import { signupProfileRoutes } from './profile-routes.ts';
+import { profileEffects, signupProfileRoutes } from './profile-routes.ts';
 import { registrationRoutes } from './registration-routes.ts';
 import { verificationResend } from './resend.ts';
 import { signupRoutes } from './routes.ts';
 
 export const feature = {
   name: 'signup',
-  effects,
+  effects: { ...effects, ...profileEffects },
   routes: (s) => async (app) => {
     await app.register(registrationRoutes(s));
     await app.register(signupPhoneRoutes(s));

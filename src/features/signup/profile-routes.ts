@@ -1,6 +1,8 @@
 /** S3 to S5: the profile, the risk gate behind it, and the first tokens once LIMITED is reached. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { storeProfile } from '../../../db/credentials.ts';
 import { ageOn } from '../../adapters/risk-local.ts';
+import { enclosed, type OwnEffects } from '../../engine/effects.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
@@ -16,6 +18,14 @@ const NOT_YET_BORN = {
   code: 'in_the_future',
   message: 'must not be in the future',
 };
+
+/** What these steps ask for, as rows of the commit. Pure: no query, no clock. */
+export const profileEffects = {
+  storeProfile: (p, c) => {
+    const profile = enclosed(c.enclosures.profile, 'profile');
+    c.changes.rows.push(storeProfile(p.accountId, profile, c.changes.now));
+  },
+} satisfies OwnEffects;
 
 export const signupProfileRoutes =
   (s: Services): FastifyPluginAsyncZod =>

@@ -6,6 +6,7 @@ import { registry } from '../../machines/index.ts';
 import { html } from '../../src/console/kit/html.ts';
 import { differences, HIDDEN, redact } from '../../src/engine/visible-context.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { query } from '../support/people.ts';
 import { PASSWORD, STREET, signUp } from './person.ts';
 
 let app: TestApp;
@@ -167,7 +168,8 @@ test('a flow page tells the way: events, guards, edges, who, what changed, what 
   const { flow } = await signUp(app, 'password');
   await app.call('POST', '/v1/kyc', { body: {} });
   const { text } = await get(`/console/flows/${flow}`);
-  expect(text.match(/data-step=/g)).toHaveLength(3);
+  const [taken] = await query(app, 'select count(*)::int as n from flow_steps where flow_id = $1', [flow]);
+  expect(text.match(/data-step=/g)).toHaveLength(taken?.n as number);
   expect(text).toContain('<b class="mono">CODE_CHECKED</b> <span class="guard mono">[codeAccepted]</span>');
   expect(text).toMatch(/class="state [^"]*is-current" data-state="UNVERIFIED.credentials_set"/);
   expect(text).toMatch(/class="state [^"]*is-visited" data-state="UNVERIFIED.code_sent"/);

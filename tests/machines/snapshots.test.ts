@@ -82,12 +82,11 @@ test('a released snapshot stays as it is when missing ones are written', () => {
   expect(Object.keys(completed(released, today))).toEqual(['a', 'b']);
 });
 
-test('v1 of sign-up is stored in each state that its upgrade leads to', () => {
-  const v1 = files.find((f) => f.name === 'signup.v1.json')?.stored ?? {};
-  const lifted = Object.keys(v1).map((state) => RENAMED[`signup.v1 ${state}`] ?? state);
-  expect(lifted.sort()).toEqual(
-    Object.keys(files.find((f) => f.name === 'signup.v2.json')?.stored ?? {}).sort(),
-  );
+test('v1 of sign-up is lifted to states that its next version had', () => {
+  const statesOf = (name: string) => Object.keys(files.find((f) => f.name === name)?.stored ?? {});
+  const lifted = statesOf('signup.v1.json').map((state) => RENAMED[`signup.v1 ${state}`] ?? state);
+  expect(lifted.length).toBeGreaterThan(10);
+  expect(statesOf('signup.v2.json')).toEqual(expect.arrayContaining(lifted));
 });
 
 describe.each(cases)('$name $state', ({ id, version, state, snapshot }) => {

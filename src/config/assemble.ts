@@ -5,7 +5,7 @@ import { keysOf } from './keys.ts';
 import { limitsOf } from './limits.ts';
 import type { Environment } from './read.ts';
 import { storesOf } from './stores.ts';
-import type { Settings } from './variables.ts';
+import { type Settings, STEP_VARIABLES } from './variables.ts';
 
 const DAY_S = 86_400;
 
@@ -123,6 +123,10 @@ export function assemble(settings: Settings, environment: Environment) {
       /** Somebody else's page; the browser loads it, never this service. */
       inspectUrl: v.INSPECT_URL,
     },
+    steps: Object.fromEntries(STEP_VARIABLES.map((name) => [name, v[name]])) as Pick<
+      typeof v,
+      (typeof STEP_VARIABLES)[number]
+    >,
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
     logFormat,

@@ -331,6 +331,10 @@ export const GROUPS = {
   Operation: OPERATION,
 };
 
+/** What one step of a flow asks for. The configuration passes it on as it was read, in `config.steps`. */
+const STEPS = {};
+export const STEP_VARIABLES = Object.keys(STEPS) as (keyof typeof STEPS)[];
+
 export const VARIABLES = {
   ...SERVICE,
   ...STORES,
@@ -341,6 +345,7 @@ export const VARIABLES = {
   ...ADAPTERS,
   ...RETENTION,
   ...OPERATION,
+  ...STEPS,
 };
 
 export type Settings = Reading<typeof VARIABLES>;

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { Problem, type ProblemCode, problemCatalogue } from '../kernel/problems.ts';
-import { PROBLEM_HELP } from './problem-help.ts';
 import { problemSchema } from './problem-json.ts';
 
 const descriptionSchema = z
@@ -24,8 +23,7 @@ const listSchema = z.object({ problems: z.array(descriptionSchema) }).meta({ id:
 /** `baseUrl`: put before `/problems/<code>` in `type`. */
 export function problemPages(app: FastifyInstance, baseUrl: string): void {
   const described = new Map<string, Description>(
-    problemCatalogue().map(({ code, status, title }) => {
-      const { cause, fix } = PROBLEM_HELP[code];
+    problemCatalogue().map(({ code, status, title, cause, fix }) => {
       const type = `${baseUrl}/problems/${code}`;
       return [code, { type, code, status, title, description: `${cause} ${fix}`, cause, fix }];
     }),

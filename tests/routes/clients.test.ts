@@ -3,7 +3,8 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listen, raw } from '../plugins/http.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { PASSWORD, ROOMY, signUp } from '../support/signed-in.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
+import { PASSWORD, signUp } from '../support/signed-in.ts';
 import { expectProblem } from './people.ts';
 
 const APPS = [
@@ -19,7 +20,7 @@ let app: TestApp;
 let port: number;
 beforeAll(async () => {
   app = await createTestApp({
-    env: { ...ROOMY, CORS_ALLOWED_ORIGINS: APPS.join(','), CORS_ALLOWED_HEADERS: 'X-Client-Version' },
+    env: { ...LIMITS_OFF, CORS_ALLOWED_ORIGINS: APPS.join(','), CORS_ALLOWED_HEADERS: 'X-Client-Version' },
   });
   port = await listen(app.server);
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listen, raw } from '../plugins/http.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import {
   codeOf,
   expectProblem,
@@ -16,23 +17,13 @@ import {
 } from './people.ts';
 import { routeTable } from './route-table.ts';
 
-const ROOMY = {
-  LIMIT_CODE_SEND_NETWORK: '10000/1h',
-  LIMIT_CODE_CHECK_NETWORK: '10000/1h',
-  LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
-  LIMIT_REGISTER_NETWORK: '10000/1h',
-  LIMIT_RECOVERY_NETWORK: '10000/1h',
-  LIMIT_PASSWORD_RESET_NETWORK: '10000/1h',
-  LIMIT_NETWORK: '100000/1m',
-};
-
 let demo: TestApp;
 let real: TestApp;
 let port: number;
 beforeAll(async () => {
   [demo, real] = await Promise.all([
-    createTestApp({ env: ROOMY }),
-    createTestApp({ env: { ...REAL, ...ROOMY } }),
+    createTestApp({ env: LIMITS_OFF }),
+    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
   ]);
   port = await listen(demo.server);
 });

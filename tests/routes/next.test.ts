@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MachineId } from '../../machines/index.ts';
 import type { Action } from '../../src/http/actions.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 import { ADULT, freshPan, limited, PASSWORD, PIN, preUser, submitKyc, withPassword } from './people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      ...ROOMY,
+      ...LIMITS_OFF,
       LIMIT_RECOVERY_NETWORK: '1000/1h',
       LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
       LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',

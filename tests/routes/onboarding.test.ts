@@ -4,13 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS } from '../../src/features/import/formats.ts';
 import { importUser } from '../../src/features/import/import-user.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { ROOMY } from '../support/signed-in.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { ADULT, expectProblem, freshPan, full, limited, login, submitKyc } from './people.ts';
 
 const PASSWORD = 'Lantern-Quarry-58!';
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: ROOMY });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

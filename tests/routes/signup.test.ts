@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { query } from '../support/people.ts';
 import {
   ADULT,
@@ -21,21 +22,12 @@ import {
   wrongFor,
 } from './people.ts';
 
-const ROOMY = {
-  LIMIT_CODE_SEND_NETWORK: '10000/1h',
-  LIMIT_CODE_CHECK_NETWORK: '10000/1h',
-  LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
-  LIMIT_SMS_COUNTRY: '10000/1h',
-  LIMIT_SMS_ALL: '10000/1m',
-  LIMIT_NETWORK: '100000/1m',
-};
-
 let demo: TestApp;
 let real: TestApp;
 beforeAll(async () => {
   [demo, real] = await Promise.all([
-    createTestApp({ env: ROOMY }),
-    createTestApp({ env: { ...REAL, ...ROOMY } }),
+    createTestApp({ env: LIMITS_OFF }),
+    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
   ]);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));
@@ -476,7 +468,7 @@ describe('an external risk provider', () => {
     app = await createTestApp({
       env: {
         ...REAL,
-        ...ROOMY,
+        ...LIMITS_OFF,
         RISK_ADAPTER: 'http',
         RISK_URL: `http://127.0.0.1:${port}/score`,
         RISK_SECRET: 'risk-secret-of-the-test',

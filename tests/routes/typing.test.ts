@@ -1,7 +1,7 @@
 /** What people type is taken as they mean it: names of every script, addresses without a code, codes copied with blanks. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { ROOMY } from '../support/signed-in.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import {
   codeOf,
   expectProblem,
@@ -17,8 +17,8 @@ let demo: TestApp;
 let real: TestApp;
 beforeAll(async () => {
   [demo, real] = await Promise.all([
-    createTestApp({ env: ROOMY }),
-    createTestApp({ env: { ...REAL, ...ROOMY } }),
+    createTestApp({ env: LIMITS_OFF }),
+    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
   ]);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));

@@ -75,14 +75,15 @@ export const addContactBody = z
     z.strictObject({ type: z.literal('email'), value: emailInput, current_password: passwordIfAny }),
     z.strictObject({ type: z.literal('phone'), value: phoneInput, current_password: passwordIfAny }),
   ])
-  .meta({ id: 'AddContact' });
+  .meta({ id: 'AddContact', examples: [{ type: 'email', value: 'ada@example.com' }] });
 export const removeContactBody = z
   .strictObject({ current_password: passwordIfAny })
   .nullish()
   .meta({ id: 'RemoveContact' });
-export const verifyContactBody = z
-  .strictObject({ flow_token: z.string().max(100), code: otpInput })
-  .meta({ id: 'VerifyContact' });
+export const verifyContactBody = z.strictObject({ flow_token: z.string().max(100), code: otpInput }).meta({
+  id: 'VerifyContact',
+  examples: [{ flow_token: 'the flow_token of the answer before', code: '000000' }],
+});
 
 export const contactsAnswer = z
   .object({

@@ -27,7 +27,7 @@ export const submitKycBody = z
     path: ['document_number'],
     message: 'does not have the form of this document type',
   })
-  .meta({ id: 'SubmitKyc' });
+  .meta({ id: 'SubmitKyc', examples: [{ document_type: 'PAN', document_number: 'ABCDE1234F' }] });
 
 export const kycAnswer = z
   .object({

@@ -24,7 +24,7 @@ export const loginFields = {
 
 export const sendOtpBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SendOtp' });
+  .meta({ id: 'SendOtp', examples: [{ phone: '+15555550142' }] });
 
 export const sendOtpAnswer = z
   .object({
@@ -44,7 +44,7 @@ export const verifyOtpBody = z
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),
   })
-  .meta({ id: 'VerifyOtp' });
+  .meta({ id: 'VerifyOtp', examples: [{ phone: '+15555550142', otp: '000000' }] });
 
 export const stepUpBody = z
   .strictObject({
@@ -59,7 +59,7 @@ export const stepUpBody = z
   .refine((body) => (body.pin === undefined) !== (body.code === undefined), {
     message: 'needs either pin or code',
   })
-  .meta({ id: 'StepUp' });
+  .meta({ id: 'StepUp', examples: [{ pin: '482915' }] });
 
 export const mfaVerifyBody = z
   .strictObject({

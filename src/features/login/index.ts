@@ -4,11 +4,11 @@ import { passwordLoginRoutes } from './password-routes.ts';
 import { loginRoutes } from './routes.ts';
 import { stepUpRoutes } from './step-up.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'login',
   routes: (s) => async (app) => {
     await app.register(loginRoutes(s));
     await app.register(stepUpRoutes(s));
     await app.register(passwordLoginRoutes(s));
   },
-};
+} satisfies Feature;

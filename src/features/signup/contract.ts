@@ -1,5 +1,7 @@
 /** Sign-up over HTTP: strict requests, and answers as pure functions of the flow. */
 import { z } from 'zod';
+import { toGraph } from '../../../machines/graph.ts';
+import { registry } from '../../../machines/index.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
@@ -11,11 +13,11 @@ import { loginFields } from '../login/contract.ts';
 
 export const signupPhoneBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupPhone' });
+  .meta({ id: 'SignupPhone', examples: [{ phone: '+15555550142' }] });
 
 export const signupVerifyBody = z
   .strictObject({ phone: phoneInput, otp: otpInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupVerifyOtp' });
+  .meta({ id: 'SignupVerifyOtp', examples: [{ phone: '+15555550142', otp: '000000' }] });
 
 export const setPasswordBody = z
   .strictObject({
@@ -27,7 +29,7 @@ export const setPasswordBody = z
       .optional(),
     flow_token: flowTokenInput.optional(),
   })
-  .meta({ id: 'SetPassword' });
+  .meta({ id: 'SetPassword', examples: [{ password: 'StrongPassword@123' }] });
 
 const name = nameInput(100);
 const line = nameInput(200);
@@ -76,7 +78,10 @@ export const profileBody = z
     path: ['last_name'],
     message: 'is part of name',
   })
-  .meta({ id: 'Profile' });
+  .meta({
+    id: 'Profile',
+    examples: [{ first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' }],
+  });
 
 export const signupAnswer = z
   .object({
@@ -96,20 +101,15 @@ export const signupAnswer = z
 
 const leaf = (state: string): string => state.split('.').at(-1) ?? state;
 
-const MISSING: Record<string, string[]> = {
-  code_sent: ['code', 'password', 'profile', 'risk'],
-  locked: ['code', 'password', 'profile', 'risk'],
-  preuser_created: ['password', 'profile', 'risk'],
-  credentials_set: ['profile', 'risk'],
-  risk_pending: ['risk'],
-  risk_review: ['risk'],
-};
+/** What is to be done in which state, in the order of the machine. */
+const STEPS = toGraph(registry.signup.machine).nodes.filter(({ meta }) => meta.step !== undefined);
 
-/** An e-mail sign-up begins with its password, and may leave the profile for later. */
-const missingOf = (view: FlowView, status: string): string[] => {
-  const missing = MISSING[status] ?? [];
-  const later = view.context.entry === 'phone' ? [] : ['password', 'profile'];
-  return missing.filter((step) => !later.includes(step));
+/** What each later state asks for too; an e-mail sign-up begins with its password, and may leave the profile for later. */
+const missingOf = (view: FlowView): string[] => {
+  const here = STEPS.findIndex(({ id }) => id === view.state);
+  const left = here < 0 ? [] : STEPS.slice(here);
+  const asked = left.filter(({ meta }) => meta.stepBy === undefined || meta.stepBy === view.context.entry);
+  return [...new Set(asked.map(({ meta }) => meta.step ?? ''))];
 };
 
 /** Where the sign-up stands; `token` is what the caller may go on with. */
@@ -121,7 +121,7 @@ export function signupContract(view: FlowView, offer: Offer, token: string | nul
     state: view.state,
     account_tier: view.tier,
     next: nextOf(view, offer),
-    missing: missingOf(view, status),
+    missing: missingOf(view),
     poll_after: pollAfter(view),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),

@@ -1,8 +1,10 @@
 /** S3 to S5: the profile, the risk gate behind it, and the first tokens once LIMITED is reached. */
 import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { storeProfile } from '../../../db/credentials.ts';
 import type { LoadedFlow, Locator } from '../../../db/flows.ts';
 import { ageOn } from '../../adapters/risk-local.ts';
+import { enclosed, type OwnEffects } from '../../engine/effects.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowNamedBy } from '../../http/flow-requests.ts';
@@ -22,6 +24,14 @@ const NOT_YET_BORN = {
   code: 'in_the_future',
   message: 'must not be in the future',
 };
+
+/** What these steps ask for, as rows of the commit. Pure: no query, no clock. */
+export const profileEffects = {
+  storeProfile: (p, c) => {
+    const profile = enclosed(c.enclosures.profile, 'profile');
+    c.changes.rows.push(storeProfile(p.accountId, profile, c.changes.now));
+  },
+} satisfies OwnEffects;
 
 export const signupProfileRoutes =
   (s: Services): FastifyPluginAsyncZod =>

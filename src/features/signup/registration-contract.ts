@@ -19,7 +19,10 @@ export const registerBody = z
     timezone: timezoneInput.default('UTC'),
     locale: localeInput.default('en-US'),
   })
-  .meta({ id: 'Register' });
+  .meta({
+    id: 'Register',
+    examples: [{ email: 'ada@example.com', password: 'StrongPassword@123', name: 'Ada Byron' }],
+  });
 
 export const registerAnswer = z
   .object({
@@ -67,14 +70,14 @@ export const verifyEmailBody = z
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),
   })
-  .meta({ id: 'VerifyEmail' });
+  .meta({ id: 'VerifyEmail', examples: [{ email: 'ada@example.com', code: '000000' }] });
 
 export const resendVerificationBody = z
   .strictObject({ user_id: z.uuid().optional(), email: emailInput.optional() })
   .refine((body) => (body.user_id === undefined) !== (body.email === undefined), {
     message: 'needs either user_id or email',
   })
-  .meta({ id: 'ResendVerification' });
+  .meta({ id: 'ResendVerification', examples: [{ email: 'ada@example.com' }] });
 
 export const resendVerificationAnswer = z
   .object({ status: z.literal('accepted'), message: z.string() })

@@ -20,7 +20,7 @@ export const setupTotpBody = z
       .describe('How its owner tells it from others'),
   })
   .nullish()
-  .meta({ id: 'SetupTotp' });
+  .meta({ id: 'SetupTotp', examples: [{ password: 'StrongPassword@123' }] });
 
 export const setupTotpAnswer = z
   .object({
@@ -37,7 +37,9 @@ export const setupTotpAnswer = z
   })
   .meta({ id: 'TotpSetup' });
 
-export const enableTotpBody = z.strictObject({ code: digitsInput }).meta({ id: 'EnableTotp' });
+export const enableTotpBody = z
+  .strictObject({ code: digitsInput })
+  .meta({ id: 'EnableTotp', examples: [{ code: '123456' }] });
 
 const backupCodes = z.array(z.string()).describe('Each works once; shown now and never again');
 
@@ -60,7 +62,10 @@ const bothFactors = z.strictObject({
     .optional()
     .describe('Of the app, or a backup code; not needed within five minutes of a step-up'),
 });
-export const disableTotpBody = bothFactors.meta({ id: 'DisableTotp' });
+export const disableTotpBody = bothFactors.meta({
+  id: 'DisableTotp',
+  examples: [{ password: 'StrongPassword@123', code: '123456' }],
+});
 export const regenerateBody = bothFactors.meta({ id: 'RegenerateBackupCodes' });
 
 export const disableTotpAnswer = z

@@ -184,7 +184,12 @@ export function createProofs({
     },
 
     /** The account behind the proven contact, as login sees it. */
-    subject(loaded: LoadedFlow): Subject | null {
+    subject(
+      loaded: Pick<
+        LoadedFlow,
+        'account' | 'credential' | 'device' | 'factors' | 'signupFlowId' | 'mailContactId'
+      >,
+    ): Subject | null {
       const { account, credential, device } = loaded;
       if (!account) return null;
       return {

@@ -8,6 +8,7 @@ import { createFlowStore } from '../../db/flows.ts';
 import { createIdempotencyStore } from '../../db/idempotency.ts';
 import { createKycStore } from '../../db/kyc.ts';
 import { createOutbox } from '../../db/outbox.ts';
+import { createPasskeyLogins } from '../../db/passkey-logins.ts';
 import { createPasswordLogins } from '../../db/password-logins.ts';
 import { createRecipients } from '../../db/recipients.ts';
 import { createRefreshStore } from '../../db/refresh.ts';
@@ -36,6 +37,7 @@ export async function openStores(config: Config, databaseUrl: string, log: Fasti
     kyc: createKycStore(db),
     outbox: createOutbox(db),
     idempotency: createIdempotencyStore(db),
+    passkeyLogins: createPasskeyLogins(db),
     passwordLogins: createPasswordLogins(db),
     recipients: createRecipients(db),
     signingKeys: createSigningKeys(db),

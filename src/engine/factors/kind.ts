@@ -10,7 +10,7 @@ export type FactorKind = {
   kind: string;
   level: Level;
   /** RFC 8176 names of what an answer proves. */
-  amr: readonly string[];
+  amr(factor: Pick<StoredFactor, 'details'>): readonly string[];
   /** Whether one can be answered at all: a used-up set of codes cannot. */
   usable?(factor: StoredFactor): boolean;
   /** The form of its codes; absent where no code is typed. */

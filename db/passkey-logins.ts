@@ -24,6 +24,7 @@ export function createPasskeyLogins(db: Database) {
         passwordHash: credentials.passwordHash,
         pinHash: credentials.pinHash,
         passwordVersion: credentials.passwordVersion,
+        passwordRestored: credentials.passwordRestored,
       },
       factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       device: { deviceId: devices.deviceId },

@@ -11,6 +11,7 @@ const COMMANDS: Record<string, Entry> = {
   migrate: { summary: 'Bring the database to the newest schema', load: () => import('./migrate.ts') },
   keys: { summary: 'List, rotate or withdraw token signing keys', load: () => import('./keys.ts') },
   import: { summary: 'Import users of another system', load: () => import('./import.ts') },
+  restored: { summary: 'End what a restored backup would bring back', load: () => import('./restored.ts') },
   demo: { summary: 'Play a narrated tour against a service of its own', load: () => import('./demo.ts') },
 };
 

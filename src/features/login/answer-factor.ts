@@ -1,7 +1,7 @@
 /** Answers to L4: checked on what was read, counted and used up in the commit that decides. */
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import type { LoadedFlow } from '../../../db/flows.ts';
-import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
+import { LOGIN_CODE, type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
 import type { ChallengeUse } from '../../engine/factors/passkey.ts';
 import { renewHash } from '../../engine/renew-hash.ts';
@@ -61,6 +61,9 @@ export async function answerCode(s: Needs, token: string, code: TypedCode, calle
       flowNamedBy(token),
       async (loaded, view) => {
         proofs.holder(loaded, token, caller.now);
+        // The code of the login itself comes first: nothing else is asked until it was right.
+        if (code.form === 'digits' && waysIn(s, loaded, view).includes(LOGIN_CODE.id))
+          return { event: proofs.loginCodeAnswered(loaded, code.text, caller.now) };
         const mine = waysOf(s, loaded, view);
         const verdict = await factors.verdict(mine, code, caller.now, open);
         // A login that waits for nothing refuses it; one that waits for something else says so.
@@ -83,11 +86,15 @@ export async function answerCode(s: Needs, token: string, code: TypedCode, calle
   );
 }
 
-/** The account's factors that answer what the login waits for; none while it waits for nothing. */
-export function waysOf({ proofs }: Pick<Services, 'proofs'>, loaded: LoadedFlow, view: FlowView) {
-  const { required, contactId } = view.context as unknown as LoginContext;
-  const asked = { required, contactId, subject: proofs.subject(loaded) };
-  const ways = view.tags.has('step-up') ? waysToAnswer(asked).map(({ id }) => id) : [];
+/** Ids of what answers the login now; none while it waits for nothing. */
+function waysIn({ proofs }: Pick<Services, 'proofs'>, loaded: LoadedFlow, view: FlowView): string[] {
+  const asked = { ...(view.context as unknown as LoginContext), subject: proofs.subject(loaded) };
+  return view.tags.has('step-up') ? waysToAnswer(asked).map(({ id }) => id) : [];
+}
+
+/** The account's stored factors among them. */
+export function waysOf(s: Pick<Services, 'proofs'>, loaded: LoadedFlow, view: FlowView) {
+  const ways = waysIn(s, loaded, view);
   return loaded.factors.filter(({ id }) => ways.includes(id));
 }
 

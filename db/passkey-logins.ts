@@ -24,7 +24,7 @@ export function createPasskeyLogins(db: Database) {
         passwordHash: credentials.passwordHash,
         pinHash: credentials.pinHash,
         passwordVersion: credentials.passwordVersion,
-        passwordRestored: credentials.passwordRestored,
+        passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
       },
       factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       device: { deviceId: devices.deviceId },

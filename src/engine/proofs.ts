@@ -20,7 +20,8 @@ import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { isBound } from '../kernel/hashing/index.ts';
 import { Problem } from '../kernel/problems.ts';
-import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
+import { type Factors, PIN } from './factors/index.ts';
+import type { FactorVerdict } from './factors/kind.ts';
 import type { DurableWindows } from './rules.ts';
 import type { FlowView } from './snapshots.ts';
 

@@ -1,11 +1,11 @@
 /** Factors as a decision sees them: what may answer, whether an answer is right, and what it uses up. */
-import type { FactorUse, StoredFactor } from '../../../db/factors.ts';
+import type { StoredFactor } from '../../../db/factors.ts';
 import type { Factor } from '../../../machines/login.ts';
 import type { Keyring } from '../../kernel/crypto/keyring.ts';
 import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 import type { KmsPort } from '../../kernel/kms.ts';
 import { backupCodes } from './backup-codes.ts';
-import type { FactorKind, OpenSecret } from './kind.ts';
+import type { FactorKind, FactorVerdict, OpenSecret } from './kind.ts';
 import { passkey } from './passkey.ts';
 import { totp } from './totp.ts';
 
@@ -13,9 +13,6 @@ import { totp } from './totp.ts';
 export const PIN: Factor = { id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] };
 
 export const sealContext = (factorId: string): string => `factor|${factorId}`;
-
-/** `use` is null when the answer was wrong. `suspicious`: right, but of a credential whose counter went back. */
-export type FactorVerdict = { factor: StoredFactor; use: FactorUse | null; suspicious?: boolean };
 
 export type Factors = ReturnType<typeof createFactors>;
 

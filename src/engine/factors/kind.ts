@@ -6,6 +6,9 @@ import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 /** The clear secret of a factor; never kept longer than the check takes. */
 export type OpenSecret = (factor: StoredFactor) => Promise<string>;
 
+/** `use` is null when the answer was wrong. `suspicious`: right, but of a credential whose counter went back. */
+export type FactorVerdict = { factor: StoredFactor; use: FactorUse | null; suspicious?: boolean };
+
 export type FactorKind = {
   kind: string;
   level: Level;

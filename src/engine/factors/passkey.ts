@@ -15,8 +15,7 @@ import {
 import type { NewFactor, StoredFactor } from '../../../db/factors.ts';
 import { hmacSha256 } from '../../kernel/crypto/hmac.ts';
 import { decodeBase64url, uuidBytes } from '../../kernel/crypto/opaque-id.ts';
-import type { FactorVerdict } from './index.ts';
-import type { FactorKind } from './kind.ts';
+import type { FactorKind, FactorVerdict } from './kind.ts';
 
 /** EdDSA, ES256, RS256: what authenticators have. */
 export const ALGORITHMS = [-8, -7, -257];

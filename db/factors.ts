@@ -19,6 +19,8 @@ export type StoredFactor = {
   lastStep: number | null;
   codes: string[];
   details: Record<string, unknown>;
+  /** Milliseconds. */
+  lastUsedAt: number | null;
   /** Wrong answers in the running window. */
   failures: number;
 };
@@ -28,6 +30,7 @@ export const factorsOf = (accountId: SQL, now: SQL): SQL<StoredFactor[]> => sql<
   select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'accountId', f.account_id, 'kind', f.kind, 'state', f.state, 'label', f.label,
       'secretSealed', f.secret_sealed, 'publicKey', f.public_key, 'credentialId', f.credential_id,
       'contactId', f.contact_id, 'lastStep', f.last_step, 'codes', f.codes, 'details', f.details,
+      'lastUsedAt', extract(epoch from f.last_used_at) * 1000,
       'failures', coalesce((select t.count from throttles t
         where t.key = ${counterKeySql.factor(sql`f.id`)} and t.window_ends_at > ${now}::timestamptz), 0)) order by f.created_at), '[]'::jsonb)
   from factors f where f.account_id = ${accountId} and f.ended_at is null and f.state in ('active', 'locked'))`;
@@ -77,15 +80,33 @@ export const pend = (
   ]),
 ];
 
-/** The answer that confirms it is used up by it. */
-export const confirm = (id: string, lastStep: number | null, now: Date): WriteFragment =>
+/** The answer that confirms it is used up by it. A passkey brings its key with that answer. */
+export const confirm = (
+  id: string,
+  lastStep: number | null,
+  now: Date,
+  made: Omit<NewFactor, 'secretSealed'> = {},
+): WriteFragment =>
   fragment(
     `update factors set state = 'active', confirmed_at = ?::timestamptz, last_used_at = ?::timestamptz,
-       last_step = coalesce(?::bigint, last_step)
+       last_step = coalesce(?::bigint, last_step), public_key = coalesce(?, public_key),
+       credential_id = coalesce(?, credential_id), details = details || ?::text::jsonb
      where id = ? and state = 'pending'`,
-    [now.toISOString(), now.toISOString(), lastStep, id],
+    [
+      now.toISOString(),
+      now.toISOString(),
+      lastStep ?? made.lastStep ?? null,
+      made.publicKey ?? null,
+      made.credentialId ?? null,
+      JSON.stringify(made.details ?? {}),
+      id,
+    ],
     1,
   );
+
+/** What its owner calls it. */
+export const rename = (id: string, label: string): WriteFragment =>
+  fragment(`update factors set label = ? where id = ? and ended_at is null`, [label, id], 1);
 
 export const end = (id: string, state: 'disabled' | 'replaced', now: Date): WriteFragment =>
   fragment(
@@ -121,8 +142,16 @@ export const dropCodes = (accountId: string, now: Date): WriteFragment =>
     [now.toISOString(), accountId],
   );
 
-/** What one right answer uses up: a time step or counter, or a single-use code. */
-export type FactorUse = { factorId: string } & ({ step: number } | { codeHash: string } | { seen: true });
+/** A signature of a passkey over a challenge that was issued then (milliseconds). */
+export type PasskeyUse = { issuedAt: number; counter: number; deviceBound: boolean; backedUp: boolean };
+
+/** What one right answer uses up: a time step or counter, a single-use code, or every challenge issued until then. */
+export type FactorUse = { factorId: string } & (
+  | { step: number }
+  | { codeHash: string }
+  | { passkey: PasskeyUse }
+  | { seen: true }
+);
 
 /** Compare-and-set: whoever comes second finds nothing to use, and the commit is stale. */
 export function use(used: FactorUse, now: Date): WriteFragment {
@@ -141,6 +170,19 @@ export function use(used: FactorUse, now: Date): WriteFragment {
       `update factors set codes = array_remove(codes, ?), last_used_at = ?::timestamptz
        where ${alive} and ? = any(codes)`,
       [used.codeHash, at, used.factorId, used.codeHash],
+      1,
+    );
+  }
+  if ('passkey' in used) {
+    const { counter, deviceBound, backedUp } = used.passkey;
+    const issued = new Date(used.passkey.issuedAt).toISOString();
+    // `greatest`: the clock of the replica that issued the challenge may be ahead of this one.
+    return fragment(
+      `update factors set last_used_at = greatest(?::timestamptz, ?::timestamptz),
+         last_step = greatest(coalesce(last_step, 0), ?::bigint), details = details || jsonb_build_object('backedUp', ?::boolean)
+       where ${alive} and (last_used_at is null or last_used_at < ?::timestamptz)
+         and (not ?::boolean or coalesce(last_step, 0) < ?::bigint or (coalesce(last_step, 0) = 0 and ?::bigint = 0))`,
+      [at, issued, counter, backedUp, used.factorId, issued, deviceBound, counter, counter],
       1,
     );
   }
@@ -192,6 +234,7 @@ export function createFactorStore(db: Database) {
           state: factors.state,
           label: factors.label,
           left: sql<number>`cardinality(${factors.codes})`,
+          details: factors.details,
           createdAt: factors.createdAt,
           lastUsedAt: factors.lastUsedAt,
         })

@@ -227,7 +227,7 @@ export const methodsUsed = (c: LoginContext): string[] => [
         phone_code: ['otp', 'sms'],
         password: ['pwd'],
         oauth: ['fed'],
-        passkey: ['hwk'],
+        passkey: ['user'],
         signup: ['otp'],
       } as const
     )[c.method],

@@ -93,6 +93,7 @@ describe('every entry of the configuration', () => {
     hash: ['wiring/secrets.ts', 'kernel/hashing/hasher.ts', 'kernel/hashing/pool.ts'],
     limits: ['http/limits/policy.ts', 'engine/rules.ts', 'wiring/http.ts', 'http/reauthentication.ts'],
     jwt: ['kernel/tokens/access-tokens.ts', 'wiring/secrets.ts'],
+    passkeys: ['engine/factors/passkey.ts'],
   };
 
   const isGroup = (value: unknown): value is Record<string, unknown> =>

@@ -43,7 +43,7 @@ export const CLUSTER =
 
 /** Connects in the background and reconnects for ever; returns before the connection stands. */
 export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStore {
-  let reconnected = 0;
+  let reconnected = Number.NEGATIVE_INFINITY;
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,

@@ -71,6 +71,12 @@ export function assemble(settings: Settings, environment: Environment) {
       issuer: v.APP_NAME,
       stepS: v.MFA_TOTP_WINDOW_SECONDS,
     },
+    passkeys: {
+      rpId: v.PASSKEY_RP_ID ?? new URL(frontendUrl).hostname,
+      /** Shown where a passkey is made or chosen. */
+      rpName: v.APP_NAME,
+      origins: [...new Set([new URL(frontendUrl).origin, new URL(publicUrl).origin, ...v.PASSKEY_ORIGINS])],
+    },
     features: { mfaTotp: v.FEATURE_MFA_TOTP },
     flow: {
       tokenTtlS: v.FLOW_TOKEN_TTL_SECONDS,

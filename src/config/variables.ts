@@ -192,6 +192,16 @@ const PROOFS = {
     '30',
     'Time step of authenticator apps set up from now on; those in use keep theirs',
   ),
+  PASSKEY_RP_ID: optional(
+    p.text,
+    'Domain that passkeys belong to; those registered under another one work no more',
+    { otherwise: 'the host of FRONTEND_URL' },
+  ),
+  PASSKEY_ORIGINS: setting(
+    p.list(p.origin),
+    '',
+    'Further exact origins whose pages may use the passkeys; `/.well-known/webauthn` lists all of them',
+  ),
   SECOND_FACTOR_ATTEMPTS: setting(p.integer(1, 5), '3', 'Tries per step-up at login'),
   EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES: optional(
     p.integer(5, 60),

@@ -197,7 +197,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     confirmFactor: (p, c) => {
       const used = c.enclosures.factorUse;
-      c.changes.rows.push(factors.confirm(p.factorId, used && 'step' in used ? used.step : null, now(c)));
+      const step = used && 'step' in used ? used.step : null;
+      c.changes.rows.push(factors.confirm(p.factorId, step, now(c), c.enclosures.factor));
     },
     endFactor: (p, c) => {
       c.changes.rows.push(factors.end(p.factorId, p.state, now(c)));

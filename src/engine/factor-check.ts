@@ -13,10 +13,14 @@ import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { SendContext } from './context.ts';
 import type { Factors } from './factors/index.ts';
+import type { FactorVerdict } from './factors/kind.ts';
 import { answerLost, isReplay, reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import type { Proofs } from './proofs.ts';
 import { countFactorFailure, type RecordContext, recordAudit } from './records.ts';
 import type { DurableWindows } from './rules.ts';
+
+/** What a passkey has signed, judged on factors as they were read. */
+export type Answer = (factors: readonly StoredFactor[]) => Promise<FactorVerdict | null>;
 
 export type FactorCheck = ReturnType<typeof createFactorCheck>;
 
@@ -35,7 +39,7 @@ export function createFactorCheck(deps: {
    * @throws Problem invalid_code, rate_limited, conflict (also when the account has nothing that codes answer)
    */
   return async (
-    asked: { accountId: string; sessionId: string | null; code: TypedCode },
+    asked: { accountId: string; sessionId: string | null; code: TypedCode | Answer },
     context: SendContext,
   ): Promise<StoredFactor> => {
     if (isReplay(context)) throw answerLost();
@@ -45,8 +49,12 @@ export function createFactorCheck(deps: {
     const tries = windows.factorWindow(accountId, '').limit + 3;
     for (let left = tries; ; left--) {
       const known = await rows.ofAccount(accountId, new Date(context.now));
-      const verdict = await factors.verdict(known.factors, code, context.now, open);
-      if (!verdict) throw new Problem('conflict', { detail: 'No second factor with codes is set up.' });
+      const verdict =
+        typeof code === 'function'
+          ? await code(known.factors)
+          : await factors.verdict(known.factors, code, context.now, open);
+      if (!verdict)
+        throw new Problem('conflict', { detail: 'The account has no second factor that this answers.' });
       const { factor, use } = verdict;
       proofs.factorBudget(accountId, factor.id, factor.failures);
       const changes = newChangeSet(new Date(context.now), {

@@ -25,7 +25,8 @@ import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { isBound } from '../kernel/hashing/index.ts';
 import { Problem } from '../kernel/problems.ts';
-import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
+import { type Factors, PIN } from './factors/index.ts';
+import type { FactorVerdict } from './factors/kind.ts';
 import type { DurableWindows } from './rules.ts';
 import type { FlowView } from './snapshots.ts';
 
@@ -199,7 +200,12 @@ export function createProofs({
     },
 
     /** The account behind the proven contact, as login sees it. */
-    subject(loaded: LoadedFlow): Subject | null {
+    subject(
+      loaded: Pick<
+        LoadedFlow,
+        'account' | 'credential' | 'device' | 'factors' | 'signupFlowId' | 'mailContactId'
+      >,
+    ): Subject | null {
       const { account, credential, device } = loaded;
       if (!account) return null;
       return {

@@ -25,8 +25,8 @@ export const flowFields = {
   next: z.array(actionSchema).describe('What may be done next'),
 };
 
-/** Which flows of a machine a route is for: by their way into sign-up, or by what their code is for. */
-type For = { entry?: 'phone' | 'email'; purpose?: string };
+/** Which flows of a machine a route is for: by their way into sign-up, or by what their code is for, or by the kind of their factor. */
+type For = { entry?: 'phone' | 'email'; purpose?: string; kind?: string };
 
 /** A route sends this event to this machine. `offered: false`: it is documented, but `next` names another route. */
 export type Sends = { machine: MachineId; event: string; for?: For; offered?: false };
@@ -56,9 +56,10 @@ function entryOf({ context }: FlowView): 'phone' | 'email' {
   return (entry ?? subject?.signupEntry ?? 'phone') === 'phone' ? 'phone' : 'email';
 }
 
-const isFor = (view: FlowView, { entry, purpose }: For): boolean =>
+const isFor = (view: FlowView, { entry, purpose, kind }: For): boolean =>
   (entry === undefined || entry === entryOf(view)) &&
-  (purpose === undefined || purpose === view.context.purpose);
+  (purpose === undefined || purpose === view.context.purpose) &&
+  (kind === undefined || kind === view.context.kind);
 
 /** Whether the machine takes the event from an entitled client. A locked flow takes a code only to count it. */
 function possible({ snapshot, machine }: FlowView, event: string, now: number): boolean {

@@ -7,6 +7,7 @@ import type { FactorStore } from '../../db/factors.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { createKycStore } from '../../db/kyc.ts';
 import type { Outbox } from '../../db/outbox.ts';
+import type { PasskeyLoginStore } from '../../db/passkey-logins.ts';
 import type { PasswordLoginStore } from '../../db/password-logins.ts';
 import type { Recipients } from '../../db/recipients.ts';
 import type { RefreshStore } from '../../db/refresh.ts';
@@ -20,6 +21,7 @@ import type { AccountEdit } from '../engine/account-commit.ts';
 import type { Engine, SendContext } from '../engine/engine.ts';
 import type { FactorCheck } from '../engine/factor-check.ts';
 import type { Factors } from '../engine/factors/index.ts';
+import type { Passkeys } from '../engine/factors/passkey.ts';
 import type { Proofs } from '../engine/proofs.ts';
 import type { DurableWindows } from '../engine/rules.ts';
 import type { Activity } from '../engine/session-activity.ts';
@@ -64,6 +66,9 @@ export type Services = {
   factors: Factors;
   /** An answer to a factor of somebody signed in. */
   checkFactor: FactorCheck;
+  /** Challenges of passkeys and what answers them. */
+  passkeys: Passkeys;
+  passkeyLogins: PasskeyLoginStore;
   passwordLogins: PasswordLoginStore;
   /** Which durable failure windows belong to whom. */
   windows: DurableWindows;

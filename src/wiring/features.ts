@@ -13,6 +13,7 @@ import { feature as login } from '../features/login/index.ts';
 import { feature as meta } from '../features/meta/index.ts';
 import { feature as mfa } from '../features/mfa/index.ts';
 import { feature as notices } from '../features/notices/index.ts';
+import { feature as passkeys } from '../features/passkeys/index.ts';
 import { feature as recovery } from '../features/recovery/index.ts';
 import { feature as sessions } from '../features/sessions/index.ts';
 import { feature as signup } from '../features/signup/index.ts';
@@ -23,7 +24,7 @@ import { Problem } from '../kernel/problems.ts';
 
 export const LEVELS = [
   [sessions],
-  [account, login, mfa, devices, kyc, flows, identityProof, notices, meta],
+  [account, login, mfa, passkeys, devices, kyc, flows, identityProof, notices, meta],
   [signup, contacts, recovery],
   [balanceHub, { name: 'import' }],
 ] as const satisfies readonly (readonly Feature[])[];

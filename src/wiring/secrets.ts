@@ -4,6 +4,7 @@ import { createAdapters } from '../adapters/index.ts';
 import { createLocalKms } from '../adapters/kms-local.ts';
 import type { Config } from '../config/index.ts';
 import { createFactors } from '../engine/factors/index.ts';
+import { createPasskeys } from '../engine/factors/passkey.ts';
 import { createProofs } from '../engine/proofs.ts';
 import { durableWindows } from '../engine/rules.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -40,6 +41,11 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
   const adapters = createAdapters(config, clock);
   const windows = durableWindows(config);
   const factors = createFactors({ keyring, kms });
+  const passkeys = createPasskeys({
+    key: keyring.key('passkey_challenge'),
+    rp: config.passkeys,
+    ttlMs: config.flow.challengeTtlS * 1000,
+  });
   const proofs = createProofs({
     keyring,
     factors,
@@ -66,6 +72,7 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
     adapters,
     windows,
     factors,
+    passkeys,
     proofs,
     /** Keyed hash of an address or identifier in a limit's key. */
     limitKey: (text: string) => keyring.lookupHash('limit', text),

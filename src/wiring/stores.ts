@@ -9,6 +9,7 @@ import { createFlowStore } from '../../db/flows.ts';
 import { createIdempotencyStore } from '../../db/idempotency.ts';
 import { createKycStore } from '../../db/kyc.ts';
 import { createOutbox } from '../../db/outbox.ts';
+import { createPasskeyLogins } from '../../db/passkey-logins.ts';
 import { createPasswordLogins } from '../../db/password-logins.ts';
 import type { Pooler } from '../../db/pooler.ts';
 import { createRecipients } from '../../db/recipients.ts';
@@ -48,6 +49,7 @@ export async function openStores(
     kyc: createKycStore(db),
     outbox: createOutbox(db),
     idempotency: createIdempotencyStore(db),
+    passkeyLogins: createPasskeyLogins(db),
     passwordLogins: createPasswordLogins(db),
     recipients: createRecipients(db),
     signingKeys: createSigningKeys(db),

@@ -32,7 +32,7 @@ export function newBackupCodes(key: Buffer, accountId: string): { shown: string[
 export const backupCodes = (key: Buffer): FactorKind => ({
   kind: 'backup_codes',
   level: 'second',
-  amr: ['otp'],
+  amr: () => ['otp'],
   usable: ({ codes }) => codes.length > 0,
   form: 'backup',
   async check(factor, code) {

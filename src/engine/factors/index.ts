@@ -1,11 +1,12 @@
 /** Factors as a decision sees them: what may answer, whether an answer is right, and what it uses up. */
-import type { FactorUse, StoredFactor } from '../../../db/factors.ts';
+import type { StoredFactor } from '../../../db/factors.ts';
 import type { Factor } from '../../../machines/login.ts';
 import type { Keyring } from '../../kernel/crypto/keyring.ts';
 import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 import type { KmsPort } from '../../kernel/kms.ts';
 import { backupCodes } from './backup-codes.ts';
-import type { FactorKind, OpenSecret } from './kind.ts';
+import type { FactorKind, FactorVerdict, OpenSecret } from './kind.ts';
+import { passkey } from './passkey.ts';
 import { totp } from './totp.ts';
 
 /** Known without a row: a PIN is kept with the password. */
@@ -13,14 +14,11 @@ export const PIN: Factor = { id: 'pin', kind: 'pin', level: 'presence', amr: ['p
 
 export const sealContext = (factorId: string): string => `factor|${factorId}`;
 
-/** `use` is null when the answer was wrong. */
-export type FactorVerdict = { factor: StoredFactor; use: FactorUse | null };
-
 export type Factors = ReturnType<typeof createFactors>;
 
 export function createFactors({ keyring, kms }: { keyring: Keyring; kms: KmsPort }) {
   const kinds = new Map<string, FactorKind>(
-    [totp, backupCodes(keyring.key('backup_codes'))].map((kind) => [kind.kind, kind]),
+    [totp, passkey, backupCodes(keyring.key('backup_codes'))].map((kind) => [kind.kind, kind]),
   );
 
   const usable = (factor: StoredFactor): FactorKind | null => {
@@ -37,7 +35,13 @@ export function createFactors({ keyring, kms }: { keyring: Keyring; kms: KmsPort
         if (!kind) return [];
         const { id, contactId } = factor;
         return [
-          { id, kind: kind.kind, level: kind.level, amr: [...kind.amr], ...(contactId ? { contactId } : {}) },
+          {
+            id,
+            kind: kind.kind,
+            level: kind.level,
+            amr: [...kind.amr(factor)],
+            ...(contactId ? { contactId } : {}),
+          },
         ];
       }),
 
@@ -46,7 +50,8 @@ export function createFactors({ keyring, kms }: { keyring: Keyring; kms: KmsPort
       stored.some(({ kind }) => kind !== 'backup_codes' && kinds.get(kind)?.level === 'second'),
 
     /** RFC 8176 names of what an answer to it proves. */
-    amrOf: ({ kind }: Pick<StoredFactor, 'kind'>): readonly string[] => kinds.get(kind)?.amr ?? [],
+    amrOf: (factor: Pick<StoredFactor, 'kind' | 'details'>): readonly string[] =>
+      kinds.get(factor.kind)?.amr(factor) ?? [],
 
     /** Opens sealed secrets, each once: a decision that is taken again, under locks by then, calls nothing outside. */
     opener(): OpenSecret {

@@ -6,11 +6,14 @@ import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 /** The clear secret of a factor; never kept longer than the check takes. */
 export type OpenSecret = (factor: StoredFactor) => Promise<string>;
 
+/** `use` is null when the answer was wrong. `suspicious`: right, but of a credential whose counter went back. */
+export type FactorVerdict = { factor: StoredFactor; use: FactorUse | null; suspicious?: boolean };
+
 export type FactorKind = {
   kind: string;
   level: Level;
   /** RFC 8176 names of what an answer proves. */
-  amr: readonly string[];
+  amr(factor: Pick<StoredFactor, 'details'>): readonly string[];
   /** Whether one can be answered at all: a used-up set of codes cannot. */
   usable?(factor: StoredFactor): boolean;
   /** The form of its codes; absent where no code is typed. */

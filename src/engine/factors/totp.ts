@@ -42,7 +42,7 @@ export async function matchingStep(of: {
 export const totp: FactorKind = {
   kind: 'totp',
   level: 'second',
-  amr: ['otp'],
+  amr: () => ['otp'],
   form: 'digits',
   async check(factor, code, now, open) {
     const stepS = Number(factor.details.stepS);

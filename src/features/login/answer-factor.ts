@@ -1,7 +1,11 @@
 /** Answers to L4: checked on what was read, counted and used up in the commit that decides. */
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { LoadedFlow } from '../../../db/flows.ts';
 import { LOGIN_CODE, type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
+import type { ChallengeUse } from '../../engine/factors/passkey.ts';
 import { renewHash } from '../../engine/renew-hash.ts';
+import type { FlowView } from '../../engine/snapshots.ts';
 import { ownFlow } from '../../http/flow-answers.ts';
 import { flowNamedBy } from '../../http/flow-requests.ts';
 import type { Caller } from '../../http/request-context.ts';
@@ -57,12 +61,10 @@ export async function answerCode(s: Needs, token: string, code: TypedCode, calle
       flowNamedBy(token),
       async (loaded, view) => {
         proofs.holder(loaded, token, caller.now);
-        const asked = { ...(view.context as unknown as LoginContext), subject: proofs.subject(loaded) };
-        const ways = view.tags.has('step-up') ? waysToAnswer(asked).map(({ id }) => id) : [];
         // The code of the login itself comes first: nothing else is asked until it was right.
-        if (ways.includes(LOGIN_CODE.id) && code.form === 'digits')
+        if (code.form === 'digits' && waysIn(s, loaded, view).includes(LOGIN_CODE.id))
           return { event: proofs.loginCodeAnswered(loaded, code.text, caller.now) };
-        const mine = loaded.factors.filter(({ id }) => ways.includes(id));
+        const mine = waysOf(s, loaded, view);
         const verdict = await factors.verdict(mine, code, caller.now, open);
         // A login that waits for nothing refuses it; one that waits for something else says so.
         if (!verdict && !view.tags.has('step-up')) return { event: proofs.noAnswer(loaded, caller.now) };
@@ -70,6 +72,61 @@ export async function answerCode(s: Needs, token: string, code: TypedCode, calle
           const message = 'no code answers this login: see `factors`';
           throw new Problem('validation_failed', {
             errors: [{ pointer: '/body/code', code: 'not_expected', message }],
+          });
+        }
+        const { factor, use } = verdict;
+        proofs.factorBudget(factor.accountId, factor.id, factor.failures);
+        return {
+          event: proofs.factorAnswered(loaded, verdict, caller.now),
+          ...(use ? { enclosures: { factorUse: use } } : {}),
+        };
+      },
+      caller,
+    ),
+  );
+}
+
+/** Ids of what answers the login now; none while it waits for nothing. */
+function waysIn({ proofs }: Pick<Services, 'proofs'>, loaded: LoadedFlow, view: FlowView): string[] {
+  const asked = { ...(view.context as unknown as LoginContext), subject: proofs.subject(loaded) };
+  return view.tags.has('step-up') ? waysToAnswer(asked).map(({ id }) => id) : [];
+}
+
+/** The account's stored factors among them. */
+export function waysOf(s: Pick<Services, 'proofs'>, loaded: LoadedFlow, view: FlowView) {
+  const ways = waysIn(s, loaded, view);
+  return loaded.factors.filter(({ id }) => ways.includes(id));
+}
+
+/** Any answer moves the flow on, and its challenges with it. */
+export const stepUpChallenge = ({ flow }: LoadedFlow): ChallengeUse => [
+  'login_step_up',
+  flow.id,
+  String(flow.version),
+];
+
+/** Checked on what was read, like a code. @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */
+export async function answerPasskey(
+  s: Needs & Pick<Services, 'passkeys'>,
+  token: string,
+  response: AuthenticationResponseJSON,
+  caller: Caller,
+): Promise<Result> {
+  const { proofs } = s;
+  await s.limits.secondFactor({ network: caller.network });
+  return ownFlow(
+    s.engine.send(
+      'login',
+      flowNamedBy(token),
+      async (loaded, view) => {
+        proofs.holder(loaded, token, caller.now);
+        if (!view.tags.has('step-up')) return { event: proofs.noAnswer(loaded, caller.now) };
+        const judge = s.passkeys.judge(response, stepUpChallenge(loaded), caller.now);
+        const verdict = await judge(waysOf(s, loaded, view));
+        if (!verdict) {
+          const message = 'is no passkey that answers this login: see `factors`';
+          throw new Problem('validation_failed', {
+            errors: [{ pointer: '/body/passkey', code: 'not_expected', message }],
           });
         }
         const { factor, use } = verdict;

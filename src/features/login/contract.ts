@@ -4,6 +4,7 @@ import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { codeInput, deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { assertionInput, passkeyOptions } from '../../http/passkey-inputs.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import type { Revealed } from '../sessions/issue-tokens.ts';
@@ -54,12 +55,31 @@ export const stepUpBody = z
       .regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits')
       .optional(),
     code: codeInput.optional(),
+    passkey: assertionInput.optional(),
     token_transport: transportInput.default('body'),
   })
-  .refine((body) => (body.pin === undefined) !== (body.code === undefined), {
-    message: 'needs either pin or code',
+  .refine(({ pin, code, passkey }) => [pin, code, passkey].filter((one) => one !== undefined).length === 1, {
+    message: 'needs one of pin, code and passkey',
   })
   .meta({ id: 'StepUp', examples: [{ pin: '482915' }] });
+
+export const passkeyOptionsAnswer = z
+  .object({ options: passkeyOptions, expires_in: z.number().describe('Seconds the challenge lives') })
+  .meta({ id: 'PasskeyChallenge' });
+
+export const stepUpOptionsBody = z
+  .strictObject({ flow_token: flowTokenInput.optional() })
+  .nullish()
+  .meta({ id: 'StepUpOptions' });
+
+export const passkeyLoginBody = z
+  .strictObject({
+    credential: assertionInput,
+    device_id: deviceInput.optional(),
+    persist_session: z.boolean().default(false),
+    token_transport: transportInput.default('body'),
+  })
+  .meta({ id: 'PasskeyLogin' });
 
 export const mfaVerifyBody = z
   .strictObject({

@@ -7,12 +7,13 @@ import { problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc } from '../../http/flow-requests.ts';
 import { typedCode } from '../../http/inputs.ts';
 import { nextAfterLogin } from '../../http/onboarding.ts';
+import { assertionOf } from '../../http/passkey-inputs.ts';
 import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
 import { deliverRefresh } from '../sessions/refresh-cookie.ts';
-import { answerCode, answerPin } from './answer-factor.ts';
+import { answerCode, answerPasskey, answerPin } from './answer-factor.ts';
 import { loginAnswer, loginContract, mfaVerifyBody, stepUpBody } from './contract.ts';
 import { passwordLoginAnswer, userFields } from './password-contract.ts';
 
@@ -33,14 +34,16 @@ export const stepUpRoutes =
       },
       async (request, reply) => {
         const caller = callerOf(request, s);
-        const { pin, code, flow_token: given, token_transport: transport } = request.body;
+        const { pin, code, passkey, flow_token: given, token_transport: transport } = request.body;
         const token = flowTokenOf(request, given);
         if (token === null) throw new Problem('unauthenticated');
         const result =
           (await engine.replay('login', caller)) ??
-          (code === undefined
-            ? await answerPin(s, token, pin ?? '', caller)
-            : await answerCode(s, token, typedCode(code), caller));
+          (passkey !== undefined
+            ? await answerPasskey(s, token, assertionOf(passkey), caller)
+            : code !== undefined
+              ? await answerCode(s, token, typedCode(code), caller)
+              : await answerPin(s, token, pin ?? '', caller));
         const { flow, loaded } = result;
         if (flow.tags.has('step-up') && !answeredRight(result))
           throw new Problem('invalid_credentials', {

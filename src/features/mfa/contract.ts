@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { FactorStore } from '../../../db/factors.ts';
 import { actionSchema } from '../../http/actions.ts';
 import { codeInput, digitsInput } from '../../http/inputs.ts';
+import { assertionInput, passkeyOptions } from '../../http/passkey-inputs.ts';
 
 const password = z.string().min(1).max(1024);
 const passwordIfAny = password.optional().describe('The present password, where the account has one');
@@ -77,11 +78,22 @@ export const regenerateAnswer = z
   .meta({ id: 'BackupCodes' });
 
 export const sessionStepUpBody = z
-  .strictObject({ password: password.optional(), code: codeInput.optional() })
-  .refine((body) => body.password !== undefined || body.code !== undefined, {
-    message: 'needs a password or a code',
+  .strictObject({
+    password: password.optional(),
+    code: codeInput.optional(),
+    passkey: assertionInput.optional(),
+  })
+  .refine((body) => Object.values(body).some((one) => one !== undefined), {
+    message: 'needs a password, a code or a passkey',
+  })
+  .refine((body) => body.code === undefined || body.passkey === undefined, {
+    message: 'needs either code or passkey',
   })
   .meta({ id: 'SessionStepUp' });
+
+export const sessionPasskeyOptions = z
+  .object({ options: passkeyOptions, expires_in: z.number().describe('Seconds the challenge lives') })
+  .meta({ id: 'SessionPasskeyChallenge' });
 
 export const steppedUpAnswer = z
   .object({

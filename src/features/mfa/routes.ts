@@ -28,7 +28,7 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/setup',
       {
-        config: { sends: { machine: 'factor', event: 'SETUP_STARTED' } },
+        config: { sends: { machine: 'factor', event: 'SETUP_STARTED', for: { kind: 'totp' } } },
         schema: {
           summary: 'Set up an authenticator app: its secret, shown once',
           description:
@@ -62,7 +62,7 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/enable',
       {
-        config: { sends: { machine: 'factor', event: 'CONFIRMED' } },
+        config: { sends: { machine: 'factor', event: 'CONFIRMED', for: { kind: 'totp' } } },
         schema: {
           summary: 'Confirm the app by its first code; answers with eight backup codes',
           description: 'The owner is told, and every other session counts as a single factor from then on.',
@@ -115,7 +115,7 @@ export const totpRoutes =
     app.post(
       '/v1/mfa/totp/disable',
       {
-        config: { sends: { machine: 'factor', event: 'DISABLED' } },
+        config: { sends: { machine: 'factor', event: 'DISABLED', for: { kind: 'totp' } } },
         schema: {
           summary: 'Remove the authenticator app: the password and a code',
           description: 'Without another second factor the backup codes end as well. The owner is told.',

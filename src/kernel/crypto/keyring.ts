@@ -15,7 +15,8 @@ export type KeyPurpose =
   | 'idempotency'
   | 'cursor'
   | 'cookie'
-  | 'backup_codes';
+  | 'backup_codes'
+  | 'passkey_challenge';
 
 const PURPOSES: readonly KeyPurpose[] = [
   'code',
@@ -27,6 +28,7 @@ const PURPOSES: readonly KeyPurpose[] = [
   'cursor',
   'cookie',
   'backup_codes',
+  'passkey_challenge',
 ];
 
 export interface Keyring {

@@ -3,24 +3,35 @@ import { and, setup } from 'xstate';
 import { z } from 'zod';
 import {
   accepted,
-  type CodeTerms,
-  type CodeVerdict,
   capitalsSchema,
   codeSchema,
+  codeTermsSchema,
+  codeVerdictSchema,
   exhausts,
   issued,
   NO_CODE,
+  openingSchema,
+  SAMPLE_OPENING,
+  SAMPLE_TERMS,
+  sampleVerdict,
   spelling,
   spent,
   unlocked,
+  usualCode,
 } from './code.ts';
-import { effects, type Purpose } from './effects.ts';
+import { effects, PURPOSES } from './effects.ts';
+import { duration, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+import { challengeV1toV2 } from './upgrades.ts';
+
+const MINUTE = 60_000;
 
 export const challengeContextSchema = z.strictObject({
   contactId: z.string(),
   /** The account that adds a contact; null while nobody is identified yet. */
   accountId: z.string().nullable(),
-  purpose: z.enum(['login', 'signup', 'email', 'contact', 'proof']),
+  purpose: z.enum(PURPOSES),
   /** For whom the proof is, when others rely on it; codes of one audience are unknown to another. */
   audience: z.string().nullable(),
   code: codeSchema,
@@ -29,28 +40,41 @@ export const challengeContextSchema = z.strictObject({
 });
 export type ChallengeContext = z.infer<typeof challengeContextSchema>;
 
-export type ChallengeEvent =
-  | {
-      type: 'CODE_REQUESTED';
-      now: number;
-      contactId: string;
-      accountId: string | null;
-      audience: string | null;
-      purpose: Purpose;
-      terms: CodeTerms;
+export const challengeEvents = {
+  CODE_REQUESTED: event(
+    {
+      contactId: word,
+      accountId: word.nullable(),
+      audience: word.nullable(),
+      purpose: z.enum(PURPOSES),
+      terms: codeTermsSchema,
       /** A spending cap was reached: accepted, but nothing is sent. */
-      suppressed: boolean;
-      ttlMs: number;
-      capitals?: number[];
-    }
-  | {
-      type: 'CODE_CHECKED';
-      now: number;
-      verdict: CodeVerdict;
+      suppressed: z.boolean(),
+      ttlMs: duration,
+      capitals: capitalsSchema,
+    },
+    (c: Pick<ChallengeContext, 'contactId' | 'accountId' | 'audience' | 'purpose'>) => ({
+      contactId: c.contactId || SAMPLE.contact,
+      accountId: c.accountId,
+      audience: c.audience,
+      purpose: c.purpose,
+      terms: SAMPLE_TERMS,
+      suppressed: false,
+      ttlMs: 10 * MINUTE,
+    }),
+  ),
+  CODE_CHECKED: event(
+    {
+      verdict: codeVerdictSchema,
       /** The login, or the change of an account's contacts, that a proven code opens; null when it only proves. */
-      opens: { flowId: string; event: { type: string } } | null;
-    }
-  | { type: 'EXPIRE'; now: number };
+      opens: openingSchema.nullable(),
+    },
+    (c: Pick<ChallengeContext, 'code'>) => ({ verdict: sampleVerdict(c.code), opens: null }),
+    { opens: SAMPLE_OPENING },
+  ),
+  EXPIRE: bare,
+};
+export type ChallengeEvent = EventsOf<typeof challengeEvents>;
 
 const machine = setup({
   types: { context: {} as ChallengeContext, events: {} as ChallengeEvent },
@@ -199,3 +223,17 @@ export const challengeMachine = machine.createMachine({
     expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
   },
 });
+
+export const challenge = {
+  id: 'challenge',
+  version: 2,
+  context: challengeContextSchema,
+  events: challengeEvents,
+  machine: challengeMachine,
+  upgrades: { 1: challengeV1toV2 },
+  needsActiveAccount: false,
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : { contactId: SAMPLE.contact, code: usualCode(state, now), dueAt: now + 10 * MINUTE },
+} satisfies MachineModule;

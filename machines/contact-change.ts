@@ -5,6 +5,11 @@
 import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
+import { count, duration, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+
+const DAY = 24 * 60 * 60_000;
 
 export const contactChangeContextSchema = z.strictObject({
   /** The one that came or left. */
@@ -17,29 +22,44 @@ export const contactChangeContextSchema = z.strictObject({
 });
 export type ContactChangeContext = z.infer<typeof contactChangeContextSchema>;
 
-type Change = {
-  now: number;
-  contactId: string;
-  accountId: string;
+const changed = {
+  contactId: word,
+  accountId: word,
   /** Addresses of the account from before that get the link. */
-  readers: string[];
-  ttlMs: number;
+  readers: z.array(word).max(10),
+  ttlMs: duration,
+};
+const SAMPLE_CHANGE = {
+  contactId: SAMPLE.contact,
+  accountId: SAMPLE.account,
+  readers: [SAMPLE.previous as string],
+  ttlMs: 3 * DAY,
 };
 
-export type ContactChangeEvent =
-  | ({ type: 'CONTACT_ADDED'; previousId: string | null } & Change)
-  | ({ type: 'CONTACT_REMOVED' } & Change)
-  | {
-      type: 'CHANGE_UNDONE';
-      now: number;
+export const contactChangeEvents = {
+  CONTACT_ADDED: event({ previousId: word.nullable(), ...changed }, () => ({
+    previousId: SAMPLE.previous,
+    ...SAMPLE_CHANGE,
+  })),
+  CONTACT_REMOVED: event(changed, () => SAMPLE_CHANGE),
+  CHANGE_UNDONE: event(
+    {
       /** Whose the contact is by now. */
-      ownerId: string | null;
+      ownerId: word.nullable(),
       /** Whether the one from before is still the account's, or nobody's. */
-      previousFree: boolean;
+      previousFree: z.boolean(),
       /** Proven contacts of the account beside the one that came. */
-      othersLeft: number;
-    }
-  | { type: 'EXPIRE'; now: number };
+      othersLeft: count,
+    },
+    (c: Pick<ContactChangeContext, 'purpose' | 'accountId'>) => ({
+      ownerId: c.purpose === 'removed' ? null : (c.accountId ?? SAMPLE.account),
+      previousFree: true,
+      othersLeft: 1,
+    }),
+  ),
+  EXPIRE: bare,
+};
+export type ContactChangeEvent = EventsOf<typeof contactChangeEvents>;
 
 const machine = setup({
   types: { context: {} as ContactChangeContext, events: {} as ContactChangeEvent },
@@ -168,3 +188,22 @@ export const contactChangeMachine = machine.createMachine({
     expired: { type: 'final', meta: { label: 'no longer undone' } },
   },
 });
+
+export const contactChange = {
+  id: 'contact_change',
+  version: 1,
+  context: contactChangeContextSchema,
+  events: contactChangeEvents,
+  machine: contactChangeMachine,
+  upgrades: {},
+  needsActiveAccount: 'but to expire',
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : {
+          contactId: SAMPLE.contact,
+          accountId: SAMPLE.account,
+          previousId: SAMPLE.previous,
+          dueAt: now + 3 * DAY,
+        },
+} satisfies MachineModule;

@@ -23,7 +23,9 @@ export type Notice = Extract<
   'password_changed' | 'contact_changed' | 'contact_change_undone' | 'account_deleted'
 >;
 
-export type Purpose = 'login' | 'signup' | 'email' | 'contact' | 'proof';
+/** What a one-time code is for. */
+export const PURPOSES = ['login', 'signup', 'email', 'contact', 'proof'] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {

@@ -1,83 +1,19 @@
-/** Every lifecycle by name: its machine, the version new snapshots carry, and how older ones are lifted to it. */
-import type { AnyStateMachine } from 'xstate';
-import type { ZodType } from 'zod';
-import { type ChallengeEvent, challengeContextSchema, challengeMachine } from './challenge.ts';
-import {
-  type ContactChangeEvent,
-  contactChangeContextSchema,
-  contactChangeMachine,
-} from './contact-change.ts';
-import { type LoginEvent, loginContextSchema, loginMachine } from './login.ts';
-import { type RecoveryEvent, recoveryContextSchema, recoveryMachine } from './recovery.ts';
-import { signupMachine } from './signup.ts';
-import { type SignupEvent, signupContextSchema } from './signup-context.ts';
-import { challengeV1toV2, loginV1toV2, signupV1toV2, type Upgrade } from './upgrades.ts';
+/** Every lifecycle by name. A new one is one line here. */
+import { challenge } from './challenge.ts';
+import { contactChange } from './contact-change.ts';
+import { login } from './login.ts';
+import type { EventsOf, MachineModule } from './module.ts';
+import { recovery } from './recovery.ts';
+import { signup } from './signup.ts';
 
-export type Definition = {
-  id: string;
-  version: number;
-  machine: AnyStateMachine;
-  /** XState does not validate a restored context; this does. */
-  context: ZodType<{ dueAt: number | null }>;
-  /** `upgrades[n]` lifts version n to n + 1. */
-  upgrades: Record<number, Upgrade>;
-  /**
-   * A blocked account never advances; only login may look at one, to deny it at L2. What is only offered to it may
-   * still run out.
-   */
-  needsActiveAccount: boolean | 'but to expire';
-};
+const modules = { signup, login, challenge, recovery, contact_change: contactChange };
 
-export type MachineEvents = {
-  signup: SignupEvent;
-  login: LoginEvent;
-  challenge: ChallengeEvent;
-  recovery: RecoveryEvent;
-  contact_change: ContactChangeEvent;
-};
-export type MachineId = keyof MachineEvents;
+type Modules = typeof modules;
+export type MachineId = keyof Modules;
+/** What each machine may be sent. */
+export type MachineEvents = { [M in MachineId]: EventsOf<Modules[M]['events']> };
+export type Definition = MachineModule;
 
-export const registry: Record<MachineId, Definition> = {
-  signup: {
-    id: 'signup',
-    version: 2,
-    machine: signupMachine,
-    context: signupContextSchema,
-    upgrades: { 1: signupV1toV2 },
-    needsActiveAccount: true,
-  },
-  login: {
-    id: 'login',
-    version: 2,
-    machine: loginMachine,
-    context: loginContextSchema,
-    upgrades: { 1: loginV1toV2 },
-    needsActiveAccount: false,
-  },
-  challenge: {
-    id: 'challenge',
-    version: 2,
-    machine: challengeMachine,
-    context: challengeContextSchema,
-    upgrades: { 1: challengeV1toV2 },
-    needsActiveAccount: false,
-  },
-  recovery: {
-    id: 'recovery',
-    version: 1,
-    machine: recoveryMachine,
-    context: recoveryContextSchema,
-    upgrades: {},
-    needsActiveAccount: 'but to expire',
-  },
-  contact_change: {
-    id: 'contact_change',
-    version: 1,
-    machine: contactChangeMachine,
-    context: contactChangeContextSchema,
-    upgrades: {},
-    needsActiveAccount: 'but to expire',
-  },
-};
+export const registry: Record<MachineId, Definition> = modules;
 
 export const isMachineId = (id: string): id is MachineId => Object.hasOwn(registry, id);

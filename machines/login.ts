@@ -2,6 +2,12 @@
 import { and, assign, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
+import { count, duration, moment, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+import { loginV1toV2 } from './upgrades.ts';
+
+const MINUTE = 60_000;
 
 export const FACTORS = ['pin', 'totp'] as const;
 export type Factor = (typeof FACTORS)[number];
@@ -53,22 +59,54 @@ export const loginContextSchema = z.strictObject({
 });
 export type LoginContext = z.infer<typeof loginContextSchema>;
 
-export type LoginEvent =
-  | {
-      type: 'PRIMARY_PROVED';
-      now: number;
-      method: Method;
-      contactId: string | null;
-      subject: Subject | null;
-      sessionId: string;
-      deviceId: string | null;
-      persistent: boolean;
-      endsAt: number | null;
-      highRisk: boolean;
-      stepUp: { attempts: number; ttlMs: number };
-    }
-  | { type: 'STEP_UP_ANSWERED'; now: number; factor: Factor; ok: boolean; subject: Subject | null }
-  | { type: 'EXPIRE'; now: number };
+/** What is taken for granted about the account behind a login. */
+const SAMPLE_SUBJECT: Subject = {
+  accountId: SAMPLE.account,
+  status: 'active',
+  tier: 'FULL',
+  factors: ['pin'],
+  mandatory: [],
+  knownDevice: true,
+  passwordVersion: 1,
+  signupFlowId: null,
+};
+
+export const loginEvents = {
+  PRIMARY_PROVED: event(
+    {
+      method: z.enum(METHODS),
+      contactId: word.nullable(),
+      subject: subjectSchema.nullable(),
+      sessionId: word,
+      deviceId: word.nullable(),
+      persistent: z.boolean(),
+      endsAt: moment.nullable(),
+      highRisk: z.boolean(),
+      stepUp: z.strictObject({ attempts: count, ttlMs: duration }),
+    },
+    () => ({
+      method: 'phone_code' as const,
+      contactId: SAMPLE.contact,
+      subject: SAMPLE_SUBJECT,
+      sessionId: SAMPLE.session,
+      deviceId: null,
+      persistent: false,
+      endsAt: null,
+      highRisk: false,
+      stepUp: { attempts: 3, ttlMs: 10 * MINUTE },
+    }),
+  ),
+  STEP_UP_ANSWERED: event(
+    { factor: z.enum(FACTORS), ok: z.boolean(), subject: subjectSchema.nullable() },
+    (c: Pick<LoginContext, 'required' | 'subject'>) => ({
+      factor: c.required.find((factor) => factor !== 'pin') ?? ('pin' as const),
+      ok: true,
+      subject: c.subject ?? SAMPLE_SUBJECT,
+    }),
+  ),
+  EXPIRE: bare,
+};
+export type LoginEvent = EventsOf<typeof loginEvents>;
 
 const START: LoginContext = {
   contactId: null,
@@ -348,3 +386,27 @@ export const loginMachine = machine.createMachine({
     },
   },
 });
+
+export const login = {
+  id: 'login',
+  version: 2,
+  context: loginContextSchema,
+  events: loginEvents,
+  machine: loginMachine,
+  upgrades: { 1: loginV1toV2 },
+  needsActiveAccount: false,
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : {
+          contactId: SAMPLE.contact,
+          subject: { ...SAMPLE_SUBJECT, knownDevice: false },
+          passwordVersion: SAMPLE_SUBJECT.passwordVersion,
+          sessionId: SAMPLE.session,
+          required: ['pin'],
+          scope: ['*'],
+          attemptsLeft: 3,
+          provedAt: now,
+          dueAt: state.startsWith('L6_result') ? null : now + 10 * MINUTE,
+        },
+} satisfies MachineModule;

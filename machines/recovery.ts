@@ -2,6 +2,11 @@
 import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
+import { duration, word } from './fields.ts';
+import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { SAMPLE } from './samples.ts';
+
+const MINUTE = 60_000;
 
 export const recoveryContextSchema = z.strictObject({
   contactId: z.string(),
@@ -13,25 +18,38 @@ export const recoveryContextSchema = z.strictObject({
 });
 export type RecoveryContext = z.infer<typeof recoveryContextSchema>;
 
-export type RecoveryEvent =
-  | {
-      type: 'RESET_REQUESTED';
-      now: number;
-      contactId: string;
-      accountId: string | null;
-      passwordVersion: number | null;
+export const recoveryEvents = {
+  RESET_REQUESTED: event(
+    {
+      contactId: word,
+      accountId: word.nullable(),
+      passwordVersion: z.int().nullable(),
       /** The mailbox's budget is used up: accepted, but nothing is sent. */
-      suppressed: boolean;
-      ttlMs: number;
-    }
-  | {
-      type: 'PASSWORD_RESET';
-      now: number;
-      passwordVersion: number | null;
+      suppressed: z.boolean(),
+      ttlMs: duration,
+    },
+    () => ({
+      contactId: SAMPLE.contact,
+      accountId: SAMPLE.account,
+      passwordVersion: 1,
+      suppressed: false,
+      ttlMs: 30 * MINUTE,
+    }),
+  ),
+  PASSWORD_RESET: event(
+    {
+      passwordVersion: z.int().nullable(),
       /** Whose the contact is by now. */
-      ownerId: string | null;
-    }
-  | { type: 'EXPIRE'; now: number };
+      ownerId: word.nullable(),
+    },
+    (c: Pick<RecoveryContext, 'passwordVersion' | 'accountId'>) => ({
+      passwordVersion: c.passwordVersion ?? 1,
+      ownerId: c.accountId ?? SAMPLE.account,
+    }),
+  ),
+  EXPIRE: bare,
+};
+export type RecoveryEvent = EventsOf<typeof recoveryEvents>;
 
 const machine = setup({
   types: { context: {} as RecoveryContext, events: {} as RecoveryEvent },
@@ -148,3 +166,22 @@ export const recoveryMachine = machine.createMachine({
     expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
   },
 });
+
+export const recovery = {
+  id: 'recovery',
+  version: 1,
+  context: recoveryContextSchema,
+  events: recoveryEvents,
+  machine: recoveryMachine,
+  upgrades: {},
+  needsActiveAccount: 'but to expire',
+  usual: (state, now) =>
+    state === 'idle'
+      ? {}
+      : {
+          contactId: SAMPLE.contact,
+          accountId: SAMPLE.account,
+          passwordVersion: 1,
+          dueAt: now + 30 * MINUTE,
+        },
+} satisfies MachineModule;

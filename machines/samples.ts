@@ -8,15 +8,3 @@ export const SAMPLE = {
   session: '00000000-0000-7000-8000-00000000ce55',
   kyc: '00000000-0000-7000-8000-0000000000bc',
 } as const;
-
-/** What is taken for granted about the account behind a login. */
-export const SAMPLE_SUBJECT = {
-  accountId: SAMPLE.account,
-  status: 'active' as const,
-  tier: 'FULL' as const,
-  factors: ['pin' as const],
-  mandatory: [],
-  knownDevice: true,
-  passwordVersion: 1,
-  signupFlowId: null,
-};

@@ -1,6 +1,23 @@
 /** What a sign-up remembers and which events move it: ids, verdicts, counters and times, never personal data. */
 import { z } from 'zod';
-import { type CodeTerms, type CodeVerdict, capitalsSchema, codeSchema, NO_CODE } from './code.ts';
+import {
+  capitalsSchema,
+  codeSchema,
+  codeTermsSchema,
+  codeVerdictSchema,
+  NO_CODE,
+  openingSchema,
+  SAMPLE_OPENING,
+  SAMPLE_TERMS,
+  sampleVerdict,
+  usualCode,
+} from './code.ts';
+import { duration, word } from './fields.ts';
+import { bare, type EventsOf, event } from './module.ts';
+import { SAMPLE } from './samples.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 /** `PENDING` waits for an external provider. */
 export const riskSchema = z.strictObject({
@@ -51,58 +68,138 @@ export const NEW_SIGNUP: SignupContext = {
 };
 
 /** Who owns the contact at the moment its code is accepted. */
-export type Owner = {
-  accountId: string;
-  tier: 'UNVERIFIED' | 'LIMITED' | 'FULL';
-  signupFlowId: string | null;
-};
-/** The login that opens when LIMITED is reached while the person is present. */
-export type LoginOpening = { flowId: string; event: { type: string } };
-type CodeAsked = { now: number; terms: CodeTerms; suppressed: boolean };
-type Verdict = { now: number; kycId: string; sequence: number; reason: string | null; by: string };
+export const ownerSchema = z.strictObject({
+  accountId: word,
+  tier: z.enum(['UNVERIFIED', 'LIMITED', 'FULL']),
+  signupFlowId: word.nullable(),
+});
+export type Owner = z.infer<typeof ownerSchema>;
 
-export type SignupEvent =
-  | ({ type: 'PHONE_SUBMITTED'; contactId: string; ttlMs: number; restart: boolean } & CodeAsked)
-  | ({
-      type: 'REGISTERED';
-      contactId: string;
-      accountId: string;
-      ttlMs: number;
-      capitals?: number[];
-    } & CodeAsked)
-  | {
-      type: 'IMPORTED';
-      now: number;
-      contactId: string;
+const SAMPLE_OWNER: Owner = { accountId: SAMPLE.account, tier: 'LIMITED', signupFlowId: null };
+const allowed = (now: number): Risk => ({ decision: 'ALLOW', reasons: [], at: now });
+
+const asked = { terms: codeTermsSchema, suppressed: z.boolean() };
+const SAMPLE_ASKED = { terms: SAMPLE_TERMS, suppressed: false };
+const opening = { contactId: word, ttlMs: duration };
+const SAMPLE_FLOW = { contactId: SAMPLE.contact, ttlMs: 30 * DAY };
+/** The login that opens when LIMITED is reached while the person is present. */
+const login = openingSchema.nullable();
+const verdict = { kycId: word, sequence: z.int(), reason: word.nullable(), by: word };
+type Known = Pick<SignupContext, 'code' | 'kyc'>;
+const sampleRuling = ({ kyc }: Known) => ({
+  kycId: kyc?.id ?? SAMPLE.kyc,
+  sequence: (kyc?.sequence ?? 0) + 1,
+  reason: null,
+  by: 'provider',
+});
+
+export const signupEvents = {
+  PHONE_SUBMITTED: event({ ...asked, ...opening, restart: z.boolean() }, () => ({
+    ...SAMPLE_ASKED,
+    ...SAMPLE_FLOW,
+    restart: false,
+  })),
+  REGISTERED: event({ ...asked, ...opening, accountId: word, capitals: capitalsSchema }, () => ({
+    ...SAMPLE_ASKED,
+    ...SAMPLE_FLOW,
+    accountId: SAMPLE.account,
+  })),
+  IMPORTED: event(
+    {
+      ...opening,
       /** A second contact of the same person, proven like the first. */
-      otherContactId: string | null;
-      accountId: string;
-      contactVerified: boolean;
-      risk: Risk;
-      ttlMs: number;
-    }
-  | ({ type: 'CODE_REQUESTED' } & CodeAsked)
-  | {
-      type: 'CODE_CHECKED';
-      now: number;
-      verdict: CodeVerdict;
-      owner: Owner | null;
+      otherContactId: word.nullable(),
+      accountId: word,
+      contactVerified: z.boolean(),
+      risk: riskSchema,
+    },
+    (_c, now) => ({
+      ...SAMPLE_FLOW,
+      otherContactId: null,
+      accountId: SAMPLE.account,
+      contactVerified: true,
+      risk: allowed(now),
+    }),
+  ),
+  CODE_REQUESTED: event(asked, () => SAMPLE_ASKED),
+  CODE_CHECKED: event(
+    {
+      verdict: codeVerdictSchema,
+      owner: ownerSchema.nullable(),
       /** Minted id of the PreUser, used when the contact is free. */
-      accountId: string;
-      grant: boolean;
-      tokenTtlMs: number;
+      accountId: word,
+      grant: z.boolean(),
+      tokenTtlMs: duration,
       /** Identity rules for entries that skip S2 and S3. */
-      risk: Risk;
-      login: LoginOpening | null;
-    }
-  | { type: 'PASSWORD_SET'; now: number; presented: 'token' | 'grant'; pinSet: boolean; tokenTtlMs: number }
-  | { type: 'PROFILE_SUBMITTED'; now: number; risk: Risk; login: LoginOpening | null }
-  | { type: 'RISK_EVALUATED'; now: number; stage: 'signup' | 'kyc'; risk: Risk }
-  | { type: 'REVIEW_DECIDED'; now: number; approve: boolean; reviewer: string; reason: string | null }
-  | { type: 'KYC_SUBMITTED'; now: number; kycId: string }
-  | ({ type: 'KYC_APPROVED'; risk: Risk } & Verdict)
-  | ({ type: 'KYC_REJECTED'; retryable: boolean } & Verdict)
-  | ({ type: 'KYC_REVIEW_REQUIRED' } & Verdict)
-  | ({ type: 'KYC_REVOKED'; retryable: boolean } & Verdict)
-  | { type: 'ABANDON'; now: number }
-  | { type: 'EXPIRE'; now: number };
+      risk: riskSchema,
+      login,
+    },
+    (c: Known, now) => ({
+      verdict: sampleVerdict(c.code),
+      owner: null,
+      accountId: SAMPLE.account,
+      grant: false,
+      tokenTtlMs: 15 * MINUTE,
+      risk: allowed(now),
+      login: null,
+    }),
+    { owner: SAMPLE_OWNER, login: SAMPLE_OPENING },
+  ),
+  PASSWORD_SET: event(
+    { presented: z.enum(['token', 'grant']), pinSet: z.boolean(), tokenTtlMs: duration },
+    () => ({ presented: 'token' as const, pinSet: false, tokenTtlMs: 15 * MINUTE }),
+  ),
+  PROFILE_SUBMITTED: event({ risk: riskSchema, login }, (_c, now) => ({ risk: allowed(now), login: null }), {
+    login: SAMPLE_OPENING,
+  }),
+  RISK_EVALUATED: event({ stage: z.enum(['signup', 'kyc']), risk: riskSchema }, (c: Known, now) => ({
+    stage: c.kyc ? ('kyc' as const) : ('signup' as const),
+    risk: allowed(now),
+  })),
+  REVIEW_DECIDED: event({ approve: z.boolean(), reviewer: word, reason: word.nullable() }, () => ({
+    approve: true,
+    reviewer: 'reviewer',
+    reason: null,
+  })),
+  KYC_SUBMITTED: event({ kycId: word }, () => ({ kycId: SAMPLE.kyc })),
+  KYC_APPROVED: event({ ...verdict, risk: riskSchema }, (c: Known, now) => ({
+    ...sampleRuling(c),
+    risk: allowed(now),
+  })),
+  KYC_REJECTED: event({ ...verdict, retryable: z.boolean() }, (c: Known) => ({
+    ...sampleRuling(c),
+    retryable: true,
+  })),
+  KYC_REVIEW_REQUIRED: event(verdict, (c: Known) => sampleRuling(c)),
+  KYC_REVOKED: event({ ...verdict, retryable: z.boolean() }, (c: Known) => ({
+    ...sampleRuling(c),
+    retryable: true,
+  })),
+  ABANDON: bare,
+  EXPIRE: bare,
+};
+export type SignupEvent = EventsOf<typeof signupEvents>;
+
+/** What a sign-up remembers that came to this state by the usual way. */
+export function usualSignup(state: string, now: number): Partial<SignupContext> {
+  if (state === 'idle') return {};
+  const tiered = /^(LIMITED|FULL)/.test(state);
+  const decision = state.endsWith('_pending')
+    ? 'PENDING'
+    : state.endsWith('_review')
+      ? 'REVIEW'
+      : state === 'risk_blocked'
+        ? 'BLOCK'
+        : tiered
+          ? 'ALLOW'
+          : null;
+  return {
+    contactId: SAMPLE.contact,
+    accountId: /code_sent|locked/.test(state) ? null : SAMPLE.account,
+    code: usualCode(state, now),
+    profileComplete: tiered || decision !== null,
+    risk: decision && { decision, reasons: [], at: now },
+    kyc: /kyc_(?!none)|FULL/.test(state) ? { id: SAMPLE.kyc, sequence: 0, submissions: 1 } : null,
+    dueAt: tiered ? null : now + 30 * DAY,
+  };
+}

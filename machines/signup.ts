@@ -2,7 +2,16 @@
 import { and, setup } from 'xstate';
 import { accepted, exhausts, issued, spelling, spent, unlocked } from './code.ts';
 import { effects } from './effects.ts';
-import { NEW_SIGNUP, type SignupContext, type SignupEvent } from './signup-context.ts';
+import type { MachineModule } from './module.ts';
+import {
+  NEW_SIGNUP,
+  type SignupContext,
+  type SignupEvent,
+  signupContextSchema,
+  signupEvents,
+  usualSignup,
+} from './signup-context.ts';
+import { signupV1toV2 } from './upgrades.ts';
 
 const MAX_KYC_SUBMISSIONS = 3;
 const MINUTE = 60_000;
@@ -580,3 +589,14 @@ export const signupMachine = machine.createMachine({
     abandoned: { type: 'final', tags: ['denied'], meta: { label: 'abandoned' } },
   },
 });
+
+export const signup = {
+  id: 'signup',
+  version: 2,
+  context: signupContextSchema,
+  events: signupEvents,
+  machine: signupMachine,
+  upgrades: { 1: signupV1toV2 },
+  needsActiveAccount: true,
+  usual: usualSignup,
+} satisfies MachineModule;

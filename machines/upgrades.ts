@@ -1,7 +1,5 @@
 /** One function per released snapshot version, each lifting a stored snapshot to the next. Never edit a released one. */
-
-export type StoredSnapshot = { value: unknown; context: Record<string, unknown>; status: string };
-export type Upgrade = (snapshot: StoredSnapshot) => StoredSnapshot;
+import type { Upgrade } from './module.ts';
 
 const record = (x: unknown): Record<string, unknown> => (x ?? {}) as Record<string, unknown>;
 

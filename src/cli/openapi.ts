@@ -8,6 +8,7 @@ import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { createInbox } from '../adapters/inbox.ts';
 import { loadConfig } from '../config/index.ts';
+import { createActions } from '../http/actions.ts';
 import openapi from '../http/openapi.ts';
 import problems from '../http/problems.ts';
 import type { Services } from '../http/services.ts';
@@ -20,6 +21,7 @@ import { updateReadme } from './readme.ts';
 const undocumented = (): Services =>
   ({
     config: loadConfig({}),
+    actions: createActions(),
     keyring: createKeyring(randomBytes(32)),
     inbox: createInbox({ now: () => 0 }),
     webhookSecrets: ['0'.repeat(64)],

@@ -4,7 +4,7 @@ import type { AnyMachineSnapshot } from 'xstate';
 import { z } from 'zod';
 import type { FlowRow } from '../../db/commit.ts';
 import type { Definition } from '../../machines/index.ts';
-import type { StoredSnapshot } from '../../machines/upgrades.ts';
+import type { StoredSnapshot } from '../../machines/module.ts';
 
 /** A flow as everything above the engine sees it. */
 export type FlowView = {

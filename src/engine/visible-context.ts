@@ -3,16 +3,29 @@
  * what is not named here, or does not look like an id, a verdict, a counter or a time, is hidden.
  */
 
+import type { z } from 'zod';
+import { hidden } from '../../machines/fields.ts';
+import { registry } from '../../machines/index.ts';
+
 export const HIDDEN = '•••';
 
-/** Members of machine contexts that hold ids, verdicts, counters and times. */
+/** Every member that a machine declares for its context or its events, unless it is marked as hidden. */
 const MEMBERS = new Set(
-  `accountId contactId flowId sessionId deviceId signupFlowId familyId supersedes
-   entry method purpose status tier reason denial decision stage reasons scope factors mandatory required satisfied
-   code counter attemptsLeft openAttemptsLeft codeRetries expiresAt lockedUntil dueAt at provedAt
-   grant pinSet profileComplete persistent endsAt highRisk knownDevice enabled
-   risk kyc subject id sequence submissions version generation`.split(/\s+/),
+  Object.values(registry).flatMap(({ context, events }) =>
+    [context, ...Object.values(events).map(({ facts }) => facts)].flatMap(membersOf),
+  ),
 );
+
+/** Names of the members of a schema, nested ones included. */
+function membersOf(schema: z.core.$ZodType): string[] {
+  const { def } = schema._zod;
+  if (def.type === 'object')
+    return Object.entries((def as z.core.$ZodObjectDef).shape).flatMap(([name, inner]) =>
+      hidden.has(inner as z.ZodType) ? [] : [name, ...membersOf(inner)],
+    );
+  if (def.type === 'array') return membersOf((def as z.core.$ZodArrayDef).element);
+  return 'innerType' in def ? membersOf(def.innerType as z.core.$ZodType) : [];
+}
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** A word of the machines' own vocabulary: never digits alone, no spaces, no address or password characters. */

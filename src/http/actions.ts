@@ -1,7 +1,11 @@
-/** The events a client may cause, and where: what `next` lists and why another one is refused. Pure. */
+/**
+ * What a client may do next, derived from what the routes declare they send: only routes that are registered are
+ * offered, and only while the machine takes their event. It sends nothing and decides nothing.
+ */
+import type { FastifyInstance } from 'fastify';
 import type { AnyMachineSnapshot } from 'xstate';
 import { z } from 'zod';
-import type { Subject } from '../../machines/login.ts';
+import { type MachineId, registry } from '../../machines/index.ts';
 import type { FlowView } from '../engine/snapshots.ts';
 
 export const actionSchema = z
@@ -21,112 +25,101 @@ export const flowFields = {
   next: z.array(actionSchema).describe('What may be done next'),
 };
 
-type Row = Action & {
-  /** Which way into sign-up offers it; null for all. */
-  entry: 'phone' | 'email' | null;
-  /** Stands in for a request when asking the machine whether the event is possible at all. */
-  sample: (now: number) => object;
-};
+/** Which flows of a machine a route is for: by their way into sign-up, or by what their code is for. */
+type For = { entry?: 'phone' | 'email'; purpose?: string };
 
-const action = (
-  event: string,
-  method: string,
-  href: string,
-  schema: string | null,
-  sample: object = {},
-  entry: Row['entry'] = null,
-): Row => ({
-  entry,
-  event,
-  method,
-  href,
-  schema,
-  sample: (now) => ({ type: event, now, ...sample }),
-});
+/** A route sends this event to this machine. `offered: false`: it is documented, but `next` names another route. */
+export type Sends = { machine: MachineId; event: string; for?: For; offered?: false };
 
-const bare = ({ sample: _sample, entry: _entry, ...shown }: Row): Action => shown;
+/** A route goes on where a flow has ended. `as`: the name it is offered under. */
+export type Follows = { machine: MachineId; states: readonly string[]; as: string; for?: For };
 
-const TERMS = { terms: { ttlMs: 1, attempts: 1, openAttempts: 1 }, suppressed: false };
-const WRONG = { verdict: { counter: -1, matches: false, holder: true, lockMs: 1 }, owner: null, opens: null };
-
-const CATALOGUE: Record<string, Row[]> = {
-  challenge: [
-    action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp', TERMS),
-    action('CODE_CHECKED', 'POST', '/v1/auth/verify-otp', 'VerifyOtp', WRONG),
-  ],
-  login: [
-    action('STEP_UP_ANSWERED', 'POST', '/v1/auth/login/step-up', 'StepUp', {
-      factor: 'pin',
-      ok: false,
-      subject: null,
-    }),
-  ],
-  signup: [
-    action('CODE_REQUESTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', TERMS, 'phone'),
-    action('CODE_REQUESTED', 'POST', '/v1/auth/resend-verification', 'ResendVerification', TERMS, 'email'),
-    action('CODE_CHECKED', 'POST', '/v1/auth/signup/verify-otp', 'SignupVerifyOtp', WRONG, 'phone'),
-    action('CODE_CHECKED', 'POST', '/v1/auth/verify-email', 'VerifyEmail', WRONG, 'email'),
-    action('PASSWORD_SET', 'POST', '/v1/auth/signup/set-password', 'SetPassword', { presented: 'token' }),
-    action('PROFILE_SUBMITTED', 'POST', '/v1/auth/signup/profile', 'Profile', {
-      risk: { decision: 'BLOCK', reasons: [], at: 0 },
-      login: null,
-    }),
-    action('KYC_SUBMITTED', 'POST', '/v1/kyc', 'SubmitKyc', { kycId: 'sample' }),
-    action('ABANDON', 'DELETE', '/v1/auth/signup', null),
-  ],
-};
-
-const ANEW = [
-  action('PHONE_SUBMITTED', 'POST', '/v1/auth/signup/phone', 'SignupPhone', {}, 'phone'),
-  action('REGISTERED', 'POST', '/v1/auth/register', 'Register', {}, 'email'),
-];
-
-/** What the owner of an address that still waits for its code may do. */
-export const unverifiedActions: Action[] = (CATALOGUE.signup ?? [])
-  .filter((row) => row.entry === 'email')
-  .map((row) => bare(row));
-
-/** Where a finished flow leads. */
-const AFTER: Record<string, Row[]> = {
-  'signup:registered': [
-    action('LOGIN', 'POST', '/v1/auth/send-otp', 'SendOtp', {}, 'phone'),
-    action('LOGIN', 'POST', '/v1/auth/login', 'PasswordLogin', {}, 'email'),
-  ],
-  'signup:abandoned': ANEW,
-  'signup:expired': ANEW,
-  'signup:FULL': [action('ME', 'GET', '/v1/users/me', null)],
-  'challenge:expired': [action('CODE_REQUESTED', 'POST', '/v1/auth/send-otp', 'SendOtp')],
-  'login:L6_result.AUTHENTICATED': [action('ME', 'GET', '/v1/users/me', null)],
-  'login:L6_result.ONBOARDING_REQUIRED': ANEW,
-  'login:L6_result.DENIED': [],
-};
-
-/** Facts a guard can judge without a request; a guard that needs one is answered by the route itself. */
-const possible = (snapshot: AnyMachineSnapshot, row: Row, now: number): boolean =>
-  // A locked flow takes a code only to count it.
-  !(row.event === 'CODE_CHECKED' && snapshot.hasTag('locked')) && snapshot.can(row.sample(now) as never);
-
-/** Which way in the flow came, or the sign-up it leads to; by phone unless it says otherwise. */
-const offered = ({ context }: FlowView, rows: Row[] = []): Row[] => {
-  const subject = context.subject as Subject | null | undefined;
-  const came = context.entry ?? subject?.signupEntry ?? 'phone';
-  const entry = came === 'phone' ? 'phone' : 'email';
-  return rows.filter((row) => row.entry === null || row.entry === entry);
-};
-
-/** Client actions the flow accepts now. `now` only matters for locks that end. */
-export function nextActions(view: FlowView, now: number): Action[] {
-  const open = view.done ? [] : offered(view, CATALOGUE[view.machine]);
-  const rows = open.filter((row) => possible(view.snapshot, row, now));
-  return [...rows, ...offered(view, AFTER[`${view.machine}:${view.state}`])].map(bare);
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    sends?: Sends;
+    follows?: readonly Follows[];
+  }
 }
 
-/** Client actions the flow refuses now, each with the reason. */
-export function refusedActions(view: FlowView, now: number): { event: string; reason: string }[] {
-  return offered(view, CATALOGUE[view.machine])
-    .filter((row) => !possible(view.snapshot, row, now))
-    .map((row) => ({
-      event: row.event,
-      reason: view.done ? `the flow has ended in ${view.state}` : `not possible while in ${view.state}`,
-    }));
+export type Actions = ReturnType<typeof createActions>;
+
+/** What contracts list next actions with, as of one clock reading. */
+export type Offer = { actions: Pick<Actions, 'next' | 'toProve'>; now: number };
+
+export const nextOf = (view: FlowView, { actions, now }: Offer): Action[] => actions.next(view, now);
+
+type Row = { action: Action; machine: MachineId; for: For };
+
+/** The sign-up entry a flow came by, or leads to; phone unless it says otherwise. */
+function entryOf({ context }: FlowView): 'phone' | 'email' {
+  const { entry, subject } = context as { entry?: string; subject?: { signupEntry?: string } | null };
+  return (entry ?? subject?.signupEntry ?? 'phone') === 'phone' ? 'phone' : 'email';
+}
+
+const isFor = (view: FlowView, { entry, purpose }: For): boolean =>
+  (entry === undefined || entry === entryOf(view)) && (purpose === undefined || purpose === view.context.purpose);
+
+/** Whether the machine takes the event from an entitled client. A locked flow takes a code only to count it. */
+function possible({ snapshot, machine }: FlowView, event: string, now: number): boolean {
+  const declared = registry[machine as MachineId].events[event];
+  if (!declared || (event === 'CODE_CHECKED' && snapshot.hasTag('locked'))) return false;
+  const facts = declared.sample((snapshot as AnyMachineSnapshot).context, now);
+  return snapshot.can({ ...facts, type: event, now } as never);
+}
+
+const described = (schema: object): string => (schema as { description?: string }).description ?? '';
+
+export function createActions() {
+  const sending: Row[] = [];
+  const following: (Row & { states: readonly string[] })[] = [];
+  const sent = (view: FlowView): Row[] =>
+    sending.filter((row) => row.machine === view.machine && isFor(view, row.for));
+
+  return {
+    /** Reads the declarations of every route that is registered after it, and documents what they send. */
+    collect(app: FastifyInstance): void {
+      app.addHook('onRoute', ({ method, url, schema, config }) => {
+        if (method === 'HEAD') return;
+        const body = (schema?.body as z.ZodType | undefined)?.meta()?.id ?? null;
+        const action = (event: string): Action => ({
+          event,
+          method: String(method),
+          href: url,
+          schema: body,
+        });
+        const { sends, follows = [] } = config ?? {};
+        if (sends && schema) {
+          const { machine, event } = sends;
+          const sentence = `Sends \`${event}\` to the [${machine} machine](/v1/flows/definitions/${machine}/diagram).`;
+          Object.assign(schema, { description: [sentence, described(schema)].filter(Boolean).join(' ') });
+        }
+        if (sends && sends.offered !== false)
+          sending.push({ action: action(sends.event), machine: sends.machine, for: sends.for ?? {} });
+        for (const { machine, states, as, for: whom = {} } of follows)
+          following.push({ action: action(as), machine, states, for: whom });
+      });
+    },
+
+    /** Client actions the flow accepts now, then those that go on where it has ended. `now`: milliseconds. */
+    next(view: FlowView, now: number): Action[] {
+      const open = view.done ? [] : sent(view).filter(({ action }) => possible(view, action.event, now));
+      const after = following.filter(
+        (row) => row.machine === view.machine && row.states.includes(view.state) && isFor(view, row.for),
+      );
+      return [...open, ...after].map(({ action }) => action);
+    },
+
+    /** Client actions the flow refuses now, each with the reason. */
+    refused: (view: FlowView, now: number): { event: string; reason: string }[] =>
+      sent(view)
+        .filter(({ action }) => view.done || !possible(view, action.event, now))
+        .map(({ action }) => ({
+          event: action.event,
+          reason: view.done ? `the flow has ended in ${view.state}` : `not possible while in ${view.state}`,
+        })),
+
+    /** What the owner of an identifier may do that still waits for its code. */
+    toProve: (machine: MachineId, entry: 'phone' | 'email'): Action[] =>
+      sending.filter((row) => row.machine === machine && row.for.entry === entry).map(({ action }) => action),
+  };
 }

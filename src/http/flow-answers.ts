@@ -4,7 +4,6 @@ import type { Result, SendContext } from '../engine/engine.ts';
 import { answerLost, isReplay } from '../engine/keyed-run.ts';
 import type { FlowView } from '../engine/snapshots.ts';
 import { Problem } from '../kernel/problems.ts';
-import { nextActions } from './actions.ts';
 import { openCheck, openlyWrong, wrongCode } from './open-checks.ts';
 import { problemSchema } from './problem-json.ts';
 import type { Services } from './services.ts';
@@ -38,11 +37,15 @@ export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): 
 const refused = (flow: FlowView): boolean => flow.tags.has('locked') || flow.state.endsWith('code_sent');
 
 /** Turns a wrong code and a lock into their documented answers; expired looks like wrong. For whoever holds the token. */
-export async function codeOutcome(sending: Promise<Result>, now: number): Promise<Result> {
+export async function codeOutcome(
+  s: Pick<Services, 'actions'>,
+  sending: Promise<Result>,
+  now: number,
+): Promise<Result> {
   const result = await ownFlow(sending);
   const { flow } = result;
   const code = flow.context.code as Code;
-  if (flow.tags.has('locked')) throw locked(flow, code.lockedUntil ?? now, now);
+  if (flow.tags.has('locked')) throw locked(s, flow, code.lockedUntil ?? now, now);
   if (refused(flow)) throw wrongCode();
   return result;
 }
@@ -59,23 +62,28 @@ export type CodeChecker = {
 
 /** The same for callers with the token or without; these learn nothing about the flow, not even that there is one. */
 export async function checkedCode(
-  s: Pick<Services, 'db' | 'proofs' | 'windows'>,
+  s: Pick<Services, 'actions' | 'db' | 'proofs' | 'windows'>,
   { token, name, now, showsLock = false }: CodeChecker,
   send: () => Promise<Result>,
 ): Promise<Result> {
-  if (token !== null) return codeOutcome(send(), now);
+  if (token !== null) return codeOutcome(s, send(), now);
   const result = await openCheck(s, { name, now }, send);
   const code = result.flow.context.code as Code;
-  if (showsLock && code.openAttemptsLeft === 0) throw locked(result.flow, code.expiresAt, now);
+  if (showsLock && code.openAttemptsLeft === 0) throw locked(s, result.flow, code.expiresAt, now);
   if (refused(result.flow)) throw openlyWrong(s, result);
   return result;
 }
 
 /** No check is left: not even the right code helps until `until`. */
-const locked = (flow: FlowView, until: number, now: number): Problem =>
+const locked = (
+  { actions }: Pick<Services, 'actions'>,
+  flow: FlowView,
+  until: number,
+  now: number,
+): Problem =>
   new Problem('rate_limited', {
     retryAfter: Math.max(1, Math.ceil((until - now) / 1000)),
     state: flow.state,
-    next: nextActions(flow, now),
+    next: actions.next(flow, now),
     members: { valid: false },
   });

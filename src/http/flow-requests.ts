@@ -1,6 +1,5 @@
-/** What flow routes share on the way in: which flow a token names, and how a route says which event it sends. */
+/** What flow routes share on the way in: which flow a token names, and how a route documents that it takes one. */
 import type { Locator } from '../../db/flows.ts';
-import type { MachineId } from '../../machines/index.ts';
 import { parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import { Problem } from '../kernel/problems.ts';
 
@@ -11,10 +10,10 @@ export function flowNamedBy(token: string): Locator {
   return { id: parsed.flowId };
 }
 
-/** Documentation of a route that sends `event` to a machine, with a token of the flow or without. */
-export const sendsEvent = (tag: string, machine: MachineId, event: string, summary: string) => ({
+/** Documentation of a route that takes the flow's token, or none. */
+export const flowDoc = (tag: string, summary: string, description?: string) => ({
   summary,
   tags: [tag],
-  description: `Sends \`${event}\` to the [${machine} machine](/v1/flows/definitions/${machine}/diagram).`,
+  ...(description ? { description } : {}),
   security: [{ flowToken: [] }, {}] as Record<string, string[]>[],
 });

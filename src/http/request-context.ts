@@ -4,6 +4,7 @@ import type { SendContext } from '../engine/engine.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { type Phone, type PhoneOptions, parsePhone } from '../kernel/identifiers/index.ts';
 import { Problem } from '../kernel/problems.ts';
+import type { Offer } from './actions.ts';
 import { networkOf } from './limits/network.ts';
 import type { Services } from './services.ts';
 
@@ -65,6 +66,12 @@ export function flowTokenOf(request: FastifyRequest, fromBody?: string | undefin
     throw new Problem('invalid_flow_token');
   return header ?? fromBody ?? null;
 }
+
+/** What an answer to this request lists its next actions with. */
+export const offerOf = ({ actions }: Pick<Services, 'actions'>, { now }: Pick<Caller, 'now'>): Offer => ({
+  actions,
+  now,
+});
 
 /** Ids for rows a request may cause, minted before the transaction. */
 export const mint = (): string => uuidv7();

@@ -25,6 +25,7 @@ import type { Keyring } from '../kernel/crypto/keyring.ts';
 import type { Hasher } from '../kernel/hashing/index.ts';
 import type { KmsPort } from '../kernel/kms.ts';
 import type { KeyManager, Tokens } from '../kernel/tokens/index.ts';
+import type { Actions } from './actions.ts';
 import type { Limits } from './limits/policy.ts';
 
 export type Services = {
@@ -33,6 +34,8 @@ export type Services = {
   db: Database;
   redis: RedisStore | null;
   engine: Engine;
+  /** What clients may do next, as the routes declare it. */
+  actions: Actions;
   flows: FlowStore;
   accounts: AccountStore;
   users: UserStore;

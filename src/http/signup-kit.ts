@@ -1,7 +1,7 @@
 /** What the sign-up routes share: how they name a contact, find the caller's flow and describe themselves. */
 import type { Locator } from '../../db/flows.ts';
 import { Problem } from '../kernel/problems.ts';
-import { flowNamedBy, sendsEvent } from './flow-requests.ts';
+import { flowDoc, flowNamedBy } from './flow-requests.ts';
 import { phoneReader } from './request-context.ts';
 import type { Services } from './services.ts';
 
@@ -12,7 +12,7 @@ export function signupKit({ config, keyring }: Pick<Services, 'config' | 'keyrin
     contactId,
     tokenTtlMs: config.flow.tokenTtlS * 1000,
 
-    doc: (summary: string, event: string) => sendsEvent('Sign-up', 'signup', event, summary),
+    doc: (summary: string, description?: string) => flowDoc('Sign-up', summary, description),
 
     /** The flow the caller means: by token when there is one, else the newest of the phone. */
     locate(token: string | null, phone?: string): Locator {

@@ -6,6 +6,7 @@ import { commitAccount } from '../engine/account-commit.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
+import { createActions } from '../http/actions.ts';
 import { createLimits } from '../http/limits/policy.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -46,8 +47,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     log,
   });
   const watchers = createWatchers({ config, clock, log, stores });
+  const actions = createActions();
   let relay: Relay;
-  const engine = openEngine({ config, log, stores, crypto, watchers, relay: () => relay });
+  const engine = openEngine({ config, log, stores, crypto, watchers, actions, relay: () => relay });
 
   const onCommit = () => relay.nudge();
   const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
@@ -58,6 +60,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clock,
     log,
     engine,
+    actions,
     limits,
     sessionEnds: createSessionEnds({ db, onCommit }),
     activity: createActivity({ touch: stores.sessions.touch, clock, log }),

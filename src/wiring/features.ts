@@ -44,6 +44,7 @@ export const routes =
   (s: Services, version: string) =>
   async (api: FastifyInstance): Promise<void> => {
     api.addHook('onRequest', demandCredential);
+    s.actions.collect(api);
     for (const feature of FEATURES) {
       const plugin = feature.routes?.(s, version);
       if (plugin) await api.register(plugin);

@@ -11,7 +11,7 @@ import { createEngine } from '../engine/engine.ts';
 import { eventDelivery } from '../engine/events.ts';
 import { createRelay, type Relay } from '../engine/relay.ts';
 import { createSweep } from '../engine/sweep.ts';
-import { nextActions } from '../http/actions.ts';
+import type { Actions } from '../http/actions.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { deliveries } from './features.ts';
@@ -45,10 +45,11 @@ export function openEngine(deps: {
   stores: Stores;
   crypto: Crypto;
   watchers: Watchers;
+  actions: Actions;
   /** The relay comes later: its deliveries send events through this engine. */
   relay: () => Relay;
 }) {
-  const { config, log, stores, crypto, watchers, relay } = deps;
+  const { config, log, stores, crypto, watchers, actions, relay } = deps;
   const { keyring, windows } = crypto;
   return createEngine({
     db: stores.db,
@@ -63,7 +64,7 @@ export function openEngine(deps: {
       },
     }),
     keyring,
-    nextOf: nextActions,
+    nextOf: actions.next,
     lease: () => relay().lease(),
     onCommit: (changes, leased) => {
       relay().accept(leased);

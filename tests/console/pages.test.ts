@@ -35,6 +35,7 @@ test('redaction keeps ids, verdicts, counters and times, and hides everything it
       status: '483920',
       phone: '+15555551234',
       secret: 'abc',
+      capitals: [1, 4],
     }),
   ).toEqual({
     accountId: '01a1fae7-ad96-76ff-88ab-da2d5a46cd6f',
@@ -45,6 +46,7 @@ test('redaction keeps ids, verdicts, counters and times, and hides everything it
     status: HIDDEN,
     phone: HIDDEN,
     secret: HIDDEN,
+    capitals: HIDDEN,
   });
   expect(
     differences({ code: { counter: 1 }, pinSet: false }, { code: { counter: 2 }, pinSet: false }),

@@ -287,7 +287,7 @@ describe('rows that move between the decision and the commit', () => {
             sequence: 1,
             reason: null,
             by: 'provider',
-            risk: { decision: 'ALLOW', reasons: [], at: app.clock.now() },
+            risk: { decision: 'ALLOW' as const, reasons: [], at: app.clock.now() },
           },
         }),
         caller(),

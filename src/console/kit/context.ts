@@ -3,7 +3,6 @@ import { gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ConsoleStore, type Health, NO_HEALTH } from '../../../db/console.ts';
 import type { FlowStatsStore } from '../../../db/flow-stats.ts';
-import { nextActions } from '../../http/actions.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import type { Guard } from './guard.ts';
@@ -19,7 +18,7 @@ export type Console = {
   send(request: FastifyRequest, reply: FastifyReply, page: Page, status?: number): Promise<FastifyReply>;
 };
 
-export { nextActions, Problem };
+export { Problem };
 
 /** The strip is part of every page: a page about a database that is away must still come. */
 async function healthOf(store: ConsoleStore, now: number): Promise<Health> {

@@ -5,7 +5,7 @@ import type { FlowItem, OutboxEntry, Step } from '../../../db/console.ts';
 import { registry } from '../../../machines/index.ts';
 import { restore, viewOf } from '../../engine/snapshots.ts';
 import { differences, shownText, word } from '../../engine/visible-context.ts';
-import { type Console, nextActions, Problem } from '../kit/context.ts';
+import { type Console, Problem } from '../kit/context.ts';
 import { asCurl } from '../kit/curl.ts';
 import type { DemoFlows } from '../kit/demo.ts';
 import { picture } from '../kit/diagram.ts';
@@ -77,7 +77,7 @@ async function nextPanel(c: Console, flow: FlowItem, baseUrl: string, now: numbe
   const restored = restore(definition, loaded.flow.machineVersion, loaded.flow.snapshot);
   if (!restored.ok)
     return html`<p class="notice">Its snapshot does not parse: it answers <code>flow_needs_restart</code>.</p>`;
-  const actions = nextActions(viewOf(definition, loaded.flow as never, restored.snapshot), now);
+  const actions = c.s.actions.next(viewOf(definition, loaded.flow as never, restored.snapshot), now);
   if (actions.length === 0) return html`<p class="empty">No client action is possible now.</p>`;
   return html`<ul class="actions">${actions.map(
     (a) =>

@@ -11,6 +11,12 @@ export const userRoutes =
     app.get(
       '/v1/users/me',
       {
+        config: {
+          follows: [
+            { machine: 'signup', states: ['FULL'], as: 'ME' },
+            { machine: 'login', states: ['L6_result.AUTHENTICATED'], as: 'ME' },
+          ],
+        },
         schema: {
           summary: 'The account behind the token',
           tags: ['Users'],

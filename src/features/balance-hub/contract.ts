@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
+import type { Offer } from '../../http/actions.ts';
 import { deviceInput, otpInput } from '../../http/inputs.ts';
 import { type Email, emailInput, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -139,7 +140,7 @@ export function hubVerified(flow: FlowView): z.infer<typeof hubVerifyAnswer> {
 }
 
 /** Lets a granted login pass. @throws Problem for every other one, with the statuses this contract documents */
-export function requireGranted(flow: FlowView, now: number, token: string | null): void {
+export function requireGranted(flow: FlowView, offer: Offer, token: string | null): void {
   if (flow.tags.has('granted')) return;
   const { denial } = flow.context as unknown as LoginContext;
   if (denial === 'email_not_verified') {
@@ -148,7 +149,7 @@ export function requireGranted(flow: FlowView, now: number, token: string | null
       members: { email_verified: false, user_id: flow.accountId },
     });
   }
-  const result = loginContract(flow, now, null, token);
+  const result = loginContract(flow, offer, null, token);
   if (!flow.tags.has('step-up')) throw new Problem('access_denied', { state: flow.state, next: result.next });
   throw new Problem('access_denied', {
     detail: '2FA_REQUIRED',

@@ -37,10 +37,11 @@ export const balanceHubRoutes =
     app.post(
       '/balance_hub/auth/register',
       {
+        config: { sends: { machine: 'signup', event: 'REGISTERED', offered: false } },
         schema: {
           ...doc(
             'Register with a username, an e-mail address and a password',
-            'Sends `REGISTERED` to the sign-up machine. A username in use is a 409, since usernames are public; an address in use is answered like a free one, and its owner gets a mail.',
+            'A username in use is a 409, since usernames are public; an address in use is answered like a free one, and its owner gets a mail.',
           ),
           body: hubRegisterBody,
           response: { 201: hubRegisterAnswer, ...problemsFor(400, 409, 422, 429, 503) },
@@ -66,10 +67,11 @@ export const balanceHubRoutes =
     app.post(
       '/balance_hub/auth/verify-email',
       {
+        config: { sends: { machine: 'signup', event: 'CODE_CHECKED', offered: false } },
         schema: {
           ...doc(
             'Prove the e-mail address with the code of the mail',
-            'Sends `CODE_CHECKED` to the sign-up machine. Wrong, expired, used and unknown look alike; five wrong codes end the code, and the address keeps count of all guesses when another one is asked for.',
+            'Wrong, expired, used and unknown look alike; five wrong codes end the code, and the address keeps count of all guesses when another one is asked for.',
           ),
           body: hubVerifyBody,
           response: { 200: hubVerifyAnswer, ...problemsFor(400, 403, 409, 429, 503) },
@@ -97,10 +99,11 @@ export const balanceHubRoutes =
     app.post(
       '/balance_hub/auth/resend-verification',
       {
+        config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', offered: false } },
         schema: {
           ...doc(
             'Ask for another verification code; the earlier one dies',
-            'Sends `CODE_REQUESTED` to the sign-up machine once the answer is on its way. Names the account in the body or, as older clients do, in the query. Always the same answer.',
+            'The event is sent once the answer is on its way. Names the account in the body or, as older clients do, in the query. Always the same answer.',
           ),
           body: hubResendBody,
           querystring: hubResendQuery,
@@ -116,11 +119,9 @@ export const balanceHubRoutes =
     app.post(
       '/balance_hub/auth/password/forget',
       {
+        config: { sends: { machine: 'recovery', event: 'RESET_REQUESTED', offered: false } },
         schema: {
-          ...doc(
-            'Ask for a link that sets a new password',
-            'Sends `RESET_REQUESTED` to the recovery machine; always the same answer.',
-          ),
+          ...doc('Ask for a link that sets a new password', 'Always the same answer.'),
           body: hubForgetBody,
           response: { 200: hubMessageAnswer, ...problemsFor(400, 429, 503) },
         },
@@ -134,10 +135,11 @@ export const balanceHubRoutes =
     app.post(
       '/balance_hub/auth/password/reset',
       {
+        config: { sends: { machine: 'recovery', event: 'PASSWORD_RESET', offered: false } },
         schema: {
           ...doc(
             'Set a new password with the code of the link; every session ends',
-            'Sends `PASSWORD_RESET` to the recovery machine. Expired, used, foreign and malformed codes look alike.',
+            'Expired, used, foreign and malformed codes look alike.',
           ),
           body: hubResetBody,
           response: { 200: hubMessageAnswer, ...problemsFor(400, 422, 429, 503) },

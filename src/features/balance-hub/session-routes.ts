@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import { openToken, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf } from '../../http/request-context.ts';
+import { callerOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -38,10 +38,11 @@ export const balanceHubSessionRoutes =
     app.post(
       '/balance_hub/auth/login',
       {
+        config: { sends: { machine: 'login', event: 'PRIMARY_PROVED', offered: false } },
         schema: {
           summary: 'Log in with a password; the session goes into a cookie',
           description:
-            'Sends `PRIMARY_PROVED` to the login machine. Wrong credentials and an address that still waits for its code are a 401; a second factor that is due is a 403 with the detail `2FA_REQUIRED`, without a cookie. The HttpOnly cookie `access_token` names the session, which ends with the cookie; whatever ends the session ends it at once.',
+            'Wrong credentials and an address that still waits for its code are a 401; a second factor that is due is a 403 with the detail `2FA_REQUIRED`, without a cookie. The HttpOnly cookie `access_token` names the session, which ends with the cookie; whatever ends the session ends it at once.',
           tags,
           security: [],
           body: hubLoginBody,
@@ -59,7 +60,7 @@ export const balanceHubSessionRoutes =
           { contactId, password: body.password, persistent: false, endsAt },
           caller,
         );
-        requireGranted(flow, caller.now, openToken(s, flow));
+        requireGranted(flow, offerOf(s, caller), openToken(s, flow));
         const user = await userOf(flow.accountId ?? '');
         const { sessionId } = flow.context as unknown as LoginContext;
         setSessionCookie(reply, s, sessionId, caller.now);

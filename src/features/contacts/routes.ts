@@ -1,7 +1,6 @@
 /** Addresses and numbers of an account: a new one is proven, the old one is told, the last one stays. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { nextActions } from '../../http/actions.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { codeOutcome, openToken, problemsFor } from '../../http/flow-answers.ts';
 import { requireOwner } from '../../http/reauthentication.ts';
@@ -61,10 +60,14 @@ export const contactRoutes =
     app.post(
       '/v1/users/me/contacts',
       {
+        config: {
+          sends: { machine: 'challenge', event: 'CODE_REQUESTED', for: { purpose: 'contact' } },
+          follows: [
+            { machine: 'challenge', states: ['expired'], as: 'CODE_REQUESTED', for: { purpose: 'contact' } },
+          ],
+        },
         schema: {
           summary: 'Add an address or a number: sends a code to it',
-          description:
-            'Sends `CODE_REQUESTED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
           ...secured,
           body: addContactBody,
           response: { 202: contactStartedAnswer, ...problemsFor(400, 401, 429, 503) },
@@ -98,7 +101,7 @@ export const contactRoutes =
               contactId,
               accountId: account.id,
               audience: null,
-              purpose: 'contact',
+              purpose: 'contact' as const,
               terms: s.proofs.terms(type === 'phone' ? contact.canonical : null),
               suppressed,
               ttlMs,
@@ -114,7 +117,7 @@ export const contactRoutes =
         return {
           flow_id: flow.id,
           state: flow.state,
-          next: nextActions(flow, caller.now),
+          next: s.actions.next(flow, caller.now),
           flow_token: openToken(s, flow) ?? '',
           expires_in: s.config.code.ttlS,
         };
@@ -124,10 +127,11 @@ export const contactRoutes =
     app.post(
       '/v1/users/me/contacts/verify',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'contact' } } },
         schema: {
           summary: 'Prove the new address or number; it becomes the first choice of its kind',
           description:
-            'Sends `CODE_CHECKED` to the [challenge machine](/v1/flows/definitions/challenge/diagram). Whoever read for the account before gets a link that [undoes it](/v1/flows/definitions/contact_change/diagram).',
+            'Each address of the account from before gets a link that [undoes it](/v1/flows/definitions/contact_change/diagram).',
           ...secured,
           body: verifyContactBody,
           response: { 200: contactsAnswer, ...problemsFor(400, 401, 409, 429, 503) },
@@ -141,6 +145,7 @@ export const contactRoutes =
         if (!parsed) throw new Problem('invalid_flow_token');
         await s.limits.codeCheck({ network: caller.network }, caller);
         await codeOutcome(
+          s,
           s.engine.send(
             'challenge',
             { id: parsed.flowId },
@@ -169,10 +174,9 @@ export const contactRoutes =
     app.delete(
       '/v1/users/me/contacts/:contact_id',
       {
+        config: { sends: { machine: 'contact_change', event: 'CONTACT_REMOVED', offered: false } },
         schema: {
           summary: 'Remove an address or a number; never the last proven one',
-          description:
-            'Sends `CONTACT_REMOVED` to the [contact_change machine](/v1/flows/definitions/contact_change/diagram).',
           ...secured,
           params: z.strictObject({ contact_id: z.uuid() }),
           body: removeContactBody,

@@ -12,10 +12,9 @@ export const contactChangeRoutes =
     app.post(
       '/v1/auth/contact-change/undo',
       {
+        config: { sends: { machine: 'contact_change', event: 'CHANGE_UNDONE' } },
         schema: {
           summary: 'Undo a change of contacts with the token of the notice; every session ends',
-          description:
-            'Sends `CHANGE_UNDONE` to the [contact_change machine](/v1/flows/definitions/contact_change/diagram).',
           tags: ['Recovery'],
           security: [],
           body: undoChangeBody,

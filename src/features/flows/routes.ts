@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { isMachineId } from '../../../machines/index.ts';
-import { actionSchema, flowFields, nextActions, refusedActions } from '../../http/actions.ts';
+import { actionSchema, flowFields } from '../../http/actions.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
 import { bearerOf, callerOf } from '../../http/request-context.ts';
@@ -51,7 +51,7 @@ export const flowRoutes =
         if (isFlowToken) s.proofs.holder(loaded, token, caller.now);
         else if (loaded.flow.accountId !== owner) throw new Problem('not_found');
         const { view } = await s.engine.read(loaded.flow.machine, { id }, caller);
-        const next = nextActions(view, caller.now);
+        const next = s.actions.next(view, caller.now);
         return {
           flow_id: view.id,
           machine: view.machine,
@@ -61,7 +61,7 @@ export const flowRoutes =
           account_tier: view.tier,
           next,
           allowed: next,
-          refused: refusedActions(view, caller.now),
+          refused: s.actions.refused(view, caller.now),
           expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
           state_entered_at: view.stateEnteredAt.toISOString(),
         };

@@ -32,10 +32,9 @@ export const identityProofRoutes =
     app.post(
       '/api/v1/auth/send-code',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_REQUESTED', for: { purpose: 'proof' } } },
         schema: {
           summary: 'Send a code to an address',
-          description:
-            'Sends `CODE_REQUESTED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
           tags: ['Identity proofs'],
           security: [],
           body: sendCodeBody,
@@ -91,10 +90,9 @@ export const identityProofRoutes =
     app.post(
       '/api/v1/auth/verify-code',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'proof' } } },
         schema: {
           summary: 'Exchange a code for a signed identity proof',
-          description:
-            'Sends `CODE_CHECKED` to the [challenge machine](/v1/flows/definitions/challenge/diagram).',
           tags: ['Identity proofs'],
           security: [],
           body: verifyCodeBody,

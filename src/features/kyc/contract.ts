@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { KYC_DOCUMENTS } from '../../adapters/ports.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { flowFields, nextActions } from '../../http/actions.ts';
+import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 
 const FORMATS = {
   PAN: /^[A-Z]{5}[0-9]{4}[A-Z]$/,
@@ -60,8 +60,8 @@ type Record_ = {
   reason: string | null;
 };
 
-export function kycContract(view: FlowView, record: Record_ | undefined, now: number) {
-  const next = nextActions(view, now);
+export function kycContract(view: FlowView, record: Record_ | undefined, offer: Offer) {
+  const next = nextOf(view, offer);
   return {
     flow_id: view.id,
     state: view.state,

@@ -4,10 +4,9 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { kycVerdictSchema, toKycVerdict } from '../../adapters/kyc-verdict.ts';
 import { createWebhookVerifier } from '../../adapters/webhook-signature.ts';
-import { nextActions } from '../../http/actions.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
-import { bearerOf, callerOf, mint } from '../../http/request-context.ts';
+import { bearerOf, callerOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { registerRawJson } from '../../http/strict-json.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -32,16 +31,15 @@ export const kycRoutes =
         engine.read('signup', { accountId, machine: 'signup' }, caller),
         s.kyc.latestOf(accountId),
       ]);
-      return kycContract(view, record, caller.now);
+      return kycContract(view, record, offerOf(s, caller));
     };
 
     app.post(
       '/v1/kyc',
       {
+        config: { sends: { machine: 'signup', event: 'KYC_SUBMITTED' } },
         schema: {
           summary: 'Submit an identity document (S6)',
-          description:
-            'Sends `KYC_SUBMITTED` to the [sign-up machine](/v1/flows/definitions/signup/diagram).',
           tags: ['KYC'],
           security: [{ bearerAuth: [] }],
           body: submitKycBody,
@@ -80,7 +78,7 @@ export const kycRoutes =
           decidedAt: null,
           reason: null,
         };
-        return kycContract(flow, submitted, caller.now);
+        return kycContract(flow, submitted, offerOf(s, caller));
       },
     );
 
@@ -135,10 +133,9 @@ export const kycRoutes =
     app.post(
       '/v1/admin/reviews/:flow_id',
       {
+        config: { sends: { machine: 'signup', event: 'REVIEW_DECIDED', offered: false } },
         schema: {
           summary: 'Decide a risk or KYC review',
-          description:
-            'Sends `REVIEW_DECIDED` to the [sign-up machine](/v1/flows/definitions/signup/diagram).',
           tags: ['Admin'],
           security: [{ bearerAuth: [] }],
           params: z.strictObject({ flow_id: z.uuid() }),
@@ -157,7 +154,7 @@ export const kycRoutes =
         return {
           flow_id: flow.id,
           state: flow.state,
-          next: nextActions(flow, caller.now),
+          next: s.actions.next(flow, caller.now),
           account_tier: flow.tier,
         };
       },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { flowFields, nextActions, unverifiedActions } from '../../http/actions.ts';
+import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -66,13 +66,13 @@ export const loginAnswer = z
   .meta({ id: 'LoginResult' });
 
 /** The L6 result. A denial is an answer of its own kind: it throws the problem that says so. */
-export function loginContract(view: FlowView, now: number, revealed: Revealed, token: string | null) {
+export function loginContract(view: FlowView, offer: Offer, revealed: Revealed, token: string | null) {
   const c = view.context as unknown as LoginContext;
   const { persistent: _, ...tokens } = revealed ?? {};
   const base = {
     flow_id: view.id,
     state: view.state,
-    next: nextActions(view, now),
+    next: nextOf(view, offer),
     account_tier: c.subject?.tier ?? null,
     requires_step_up: view.tags.has('step-up'),
   };
@@ -101,7 +101,7 @@ export function loginContract(view: FlowView, now: number, revealed: Revealed, t
     if (c.denial === 'email_not_verified') {
       throw new Problem('email_not_verified', {
         state: view.state,
-        next: unverifiedActions,
+        next: offer.actions.toProve('signup', 'email'),
         members: { ...members, user_id: c.subject?.accountId },
       });
     }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { PasswordLogin } from '../../../db/password-logins.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
+import type { Offer } from '../../http/actions.ts';
 import { deviceInput, transportInput } from '../../http/inputs.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 import type { Revealed } from '../sessions/issue-tokens.ts';
@@ -38,10 +39,10 @@ export const passwordLoginAnswer = loginAnswer
 /** Who it is appears only once the login is granted. */
 export function passwordLoginContract(
   view: FlowView,
-  now: number,
+  offer: Offer,
   { revealed, token, login }: { revealed: Revealed; token: string | null; login: PasswordLogin },
 ) {
-  const result = loginContract(view, now, revealed, token);
+  const result = loginContract(view, offer, revealed, token);
   if (!view.tags.has('granted') || !login.account) return result;
   return {
     ...result,

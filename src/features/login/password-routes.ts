@@ -1,7 +1,7 @@
 /** Login by e-mail or phone and password. Until the password is right, known, unknown and blocked look and cost alike. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { openToken, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf, phoneReader } from '../../http/request-context.ts';
+import { callerOf, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
@@ -18,11 +18,15 @@ export const passwordLoginRoutes =
     app.post(
       '/v1/auth/login',
       {
+        config: {
+          sends: { machine: 'login', event: 'PRIMARY_PROVED' },
+          follows: [{ machine: 'signup', states: ['registered'], as: 'LOGIN', for: { entry: 'email' } }],
+        },
         schema: {
           summary: 'Log in with a password (L1 to L6)',
           tags: ['Login'],
           description:
-            'Sends `PRIMARY_PROVED` to the [login machine](/v1/flows/definitions/login/diagram). After too many wrong passwords the account waits, ever longer, whichever of its identifiers is named; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
+            'After too many wrong passwords the account waits, ever longer, whichever of its identifiers is named; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
           security: [],
           body: passwordLoginBody,
           response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
@@ -43,7 +47,11 @@ export const passwordLoginRoutes =
         );
         const tokens = await revealLogin(s, flow, login.account?.roles);
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
-        return passwordLoginContract(flow, caller.now, { revealed, token: openToken(s, flow), login });
+        return passwordLoginContract(flow, offerOf(s, caller), {
+          revealed,
+          token: openToken(s, flow),
+          login,
+        });
       },
     );
   };

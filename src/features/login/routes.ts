@@ -1,9 +1,8 @@
 /** Login by phone: a code challenge that opens the login machine. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import { nextActions } from '../../http/actions.ts';
 import { checkedCode, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { flowNamedBy, sendsEvent } from '../../http/flow-requests.ts';
-import { callerOf, flowTokenOf, mint, phoneReader } from '../../http/request-context.ts';
+import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { callerOf, flowTokenOf, mint, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
@@ -20,8 +19,15 @@ export const loginRoutes =
     app.post(
       '/v1/auth/send-otp',
       {
+        config: {
+          sends: { machine: 'challenge', event: 'CODE_REQUESTED', for: { purpose: 'login' } },
+          follows: [
+            { machine: 'signup', states: ['registered'], as: 'LOGIN', for: { entry: 'phone' } },
+            { machine: 'challenge', states: ['expired'], as: 'CODE_REQUESTED', for: { purpose: 'login' } },
+          ],
+        },
         schema: {
-          ...sendsEvent('Login', 'challenge', 'CODE_REQUESTED', 'Send a login code to a phone'),
+          ...flowDoc('Login', 'Send a login code to a phone'),
           body: sendOtpBody,
           response: { 200: sendOtpAnswer, ...problemsFor(400, 401, 409, 429, 503) },
         },
@@ -82,7 +88,7 @@ export const loginRoutes =
           status: 'otp_sent' as const,
           flow_id: flow.id,
           state: flow.state,
-          next: nextActions(flow, caller.now),
+          next: s.actions.next(flow, caller.now),
           flow_token: openToken(s, flow) ?? '',
           expires_in: config.code.ttlS,
         };
@@ -92,8 +98,13 @@ export const loginRoutes =
     app.post(
       '/v1/auth/verify-otp',
       {
+        config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'login' } } },
         schema: {
-          ...sendsEvent('Login', 'login', 'PRIMARY_PROVED', 'Prove the phone and log in (L1 to L6)'),
+          ...flowDoc(
+            'Login',
+            'Prove the phone and log in (L1 to L6)',
+            'A right code opens a [login](/v1/flows/definitions/login/diagram).',
+          ),
           body: verifyOtpBody,
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -147,7 +158,7 @@ export const loginRoutes =
         if (!login) throw new Problem('invalid_code', { members: { valid: false } });
         const tokens = await revealLogin(s, login, loaded?.account?.roles);
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
-        const answer = loginContract(login, caller.now, revealed, openToken(s, login));
+        const answer = loginContract(login, offerOf(s, caller), revealed, openToken(s, login));
         return { valid: true, ...answer };
       },
     );

@@ -1,10 +1,9 @@
 /** The answer to a login's step-up (L4): checked before anything is decided, counted durably. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Result } from '../../engine/engine.ts';
-import { nextActions } from '../../http/actions.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { flowNamedBy, sendsEvent } from '../../http/flow-requests.ts';
-import { type Caller, callerOf, flowTokenOf } from '../../http/request-context.ts';
+import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { type Caller, callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
@@ -48,8 +47,9 @@ export const stepUpRoutes =
     app.post(
       '/v1/auth/login/step-up',
       {
+        config: { sends: { machine: 'login', event: 'STEP_UP_ANSWERED' } },
         schema: {
-          ...sendsEvent('Login', 'login', 'STEP_UP_ANSWERED', 'Answer the step-up (L4)'),
+          ...flowDoc('Login', 'Answer the step-up (L4)'),
           body: stepUpBody,
           response: { 200: loginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -63,11 +63,11 @@ export const stepUpRoutes =
         if (flow.tags.has('step-up'))
           throw new Problem('invalid_credentials', {
             state: flow.state,
-            next: nextActions(flow, caller.now),
+            next: s.actions.next(flow, caller.now),
           });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
-        return loginContract(flow, caller.now, given, null);
+        return loginContract(flow, offerOf(s, caller), given, null);
       },
     );
   };

@@ -13,9 +13,10 @@ export const recoveryRoutes =
     app.post(
       '/v1/auth/password/reset-request',
       {
+        config: { sends: { machine: 'recovery', event: 'RESET_REQUESTED', offered: false } },
         schema: {
           summary: 'Ask for a link that sets a new password',
-          description: 'Sends `RESET_REQUESTED` to the recovery machine; always the same answer.',
+          description: 'Always the same answer.',
           tags: ['Recovery'],
           security: [],
           body: resetRequestBody,
@@ -32,9 +33,9 @@ export const recoveryRoutes =
     app.post(
       '/v1/auth/password/reset',
       {
+        config: { sends: { machine: 'recovery', event: 'PASSWORD_RESET' } },
         schema: {
           summary: 'Set a new password with the token of the link; every session ends',
-          description: 'Sends `PASSWORD_RESET` to the recovery machine.',
           tags: ['Recovery'],
           security: [],
           body: resetBody,

@@ -1,7 +1,7 @@
 /** Sign-up over HTTP: strict requests, and answers as pure functions of the flow. */
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { flowFields, nextActions } from '../../http/actions.ts';
+import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
@@ -101,14 +101,14 @@ const missingOf = (view: FlowView, status: string): string[] => {
 };
 
 /** Where the sign-up stands; `token` is what the caller may go on with. */
-export function signupContract(view: FlowView, now: number, token: string | null) {
+export function signupContract(view: FlowView, offer: Offer, token: string | null) {
   const status = leaf(view.state);
   return {
     flow_id: view.id,
     status,
     state: view.state,
     account_tier: view.tier,
-    next: nextActions(view, now),
+    next: nextOf(view, offer),
     missing: missingOf(view, status),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoadedFlow } from '../../../db/flows.ts';
 import { acceptPassword } from '../../engine/new-password.ts';
 import { openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf, flowTokenOf } from '../../http/request-context.ts';
+import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
 import { checkPin } from '../../kernel/passwords/policy.ts';
@@ -19,8 +19,9 @@ export const signupCredentialRoutes =
     app.post(
       '/v1/auth/signup/set-password',
       {
+        config: { sends: { machine: 'signup', event: 'PASSWORD_SET' } },
         schema: {
-          ...doc('Set the password, and a PIN if wanted (S2)', 'PASSWORD_SET'),
+          ...doc('Set the password, and a PIN if wanted (S2)'),
           body: setPasswordBody,
           response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 422, 429, 503) },
         },
@@ -30,7 +31,7 @@ export const signupCredentialRoutes =
         const phone = request.body.phone === undefined ? undefined : phoneOf(request.body.phone).e164;
         const caller = callerOf(request, s);
         const earlier = await engine.replay('signup', caller);
-        if (earlier) return signupContract(earlier.flow, caller.now, openToken(s, earlier.flow));
+        if (earlier) return signupContract(earlier.flow, offerOf(s, caller), openToken(s, earlier.flow));
         const token = flowTokenOf(request, request.body.flow_token);
         const locator = locate(token, phone);
         if (token === null) proofs.mayName(phone);
@@ -70,7 +71,7 @@ export const signupCredentialRoutes =
           }),
           caller,
         );
-        return signupContract(flow, caller.now, openToken(s, flow));
+        return signupContract(flow, offerOf(s, caller), openToken(s, flow));
       },
     );
   };

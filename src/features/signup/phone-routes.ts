@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { isReservedPhone } from '../../adapters/reserved.ts';
 import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf, flowTokenOf, mint } from '../../http/request-context.ts';
+import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
 import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from './contract.ts';
@@ -16,8 +16,28 @@ export const signupPhoneRoutes =
     app.post(
       '/v1/auth/signup/phone',
       {
+        config: {
+          sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'phone' } },
+          follows: [
+            {
+              machine: 'signup',
+              states: ['abandoned', 'expired'],
+              as: 'PHONE_SUBMITTED',
+              for: { entry: 'phone' },
+            },
+            {
+              machine: 'login',
+              states: ['L6_result.ONBOARDING_REQUIRED'],
+              as: 'PHONE_SUBMITTED',
+              for: { entry: 'phone' },
+            },
+          ],
+        },
         schema: {
-          ...doc('Start a sign-up, or resend its code', 'PHONE_SUBMITTED'),
+          ...doc(
+            'Start a sign-up, or resend its code',
+            'Without the token of a flow it sends `PHONE_SUBMITTED`.',
+          ),
           body: signupPhoneBody,
           response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 429, 503) },
         },
@@ -75,7 +95,7 @@ export const signupPhoneRoutes =
                 ),
               );
         return {
-          ...signupContract(flow, caller.now, openToken(s, flow)),
+          ...signupContract(flow, offerOf(s, caller), openToken(s, flow)),
           phone: phone.e164,
           status: 'OTP_SENT',
           expires_in: config.code.ttlS,
@@ -86,8 +106,9 @@ export const signupPhoneRoutes =
     app.post(
       '/v1/auth/signup/verify-otp',
       {
+        config: { sends: { machine: 'signup', event: 'CODE_CHECKED', for: { entry: 'phone' } } },
         schema: {
-          ...doc('Prove the phone; creates the PreUser (S1)', 'CODE_CHECKED'),
+          ...doc('Prove the phone; creates the PreUser (S1)'),
           body: signupVerifyBody,
           response: { 200: signupAnswer, ...problemsFor(400, 401, 409, 429, 503) },
         },
@@ -132,7 +153,7 @@ export const signupPhoneRoutes =
             ? handedOver(await resumed(flow.contactId ?? '', caller), flow, caller)
             : flow;
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
-        return { ...signupContract(shown, caller.now, reveals), phone: phone.e164, verified: true };
+        return { ...signupContract(shown, offerOf(s, caller), reveals), phone: phone.e164, verified: true };
       },
     );
 

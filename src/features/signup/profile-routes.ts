@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { ageOn } from '../../adapters/risk-local.ts';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf, flowTokenOf, mint } from '../../http/request-context.ts';
+import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -26,11 +26,9 @@ export const signupProfileRoutes =
     app.post(
       '/v1/auth/signup/profile',
       {
+        config: { sends: { machine: 'signup', event: 'PROFILE_SUBMITTED' } },
         schema: {
-          ...doc(
-            'Complete the profile (S3); passes the risk gate (S4) into LIMITED (S5)',
-            'PROFILE_SUBMITTED',
-          ),
+          ...doc('Complete the profile (S3); passes the risk gate (S4) into LIMITED (S5)'),
           body: profileBody,
           response: { 200: signupAnswer, 202: signupAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
         },
@@ -85,9 +83,9 @@ export const signupProfileRoutes =
         const login = opened[0];
         const revealed = login ? await revealLogin(s, login) : null;
         const given = deliverRefresh(reply, config, body.token_transport, revealed);
-        const result = login ? loginContract(login, caller.now, given, null) : {};
+        const result = login ? loginContract(login, offerOf(s, caller), given, null) : {};
         reply.code(flow.tier === 'LIMITED' || flow.done ? 200 : 202);
-        return { ...result, ...signupContract(flow, caller.now, null) };
+        return { ...result, ...signupContract(flow, offerOf(s, caller), null) };
       },
     );
   };

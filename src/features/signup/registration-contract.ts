@@ -1,7 +1,7 @@
 /** Registration by e-mail over HTTP: strict requests, and answers that are the same for a free and a taken address. */
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { flowFields, nextActions } from '../../http/actions.ts';
+import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
@@ -41,7 +41,7 @@ export const registerAnswer = z
 
 export function registerContract(
   view: FlowView,
-  now: number,
+  offer: Offer,
   known: { email: string; token: string; expiresInS: number },
 ): z.infer<typeof registerAnswer> {
   return {
@@ -49,10 +49,10 @@ export function registerContract(
     email: known.email,
     status: 'pending_verification',
     verification_email_sent: true,
-    created_at: new Date(now).toISOString(),
+    created_at: new Date(offer.now).toISOString(),
     flow_id: view.id,
     state: view.state,
-    next: nextActions(view, now),
+    next: nextOf(view, offer),
     flow_token: known.token,
     expires_in: known.expiresInS,
   };

@@ -2,7 +2,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Locator } from '../../../db/flows.ts';
 import { handedOver, openToken, problemsFor } from '../../http/flow-answers.ts';
-import { type Caller, callerOf, flowTokenOf, phoneReader } from '../../http/request-context.ts';
+import { flowDoc } from '../../http/flow-requests.ts';
+import { type Caller, callerOf, flowTokenOf, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
@@ -28,20 +29,31 @@ export const registrationRoutes =
     const { config, engine, keyring, limits } = s;
     const phoneOf = phoneReader(config);
     const contactId = (canonical: string) => keyring.lookupId('email', canonical);
-    const doc = (summary: string, event: string, more: string) => ({
-      summary,
-      tags: ['Sign-up'],
-      description: `Sends \`${event}\` to the [sign-up machine](/v1/flows/definitions/signup/diagram). ${more}`,
-      security: [{ flowToken: [] }, {}],
-    });
+    const doc = (summary: string, description: string) => flowDoc('Sign-up', summary, description);
 
     app.post(
       '/v1/auth/register',
       {
+        config: {
+          sends: { machine: 'signup', event: 'REGISTERED', offered: false },
+          follows: [
+            {
+              machine: 'signup',
+              states: ['abandoned', 'expired'],
+              as: 'REGISTERED',
+              for: { entry: 'email' },
+            },
+            {
+              machine: 'login',
+              states: ['L6_result.ONBOARDING_REQUIRED'],
+              as: 'REGISTERED',
+              for: { entry: 'email' },
+            },
+          ],
+        },
         schema: {
           ...doc(
             'Register with an e-mail address and a password',
-            'REGISTERED',
             'The answer is the same for an address that already has an account: 201, not 409. Its owner gets a mail that says so; nobody else learns it. The address belongs to whoever enters the code first.',
           ),
           security: [],
@@ -66,7 +78,7 @@ export const registrationRoutes =
           caller,
         );
         reply.code(201);
-        return registerContract(flow, caller.now, {
+        return registerContract(flow, offerOf(s, caller), {
           email: email.original,
           token: openToken(s, flow) ?? '',
           expiresInS: config.code.emailTtlS,
@@ -100,10 +112,10 @@ export const registrationRoutes =
     app.post(
       '/v1/auth/verify-email',
       {
+        config: { sends: { machine: 'signup', event: 'CODE_CHECKED', for: { entry: 'email' } } },
         schema: {
           ...doc(
             'Prove the e-mail address with the code of the mail; logs in once LIMITED is reached',
-            'CODE_CHECKED',
             'Wrong, expired, used and unknown look alike.',
           ),
           body: verifyEmailBody,
@@ -132,24 +144,24 @@ export const registrationRoutes =
         const login = opened[0];
         const revealed = login ? await revealLogin(s, login) : null;
         const given = deliverRefresh(reply, config, body.token_transport, revealed);
-        const result = login ? loginContract(login, caller.now, given, null) : {};
+        const result = login ? loginContract(login, offerOf(s, caller), given, null) : {};
         const shown =
           flow.state === 'resumed'
             ? handedOver(await underWay(flow.contactId ?? '', caller), flow, caller)
             : flow;
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
         reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
-        return { ...result, ...signupContract(shown, caller.now, reveals), verified: true };
+        return { ...result, ...signupContract(shown, offerOf(s, caller), reveals), verified: true };
       },
     );
 
     app.post(
       '/v1/auth/resend-verification',
       {
+        config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'email' } } },
         schema: {
           ...doc(
             'Ask for another verification code; the earlier one dies',
-            'CODE_REQUESTED',
             'Always the same answer; the event is sent once the answer is on its way.',
           ),
           security: [],

@@ -1,7 +1,7 @@
 /** The sign-up as its owner sees it, from any step: where am I, and give it up. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { callerOf, flowTokenOf } from '../../http/request-context.ts';
+import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -17,8 +17,10 @@ export const signupRoutes =
       '/v1/auth/signup',
       {
         schema: {
-          ...doc('Where am I, what is missing, what may I do next, until when', ''),
-          description: 'Reads the flow; sends nothing.',
+          ...doc(
+            'Where am I, what is missing, what may I do next, until when',
+            'Reads the flow; sends nothing.',
+          ),
           response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
         },
       },
@@ -28,15 +30,16 @@ export const signupRoutes =
         if (token === null) throw new Problem('unauthenticated');
         const { loaded, view } = await ownFlow(engine.read('signup', locate(token), caller));
         proofs.holder(loaded, token, caller.now);
-        return signupContract(view, caller.now, null);
+        return signupContract(view, offerOf(s, caller), null);
       },
     );
 
     app.delete(
       '/v1/auth/signup',
       {
+        config: { sends: { machine: 'signup', event: 'ABANDON' } },
         schema: {
-          ...doc('Give the sign-up up', 'ABANDON'),
+          ...doc('Give the sign-up up'),
           response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
         },
       },
@@ -55,7 +58,7 @@ export const signupRoutes =
             caller,
           ),
         );
-        return signupContract(flow, caller.now, null);
+        return signupContract(flow, offerOf(s, caller), null);
       },
     );
   };

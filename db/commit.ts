@@ -98,6 +98,9 @@ function flowPart({ row, expectedVersion }: FlowChange): Part {
   );
 }
 
+/** Accounts are locked in one order, so that two commits about the same two people cannot wait for each other. */
+const byId = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
+
 /**
  * Locks are taken flow first, then account, then the rest, as `FlowStore.lock` does: Postgres runs parts with a `must`
  * in this order, and stops at the first that misses. Insertion order does not matter to foreign keys.
@@ -105,7 +108,7 @@ function flowPart({ row, expectedVersion }: FlowChange): Part {
 export const toParts = (changes: Changes): Part[] => [
   ...changes.before,
   ...changes.flows.map(flowPart),
-  ...[...changes.accounts].map(([id, change]) => accountPart(id, change, changes.now)),
+  ...[...changes.accounts].sort(byId).map(([id, change]) => accountPart(id, change, changes.now)),
   ...[...changes.accounts.values()].flatMap((c) =>
     c.ends ? endRecords(c.ends, c.expectedSeq + c.events) : [],
   ),

@@ -27,6 +27,15 @@ export type Notice = Extract<
 export const PURPOSES = ['login', 'signup', 'email', 'contact', 'proof'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
+/** `tradingAccountId`: what it is about beside the account. */
+type SecurityEvent = {
+  type: string;
+  accountId: string | null;
+  tradingAccountId?: string;
+  outcome?: 'success' | 'failure';
+  reason?: string | null;
+};
+
 /** Effect name → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
   /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
@@ -112,15 +121,20 @@ export type Effects = {
   releasePreUser: { accountId: string; contactId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
+  /** The enclosed broker account with its sealed credentials. */
+  storeLink: { accountId: string; linkId: string };
+  /** The enclosed, sealed credentials take the place of the earlier ones. */
+  replaceCredentials: { accountId: string; linkId: string };
+  /** Ciphertexts and the wrapped data key are gone with this commit: nothing opens them again. */
+  shredCredentials: { accountId: string; linkId: string };
+  /** Everybody the account was shared with, or invited to it, loses it; each is audited. */
+  endShares: { accountId: string; linkId: string };
+  /** Ask the broker; the verdict comes back as CHECKED. */
+  requestBrokerCheck: { accountId: string; linkId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
-  publish: {
-    type: string;
-    accountId: string | null;
-    outcome?: 'success' | 'failure';
-    reason?: string | null;
-  };
+  publish: SecurityEvent;
   /** One audit row only. */
-  audit: { type: string; accountId: string | null; outcome?: 'success' | 'failure'; reason?: string | null };
+  audit: SecurityEvent;
 };
 
 export type EffectName = keyof Effects;
@@ -157,6 +171,11 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   endLoginWait: effect(),
   releasePreUser: effect(),
   archiveContact: effect(),
+  storeLink: effect(),
+  replaceCredentials: effect(),
+  shredCredentials: effect(),
+  endShares: effect(),
+  requestBrokerCheck: effect(),
   publish: effect(),
   audit: effect(),
 };

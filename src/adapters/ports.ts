@@ -113,4 +113,6 @@ export interface BrokerPort {
   invalidate(token: BrokerToken): Promise<void>;
   /** When an access token that works at `now` ends at the latest, in milliseconds since the epoch. */
   endOf(now: number): number;
+  /** Ends kept-open connections. */
+  close?(): Promise<void>;
 }

@@ -53,7 +53,7 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Added to the system clock. */
     clockOffsetMs: v.CLOCK_OFFSET_SECONDS * 1000,
     ...storesOf(settings),
-    ...keysOf(settings, publicUrl, accessTtlS),
+    ...keysOf(settings, publicUrl, accessTtlS, environment),
     session: {
       idleDays: v.SESSION_IDLE_DAYS,
       absoluteDays: v.SESSION_ABSOLUTE_DAYS,

@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { keyBytes } from './parsers.ts';
-import { ConfigError, readSecretFile } from './read.ts';
+import { ConfigError, type Environment, readSecretFile } from './read.ts';
 import { weakness } from './secret-strength.ts';
 import type { Settings } from './variables.ts';
 
@@ -58,11 +58,39 @@ function signing({ values: v, source }: Settings): SigningAlgorithm {
 }
 
 /** Sealing with another key than the one asked for would be a promise broken in silence. */
-function kms({ values: v }: Settings) {
-  if (v.KMS_PROVIDER !== 'local') {
-    throw new ConfigError('KMS_PROVIDER', 'must be local: this version has no other provider');
+function kms({ values: v, source }: Settings, environment: Environment) {
+  const demand = (name: 'KMS_MASTER_KEY_ID' | 'VAULT_URL' | 'VAULT_TOKEN'): string => {
+    const value = v[name];
+    if (value === null) throw new ConfigError(name, `is required by KMS_PROVIDER=${v.KMS_PROVIDER}`);
+    return value;
+  };
+  const local = v.LOCAL_KMS_KEYS ?? [];
+  const named = source('LOCAL_KMS_KEYS') ?? 'LOCAL_KMS_KEYS';
+  if (named.endsWith('_FILE') && (statSync(environment[named]?.trim() ?? '').mode & 0o007) !== 0) {
+    throw new ConfigError(named, 'names a file that other users may read; use mode 0600');
   }
-  return { provider: v.KMS_PROVIDER };
+  if (local.some(({ id }) => id === 'local:1'))
+    throw new ConfigError(named, 'must not name local:1, which is derived from MASTER_KEY');
+  if (new Set(local.map(({ id }) => id)).size < local.length)
+    throw new ConfigError(named, 'must not name a key twice');
+  if (local.some(({ key }) => weakness(key))) throw new ConfigError(named, 'must hold random keys');
+  return {
+    provider: v.KMS_PROVIDER,
+    /** Local master keys besides the derived one; the first wraps. */
+    local,
+    aws:
+      v.KMS_PROVIDER === 'aws'
+        ? { keyId: demand('KMS_MASTER_KEY_ID'), region: v.KMS_REGION, endpoint: v.KMS_ENDPOINT }
+        : null,
+    vault:
+      v.KMS_PROVIDER === 'vault'
+        ? {
+            url: demand('VAULT_URL'),
+            token: demand('VAULT_TOKEN'),
+            key: v.KMS_MASTER_KEY_ID ?? 'vestibule',
+          }
+        : null,
+  };
 }
 
 /** Proofs are signed with the same keys, for `proof:<project>`: access tokens must never be for one of those. */
@@ -73,7 +101,7 @@ function audience({ values: v }: Settings): string {
   return v.JWT_AUDIENCE;
 }
 
-export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number) {
+export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number, environment: Environment) {
   const v = settings.values;
   return {
     /** 32 bytes. Null: generate and keep under `dataDir`. */
@@ -82,7 +110,7 @@ export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number
     passwordPepper: v.PASSWORD_PEPPER,
     /** Key of the HMAC identity proof, used as UTF-8. Null: generate and keep under `dataDir`. */
     secretKey: v.SECRET_KEY,
-    kms: kms(settings),
+    kms: kms(settings, environment),
     jwt: {
       issuer: v.JWT_ISSUER ?? publicUrl,
       audience: audience(settings),

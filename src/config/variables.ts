@@ -91,13 +91,22 @@ const KEYS = {
   KMS_PROVIDER: setting(
     p.oneOf('local', 'aws', 'vault'),
     'local',
-    'What wraps the keys of stored credentials; only `local` in this version',
+    'What wraps the keys of stored secrets: keys of this process, AWS KMS, or Vault transit',
   ),
-  KMS_MASTER_KEY_ID: optional(p.text, 'Path of the key file, like LOCAL_KMS_KEY_PATH'),
+  KMS_MASTER_KEY_ID: optional(
+    p.text,
+    'With aws the key id, ARN or alias; with vault the name of a derived transit key, `mount/name` or `name`; with local a path like LOCAL_KMS_KEY_PATH',
+  ),
   LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins'),
-  KMS_REGION: optional(p.text, 'Not used in this version'),
-  VAULT_URL: optional(p.httpUrl, 'Not used in this version'),
-  VAULT_TOKEN: optional(p.text, 'Not used in this version', secret),
+  LOCAL_KMS_KEYS: optional(
+    p.list(p.namedKey),
+    'Local master keys as `local:2=<32 bytes>`, comma-separated; the first wraps, the others still open',
+    { ...secret, otherwise: 'one derived from MASTER_KEY, `local:1`, which also opens what it has wrapped' },
+  ),
+  KMS_REGION: optional(p.text, 'AWS region of the key', { otherwise: 'what the AWS SDK finds' }),
+  KMS_ENDPOINT: optional(p.httpUrl, 'AWS KMS at another address, for example a VPC endpoint'),
+  VAULT_URL: optional(p.httpUrl, 'Vault or OpenBao'),
+  VAULT_TOKEN: optional(p.text, 'Token that may encrypt, decrypt, rewrap and read the transit key', secret),
   JWT_PRIVATE_KEY: optional(p.pem, 'PEM key that signs tokens; its type decides the algorithm', {
     ...secret,
     otherwise: 'generated and kept encrypted in the database',

@@ -9,14 +9,18 @@ import { endSurplus } from '../../db/session-limit.ts';
 import * as sessions from '../../db/sessions.ts';
 import { update } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
+import * as tradingAccounts from '../../db/trading-accounts.ts';
+import type * as tradingShares from '../../db/trading-shares.ts';
 import type { EffectName, Effects } from '../../machines/effects.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import {
   accountChange,
   endSessions,
+  endShares,
   enqueue,
   notifyOwner,
+  publish,
   type RecordContext,
   recordAudit,
   recordSessionEnds,
@@ -33,6 +37,11 @@ export type Enclosures = {
   credentials?: credentials.CredentialHashes;
   profile?: credentials.ProfileFields;
   kyc?: kyc.SealedDocument;
+  /** A broker account with its sealed credentials, and credentials that replace them. */
+  tradingAccount?: tradingAccounts.NewTradingAccount;
+  rotated?: tradingAccounts.RotatedCredentials;
+  /** Who else holds a share of what is unlinked, as it was read. */
+  shares?: tradingShares.LiveShare[];
   /** The public name of a new account. */
   username?: string;
   /** Id of the provider's message that carried the event; a message counts once. */
@@ -235,14 +244,21 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     archiveContact: (p, c) => {
       c.changes.before.push(...contacts.archive(p.contactId, now(c)));
     },
-    publish: (p, c) => {
-      audit(c, p);
-      enqueue(c, 'event', p.accountId, {
-        type: p.type,
-        outcome: p.outcome ?? 'success',
-        reason: p.reason ?? null,
-      });
+    storeLink: (p, c) => {
+      const account = enclosed(c.enclosures.tradingAccount, 'trading account');
+      const ids = { id: p.linkId, ownerId: p.accountId, flowId: c.flow.id };
+      c.changes.rows.push(tradingAccounts.store(ids, account, now(c)));
     },
+    replaceCredentials: (p, c) => {
+      const rotated = enclosed(c.enclosures.rotated, 'rotated credentials');
+      c.changes.rows.push(tradingAccounts.replaceCredentials(p.linkId, rotated, now(c)));
+    },
+    shredCredentials: (p, c) => {
+      c.changes.rows.push(tradingAccounts.shred(p.linkId, p.accountId, now(c)));
+    },
+    endShares: (_p, c) => endShares(c, enclosed(c.enclosures.shares, 'shares'), 'unlinked'),
+    requestBrokerCheck: (p, c) => enqueue(c, 'broker.check', p.accountId, { tradingAccountId: p.linkId }),
+    publish: (p, c) => publish(c, p),
     audit: (p, c) => audit(c, p),
   };
 }

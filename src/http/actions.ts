@@ -57,7 +57,8 @@ function entryOf({ context }: FlowView): 'phone' | 'email' {
 }
 
 const isFor = (view: FlowView, { entry, purpose }: For): boolean =>
-  (entry === undefined || entry === entryOf(view)) && (purpose === undefined || purpose === view.context.purpose);
+  (entry === undefined || entry === entryOf(view)) &&
+  (purpose === undefined || purpose === view.context.purpose);
 
 /** Whether the machine takes the event from an entitled client. A locked flow takes a code only to count it. */
 function possible({ snapshot, machine }: FlowView, event: string, now: number): boolean {

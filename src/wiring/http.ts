@@ -39,7 +39,7 @@ export async function registerHttp(
   services: Services,
   parts: { stores: Stores; crypto: Crypto; watchers: Watchers; version: string },
 ): Promise<void> {
-  const { config, clock, limits, keyring, kms } = services;
+  const { config, clock, limits, keyring } = services;
   const { stores, crypto, watchers, version } = parts;
   const { feed, inspector } = watchers;
   server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
@@ -59,7 +59,7 @@ export async function registerHttp(
   });
   const key = keyring.key('idempotency');
   const identify = createIdentify(services, credentials(services));
-  await server.register(idempotency, { store: stores.idempotency, identify, kms, key, clock });
+  await server.register(idempotency, { store: stores.idempotency, identify, kms: crypto.ownKms, key, clock });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
   if (feed) await server.register(consolePlugin(services, feed, stores.flowStats));

@@ -12,6 +12,8 @@ import { createRecipients } from '../../db/recipients.ts';
 import { createRefreshStore } from '../../db/refresh.ts';
 import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
+import { createTradingAccountStore } from '../../db/trading-accounts.ts';
+import { createTradingShareStore } from '../../db/trading-shares.ts';
 import { createUserStore } from '../../db/users.ts';
 import { redisCapacity } from '../adapters/limits/capacity-ahead.ts';
 import { connectRedis } from '../adapters/redis.ts';
@@ -38,6 +40,8 @@ export async function openStores(config: Config, databaseUrl: string, log: Fasti
     idempotency: createIdempotencyStore(db),
     passwordLogins: createPasswordLogins(db),
     recipients: createRecipients(db),
+    tradingAccounts: createTradingAccountStore(db),
+    tradingShares: createTradingShareStore(db),
     signingKeys: createSigningKeys(db),
     flowStats: createFlowStatsStore(db),
     async close() {

@@ -59,6 +59,14 @@ const ACCEPTED: Record<MachineId, Record<string, string>> = {
     undone: '',
     expired: '',
   },
+  trading_link: {
+    idle: 'LINKED',
+    pending_verification: 'ROTATED UNLINKED',
+    active: 'CHECKED EXPIRE ROTATED UNLINKED',
+    credentials_expired: 'CHECKED ROTATED UNLINKED',
+    error: 'CHECKED ROTATED UNLINKED',
+    deactivated: '',
+  },
 };
 
 /** Bad facts an accepted event may carry, because counting them is the point; every other bad fact is refused. */

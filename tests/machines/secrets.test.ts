@@ -14,6 +14,8 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
     'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
   contact_change: 'contactId accountId purpose previousId dueAt',
+  trading_link:
+    'accountId linkId broker reason generation tokenEndsAt verifiedAt lastCheck lastCheck.outcome lastCheck.at dueAt',
 };
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
@@ -41,8 +43,13 @@ const PARAMS: Record<string, string> = {
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
   archiveContact: 'contactId',
-  publish: 'type accountId outcome reason',
-  audit: 'type accountId outcome reason',
+  storeLink: 'accountId linkId',
+  replaceCredentials: 'accountId linkId',
+  shredCredentials: 'accountId linkId',
+  endShares: 'accountId linkId',
+  requestBrokerCheck: 'accountId linkId',
+  publish: 'type accountId tradingAccountId outcome reason',
+  audit: 'type accountId tradingAccountId outcome reason',
   sendMail: 'template contactId',
   notifyOwner: 'accountId template linkTo',
   releaseContact: 'accountId contactId successor',
@@ -101,6 +108,9 @@ const CANARIES = {
   code: '918273',
   otp: '918273',
   document_number: 'ABCPD1234E',
+  api_key: 'canary-api-key',
+  api_secret: 'canary-api-secret',
+  access_token: 'canary-access-token',
   first_name: 'Canary Birdsong',
   reason: 'Canary Birdsong said so',
 };

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, test, vi } from 'vitest';
 import { createLocalKms, createLocalWrapper } from '../../src/adapters/kms-local.ts';
 import { DecryptionError, KmsUnavailable } from '../../src/kernel/kms.ts';
-import { createVault, parseValue, type VaultSubject, withWrapping } from '../../src/kernel/vault.ts';
+import { createVault, parseValue, type VaultSubject, withWrapping } from '../../src/kernel/vault/vault.ts';
 
 const master = { id: 'local:1', key: randomBytes(32) };
 const legacy = createLocalKms({ keys: [master], activeId: master.id });

@@ -3,8 +3,8 @@
  * values are AES-256-GCM here. There is no fallback: without the KMS nothing is sealed and nothing is opened.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { open, seal } from './crypto/aes-gcm.ts';
-import { DecryptionError, type KeyWrapper, type KmsPort, type WrappedKey } from './kms.ts';
+import { open, seal } from '../crypto/aes-gcm.ts';
+import { DecryptionError, type KeyWrapper, type KmsPort, type WrappedKey } from '../kms.ts';
 
 /** Whose secrets: all of it is authenticated with every field. `keyVersion` counts the data keys of the account. */
 export type VaultSubject = { owner: string; account: string; keyVersion: number };

@@ -26,6 +26,7 @@ COPY docs ./docs
 COPY machines ./machines
 COPY db ./db
 COPY src ./src
+RUN ln -s /app/src/cli/main.ts /usr/local/bin/vestibule
 # Files belong to root and the process to nobody in particular: it can write to /data alone.
 USER 1000:1000
 VOLUME ["/data"]
@@ -33,4 +34,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/live`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/server.ts"]
+# `docker run … vestibule keys list` and the like run another command.
+CMD ["vestibule", "start"]

@@ -19,7 +19,6 @@ const RAISED = Object.fromEntries(
     LIMIT_CODE_SEND: '5m',
     LIMIT_CODE_SEND_DAILY: '1d',
     LIMIT_CODE_SEND_NETWORK: '1h',
-    LIMIT_CODE_CHECK: '1h',
     LIMIT_CODE_CHECK_DAILY: '1d',
     LIMIT_CODE_CHECK_NETWORK: '1h',
     LIMIT_SET_PASSWORD_NETWORK: '1h',
@@ -72,7 +71,7 @@ export async function startService({ databaseUrl, redisUrl }: Stores, secrets: S
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-bench-'));
   const extra = process.env.BENCH_NODE_ARGS?.split(' ') ?? [];
   const side = await start(
-    [...extra, ...scripts.start.split(' ').slice(1)],
+    [...extra, ...scripts.start.replace('exec node ', '').split(' ')],
     {
       ...RAISED,
       LIMIT_CODE_SEND_COOLDOWN_SECONDS: '1',

@@ -1,6 +1,6 @@
 /** Reads who is behind a contact, and which contact an account waits for, in one round trip each. Writes nothing. */
 import type { Database } from './client.ts';
-import { and, eq, inArray, sql } from './drizzle.ts';
+import { and, eq, inArray, sql } from './driver/drizzle.ts';
 import { WAITING } from './flows.ts';
 import { accounts, contacts, credentials, flows } from './schema.ts';
 

@@ -1,12 +1,14 @@
 /** The one way a decision becomes durable: snapshot, step, rows, audit and outbox in a single statement, or nothing. */
 
-import type { Runner } from './client.ts';
-import type { InferInsertModel } from './drizzle.ts';
+import type { InferInsertModel } from './driver/drizzle.ts';
 import { ENDED, type EndRecord, endedCount, endRecords } from './ended-sessions.ts';
 import { type Reservation, settle } from './idempotency.ts';
 import { accounts, auditEvents, flowSteps, flows, outbox } from './schema.ts';
-import { execute, insert, type Part, part, update } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, insert, update, type WriteFragment } from './write/fragment.ts';
+import type { Runner } from './write/runner.ts';
 
+export type { WriteFragment };
 export type FlowRow = InferInsertModel<typeof flows>;
 export type StepRow = InferInsertModel<typeof flowSteps>;
 export type AuditRow = InferInsertModel<typeof auditEvents>;
@@ -30,12 +32,14 @@ export type FlowChange = {
   row: FlowRow;
   /** Version as read; null inserts. */
   expectedVersion: number | null;
+  /** Status as read, where it need not be active. */
+  expectedStatus?: 'active' | 'quarantined';
 };
 
 export type Changes = {
   now: Date;
   /** Rows that others reference, written first for readability; one statement checks all keys at its end. */
-  before: Part[];
+  before: WriteFragment[];
   accounts: Map<string, AccountChange>;
   flows: FlowChange[];
   steps: StepRow[];
@@ -45,12 +49,12 @@ export type Changes = {
   unlisted: boolean;
   /** Until when the writer keeps the outbox rows to itself, to deliver them without claiming them; null leaves them to all. */
   lease: Date | null;
-  rows: Part[];
+  rows: WriteFragment[];
   /** The keyed request this is the effect of. */
   reservation: Reservation | null;
 };
 
-export const noChanges = (
+export const newChangeSet = (
   now: Date,
   { lease = null, reservation = null }: Partial<Pick<Changes, 'lease' | 'reservation'>> = {},
 ): Changes => ({
@@ -67,7 +71,7 @@ export const noChanges = (
   reservation,
 });
 
-function accountPart(id: string, change: AccountChange, now: Date): Part {
+function accountFragment(id: string, change: AccountChange, now: Date): WriteFragment {
   if (change.insert) {
     return insert(accounts, [
       { ...change.insert, ...change.patch, id, eventSeq: change.events, updatedAt: now } as AccountRow,
@@ -81,20 +85,20 @@ function accountPart(id: string, change: AccountChange, now: Date): Part {
       ? { sql: 'id = ? and event_seq = ?', params: [id, expectedSeq] }
       : { sql: 'id = ? and event_seq = ? and status = ?', params: [id, expectedSeq, expectedStatus] },
     {
-      must: 1,
+      expectRows: 1,
       raw: `event_seq = event_seq + ${change.events}${change.ends ? ` + (${endedCount})` : ''}`,
     },
   );
 }
 
-function flowPart({ row, expectedVersion }: FlowChange): Part {
+function flowFragment({ row, expectedVersion, expectedStatus = 'active' }: FlowChange): WriteFragment {
   if (expectedVersion === null) return insert(flows, [row]);
   const { id, createdAt: _created, machine: _machine, ...set } = row;
   return update(
     flows,
     set,
-    { sql: "id = ? and version = ? and status = 'active'", params: [id, expectedVersion] },
-    { must: 1 },
+    { sql: `id = ? and version = ? and status = '${expectedStatus}'`, params: [id, expectedVersion] },
+    { expectRows: 1 },
   );
 }
 
@@ -102,20 +106,20 @@ function flowPart({ row, expectedVersion }: FlowChange): Part {
 const byId = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
 
 /**
- * Locks are taken flow first, then account, then the rest, as `FlowStore.lock` does: Postgres runs parts with a `must`
+ * Locks are taken flow first, then account, then the rest, as `FlowStore.lock` does: Postgres runs parts with a `expectRows`
  * in this order, and stops at the first that misses. Insertion order does not matter to foreign keys.
  */
-export const toParts = (changes: Changes): Part[] => [
+export const toFragments = (changes: Changes): WriteFragment[] => [
   ...changes.before,
-  ...changes.flows.map(flowPart),
-  ...[...changes.accounts].sort(byId).map(([id, change]) => accountPart(id, change, changes.now)),
+  ...changes.flows.map(flowFragment),
+  ...[...changes.accounts].sort(byId).map(([id, change]) => accountFragment(id, change, changes.now)),
   ...[...changes.accounts.values()].flatMap((c) =>
     c.ends ? endRecords(c.ends, c.expectedSeq + c.events) : [],
   ),
   ...(changes.steps.length ? [insert(flowSteps, changes.steps)] : []),
   ...changes.rows,
   ...(changes.audit.length ? [insert(auditEvents, changes.audit)] : []),
-  ...outboxParts(changes),
+  ...outboxFragments(changes),
   ...(changes.reservation
     ? [
         settle(
@@ -131,18 +135,18 @@ export const toParts = (changes: Changes): Part[] => [
  * A lease holds only where no earlier row of the same account waits: that one goes first, whoever delivers it. No other
  * commit of the account can come between, since each moves the account's `event_seq`.
  */
-function outboxParts({ outbox: rows, lease }: Changes): Part[] {
+function outboxFragments({ outbox: rows, lease }: Changes): WriteFragment[] {
   if (rows.length === 0) return [];
   // A replayed effect id is the same effect.
   const onConflict = 'nothing' as const;
   const owners = [...new Set(rows.map((row) => row.accountId ?? null).filter((id) => id !== null))];
   if (lease === null || owners.length > 1) return [insert(outbox, rows, { onConflict })];
   const waiting = `exists (select 1 from outbox where account_id = ? and status = 'pending')`;
-  const line: Part = {
+  const line: WriteFragment = {
     name: 'line',
     sql: `select ?::timestamptz as until, ${owners.length ? `not ${waiting}` : 'true'} as leased`,
     params: [lease.toISOString(), ...owners],
-    report: 'leased',
+    returnsColumn: 'leased',
   };
   const computed = {
     leased_until: '(select until from {line} where leased)',
@@ -162,13 +166,13 @@ const subjectsOf = ({ accounts, flows }: Changes): Set<string> => {
   return subjects;
 };
 
-/** Throws Stale when anything it was decided on has changed; nothing is written then. */
+/** Throws VersionConflict when anything it was decided on has changed; nothing is written then. */
 export async function commit(runner: Runner, changes: Changes): Promise<Committed> {
-  const parts = toParts(changes);
+  const parts = toFragments(changes);
   const told = await (runner.commit?.(parts, subjectsOf(changes)) ?? execute(runner, parts));
   return { sessionsEnded: Number(told[ENDED] ?? 0), leased: told.line === true ? changes.outbox : [] };
 }
 
 /** Holds the account at the status it was read with, for a decision that changes nothing else about it. */
-export const requireActive = (accountId: string): Part =>
-  part("select 1 from accounts where id = ? and status = 'active' for share", [accountId], 1);
+export const requireActive = (accountId: string): WriteFragment =>
+  fragment("select 1 from accounts where id = ? and status = 'active' for share", [accountId], 1);

@@ -1,6 +1,6 @@
 /** Steps as they were committed, with what has become of their flows since: to tell again what a lost answer told. */
 import type { Database } from './client.ts';
-import { and, eq, inArray, sql } from './drizzle.ts';
+import { and, eq, inArray, sql } from './driver/drizzle.ts';
 import { accounts, flowSteps, flows, sessions } from './schema.ts';
 
 export type CommittedStep = Awaited<ReturnType<typeof committedSteps>>[number];

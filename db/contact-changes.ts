@@ -1,7 +1,7 @@
 /** What a change of an account's contacts is judged on, and what it ends beside sessions. */
 import type { Database } from './client.ts';
-import { sql } from './drizzle.ts';
-import { type Part, part } from './statement.ts';
+import { sql } from './driver/drizzle.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type OwnContact = {
   id: string;
@@ -30,13 +30,27 @@ export async function undoFacts(
         and (p.account_id is null or p.account_id = ${accountId}::uuid)) as "previousFree",
       (select count(*)::int from contacts o where o.account_id = ${accountId}::uuid
         and o.verified_at is not null and o.id <> ${contactId}::uuid) as "othersLeft"`);
-  return row ?? { previousFree: false, othersLeft: 0 };
+  if (!row) throw new Error('a select without a table answers with one row');
+  return row;
 }
 
 /** Password resets and logins under way of the account that this contact has begun. */
-export const endProofs = (contactId: string, accountId: string): Part =>
-  part(
+export const endProofs = (contactId: string, accountId: string): WriteFragment =>
+  fragment(
     `update flows set status = 'archived' where contact_id = ? and account_id = ?
        and machine in ('recovery', 'login') and status = 'active'`,
     [contactId, accountId],
+  );
+
+/**
+ * Codes sent to a contact of the account, codes for a contact it was about to add, and its logins under way. A change
+ * of contacts that is done stays: the link that undoes it belongs to the owner, who may have lost the mailbox of the reset.
+ */
+export const cancelPendingFlows = (accountId: string): WriteFragment =>
+  fragment(
+    `update flows set status = 'archived' where machine in ('challenge', 'login') and status = 'active' and id in (
+       select f.id from flows f where f.account_id = ? and f.status = 'active'
+       union all
+       select f.id from flows f join contacts c on c.id = f.contact_id where c.account_id = ? and f.status = 'active')`,
+    [accountId, accountId],
   );

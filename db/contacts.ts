@@ -1,9 +1,10 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
 
 import type { Database } from './client.ts';
-import { eq, sql } from './drizzle.ts';
+import { eq, sql } from './driver/drizzle.ts';
 import { contacts } from './schema.ts';
-import { type Part, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type ContactPoint = { id: string; type: 'phone' | 'email'; canonical: string; value: string };
 
@@ -15,10 +16,10 @@ const KEEP_ON_MS = 15 * 86_400_000;
  * soon. One that is nearing its end is kept on, under its lock, so that `forgetUnowned` passes it by; if that was faster,
  * it is made anew.
  */
-export const intern = (contact: ContactPoint, now: Date): Part => {
+export const intern = (contact: ContactPoint, now: Date): WriteFragment => {
   const at = now.toISOString();
   const old = new Date(now.getTime() - KEEP_ON_MS).toISOString();
-  return part(
+  return fragment(
     `insert into contacts as c (id, type, canonical, value, created_at) select ?::uuid, ?, ?, ?, ?::timestamptz
      where not exists (select 1 from contacts
        where id = ?::uuid and (account_id is not null or coalesce(kept_from, created_at) >= ?::timestamptz))
@@ -27,6 +28,10 @@ export const intern = (contact: ContactPoint, now: Date): Part => {
     [contact.id, contact.type, contact.canonical, contact.value, at, contact.id, old, old],
   );
 };
+
+/** As `intern`, at once: a commit does not see what it inserts, and a later one claims the contact. */
+export const internNow = (db: Pick<Database, 'writes'>, contact: ContactPoint, now: Date) =>
+  execute(db.writes, [intern(contact, now)]);
 
 /**
  * Erases addresses that nobody owns, no flow under way needs, and nobody has named since `until`: given up, or never
@@ -56,10 +61,10 @@ export const claim = (
   accountId: string,
   now: Date,
   proven: { capitals: number[] } | { value: string },
-): Part => {
+): WriteFragment => {
   const owned = 'id = ? and (account_id is null or account_id = ?)';
   const [text, given] = 'value' in proven ? ['?', proven.value] : [SPELLED, proven.capitals.join(',')];
-  return part(
+  return fragment(
     `update contacts set account_id = ?, verified_at = ?::timestamptz, value = ${text} where ${owned}`,
     [accountId, now.toISOString(), given, contactId, accountId],
     1,
@@ -71,15 +76,19 @@ const SPELLED = `(select string_agg(
   from unnest(string_to_array(canonical, null)) with ordinality as spelled(letter, i))`;
 
 /** Frees what a sign-up claimed that ended before it had an account to speak of. */
-export const release = (accountId: string, now: Date): Part =>
-  part(
+export const release = (accountId: string, now: Date): WriteFragment =>
+  fragment(
     'update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz where account_id = ?',
     [now.toISOString(), accountId],
   );
 
 /** Other contacts of the account and type are no longer the first choice. The one that leaves meanwhile is left alone. */
-export const demoteOthers = (contactId: string, accountId: string, leaving: string | null = null): Part =>
-  part(
+export const demoteOthers = (
+  contactId: string,
+  accountId: string,
+  leaving: string | null = null,
+): WriteFragment =>
+  fragment(
     `update contacts set is_primary = false
      where account_id = ? and id <> ? and id is distinct from ?::uuid
        and type = (select type from contacts where id = ?)`,
@@ -92,8 +101,8 @@ export const removeOne = (
   accountId: string,
   now: Date,
   successor: string | null = null,
-): Part =>
-  part(
+): WriteFragment =>
+  fragment(
     `update contacts set account_id = null, verified_at = null, is_primary = true, kept_from = ?::timestamptz
      where id = ? and account_id = ? and (?::uuid is not null or exists (
        select 1 from contacts other where other.account_id = ? and other.id <> ? and other.verified_at is not null))`,
@@ -102,8 +111,8 @@ export const removeOne = (
   );
 
 /** Gives an account a contact it had, as its first choice; stale when somebody else has it by now. */
-export const restore = (contactId: string, accountId: string, now: Date): Part =>
-  part(
+export const restore = (contactId: string, accountId: string, now: Date): WriteFragment =>
+  fragment(
     `update contacts set account_id = ?, verified_at = coalesce(verified_at, ?::timestamptz), is_primary = true
      where id = ? and (account_id is null or account_id = ?)`,
     [accountId, now.toISOString(), contactId, accountId],
@@ -111,26 +120,27 @@ export const restore = (contactId: string, accountId: string, now: Date): Part =
   );
 
 /** Frees a reserved demo contact and archives what it owned, so that the demo can be run again. */
-export const archive = (contactId: string, now: Date): Part[] => {
+export const archive = (contactId: string, now: Date): WriteFragment[] => {
   const owner = '(select account_id from contacts where id = ?)';
   const at = now.toISOString();
   return [
-    part(
+    fragment(
       `update accounts set status = 'archived', event_seq = event_seq + 1, updated_at = ?::timestamptz where id = ${owner}`,
       [at, contactId],
     ),
-    part(
+    fragment(
       `update sessions set revoked_at = ?::timestamptz, revoke_reason = 'archived' where revoked_at is null and account_id = ${owner}`,
       [at, contactId],
     ),
-    part(
+    fragment(
       `update flows set status = 'archived' where status in ('active', 'done') and machine = 'signup' and (contact_id = ? or account_id = ${owner})`,
       [contactId, contactId],
     ),
-    part(`update kyc_records set status = 'REVOKED' where status = 'VERIFIED' and account_id = ${owner}`, [
-      contactId,
-    ]),
-    part(
+    fragment(
+      `update kyc_records set status = 'REVOKED' where status = 'VERIFIED' and account_id = ${owner}`,
+      [contactId],
+    ),
+    fragment(
       'update contacts set account_id = null, verified_at = null, kept_from = ?::timestamptz where id = ?',
       [at, contactId],
     ),

@@ -1,11 +1,13 @@
 /** Writes of password and PIN hashes and of the profile; reads of hashes for a proof outside any transaction. */
-import { type Part, part } from './statement.ts';
+import type { Database } from './client.ts';
+import { execute } from './write/compose.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type CredentialHashes = { passwordHash: string | null; pinHash: string | null };
 
 /** Sets the password, and the PIN when there is one; the password version moves so that older proofs are void. */
-export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Date): Part =>
-  part(
+export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Date): WriteFragment =>
+  fragment(
     `insert into credentials (account_id, password_hash, pin_hash, password_changed_at, password_version)
      values (?, ?, ?, ?::timestamptz, 1)
      on conflict (account_id) do update set
@@ -17,18 +19,20 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
   );
 
 /** Replaces a hash by one of the same password, unless the password has changed meanwhile. */
-export const rehash = (accountId: string, old: string, fresh: string): Part =>
-  part('update credentials set password_hash = ? where account_id = ? and password_hash = ?', [
-    fresh,
-    accountId,
-    old,
+export const rehash = (db: Pick<Database, 'writes'>, accountId: string, old: string, fresh: string) =>
+  execute(db.writes, [
+    fragment('update credentials set password_hash = ? where account_id = ? and password_hash = ?', [
+      fresh,
+      accountId,
+      old,
+    ]),
   ]);
 
-export const forget = (accountId: string): Part =>
-  part('delete from credentials where account_id = ?', [accountId]);
+export const forget = (accountId: string): WriteFragment =>
+  fragment('delete from credentials where account_id = ?', [accountId]);
 
-export const forgetProfile = (accountId: string): Part =>
-  part('delete from profiles where account_id = ?', [accountId]);
+export const forgetProfile = (accountId: string): WriteFragment =>
+  fragment('delete from profiles where account_id = ?', [accountId]);
 
 export type ProfileFields = {
   /** One name as given. */
@@ -42,8 +46,8 @@ export type ProfileFields = {
   complete: boolean;
 };
 
-export const storeProfile = (accountId: string, profile: ProfileFields, now: Date): Part =>
-  part(
+export const storeProfile = (accountId: string, profile: ProfileFields, now: Date): WriteFragment =>
+  fragment(
     `insert into profiles (account_id, display_name, first_name, last_name, birth_date, address, timezone, locale, completed_at)
      values (?, ?, ?, ?, ?::date, ?::jsonb, ?, ?, ?::timestamptz)
      on conflict (account_id) do update set

@@ -85,7 +85,7 @@ export function createFlowStatsStore(db: Database) {
     ...((await tx.unsafe(text, params as never[], { prepare: true })) as Row[]),
   ];
   const read = (text: string, params: unknown[]): Promise<Row[]> =>
-    db.transaction(async (tx) => {
+    db.report(async (tx) => {
       await tx.unsafe('set transaction read only');
       return rowsOf(tx, text, params);
     });
@@ -101,7 +101,7 @@ export function createFlowStatsStore(db: Database) {
       count: (steps: CountedStep[], earlier: EarlierStep[]) => StatCell[],
     ): Promise<number | null> {
       await db.writes.unsafe(OPEN, [], { prepare: true });
-      return db.transaction(async (tx) => {
+      return db.report(async (tx) => {
         const [cursor] = await rowsOf(tx, HOLD, []);
         if (!cursor) return null;
         const steps = (await rowsOf(tx, STEPS, [cursor.step_id, before])).map(stepOf);

@@ -2,10 +2,12 @@
 
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
-import { and, desc, eq, inArray, sql } from './drizzle.ts';
+import { counterKeySql } from './counter-keys.ts';
+import { and, desc, eq, inArray, sql } from './driver/drizzle.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
-import { execute, insert, part } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { fragment, insert } from './write/fragment.ts';
 
 export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 
@@ -13,6 +15,9 @@ export type LoadedFlow = Awaited<ReturnType<FlowStore['byId']>> & object;
 export const WAITING = ['UNVERIFIED.code_sent', 'UNVERIFIED.locked'];
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
+
+const network = sql`${sql.placeholder('network')}::text`;
+const contactId = sql`contacts.id`;
 
 const columns = {
   flow: {
@@ -68,11 +73,19 @@ const columns = {
   signupFlowId: sql<string | null>`(
     select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
     order by s.created_at desc limit 1)`,
-  /** Durable failure counters of the contact and the account, as `{key: count}`, expired windows left out. */
+  /** Durable failure counters of the contact, the caller's network at it, and the account: `{key: count}` of live windows. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t
-    where t.key in ('code:h:' || contacts.id, 'code:d:' || contacts.id, 'open:c:' || contacts.id,
-                    'open:h:' || contacts.id, 'open:d:' || contacts.id, 'pin:' || accounts.id)
+    where t.key in (${sql.join(
+      [
+        counterKeySql.codeDaily(contactId),
+        counterKeySql.codeOfNetwork(contactId, network),
+        counterKeySql.anonymousOfNetwork(contactId, network),
+        counterKeySql.anonymousPerCode(contactId),
+        counterKeySql.pin(sql`accounts.id`),
+      ],
+      sql.raw(', '),
+    )})
       and t.window_ends_at > ${sql.placeholder('now')}::timestamptz)`,
 };
 
@@ -113,25 +126,35 @@ const ofAccountQuery = (reader: Reader) =>
       and(
         eq(flows.accountId, sql.placeholder('accountId')),
         eq(flows.machine, sql.placeholder('machine')),
-        inArray(flows.status, ['active', 'done']),
+        // A sign-up that LIMITED accounts can resume is found although its snapshot is lost.
+        sql`(${flows.status} in ('active', 'done') or (${flows.status} = 'quarantined' and ${accounts.tier} = 'LIMITED'))`,
       ),
     )
     .orderBy(desc(flows.createdAt), desc(flows.id))
     .limit(1)
     .prepare('flow_latest_of_account');
 
-/** How a flow is found. `deviceId` decides whether the loaded account knows the caller's device. */
+/** `deviceId` decides whether the loaded account knows the caller's device, `network` whose failures are read. */
+export type ReadContext = { deviceId: string | null; network?: string | null; now: Date };
+
+/** How a flow is found. */
 export type Locator =
   | { id: string; machine?: never }
   | { contactId: string; machine: string; purpose?: string | null }
   | { accountId: string; machine: string };
 
+const shownBy = ({ deviceId, network, now }: ReadContext) => ({
+  deviceId: deviceId ?? '',
+  network: network ?? '',
+  now: now.toISOString(),
+});
+
 function find(reader: Reader) {
   const byId = byIdQuery(reader);
   const latest = latestQuery(reader);
   const ofAccount = ofAccountQuery(reader);
-  return async (locator: Locator, context: { deviceId: string | null; now: Date }) => {
-    const shared = { deviceId: context.deviceId ?? '', now: context.now.toISOString() };
+  return async (locator: Locator, context: ReadContext) => {
+    const shared = shownBy(context);
     const rows =
       'contactId' in locator
         ? await latest.execute({ ...shared, purpose: null, ...locator })
@@ -161,12 +184,12 @@ export function createFlowStore(db: Database) {
   const load = find(db.reads);
   return {
     load,
-    byId: (id: string, context: { deviceId: string | null; now: Date }) => load({ id }, context),
+    byId: (id: string, context: ReadContext) => load({ id }, context),
 
     lockAccount,
 
     /** Loads under the flow's and the account's row lock, so that the decision cannot be overtaken. */
-    async lock(reader: Reader, id: string, context: { deviceId: string | null; now: Date }) {
+    async lock(reader: Reader, id: string, context: ReadContext) {
       const [row] = await reader
         .select({ accountId: sql<string | null>`coalesce(${flows.accountId}, ${contacts.accountId})` })
         .from(flows)
@@ -174,9 +197,7 @@ export function createFlowStore(db: Database) {
         .where(eq(flows.id, id))
         .for('no key update', { of: flows });
       if (row?.accountId) await lockAccount(reader, row.accountId);
-      const { deviceId, now } = context;
-      const query = byIdQuery(reader);
-      return (await query.execute({ id, deviceId: deviceId ?? '', now: now.toISOString() }))[0];
+      return (await byIdQuery(reader).execute({ id, ...shownBy(context) }))[0];
     },
 
     /**
@@ -211,7 +232,7 @@ export function createFlowStore(db: Database) {
       return row?.id ?? null;
     },
 
-    /** Active flows whose timer has passed, each handed to one sweeper only; asked again after a while if it fails. */
+    /** Active flows whose timer has passed, each handed to one caller only; asked again after a while if it fails. */
     claimDue: async (now: Date, limit: number): Promise<{ id: string; machine: string }[]> =>
       (await db.writes.unsafe(CLAIM_DUE, [now.toISOString(), limit], { prepare: true })) as never,
 
@@ -221,10 +242,10 @@ export function createFlowStore(db: Database) {
     /** Takes a row that does not parse out of circulation; its flow answers `flow_needs_restart` from then on. */
     quarantine: (id: string, version: number) =>
       execute(db.writes, [
-        part("update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'", [
-          id,
-          version,
-        ]),
+        fragment(
+          "update flows set status = 'quarantined' where id = ? and version = ? and status = 'active'",
+          [id, version],
+        ),
       ]),
 
     steps: (flowId: string) =>

@@ -2,10 +2,10 @@
  * Which keyed requests have run: reserved before the work, marked by the very commit that has their effect, completed
  * with their sealed answer, gone after a day. What was committed must never run again.
  */
-import { whileFull } from './batches.ts';
+import { deleteInBatches } from './batches.ts';
 import type { Database } from './client.ts';
 import { idempotencyRecords } from './schema.ts';
-import { type Part, update } from './statement.ts';
+import { update, type WriteFragment } from './write/fragment.ts';
 
 /** One run's hold on a key. Whoever takes the key over makes a `run` of its own, and this one can commit no more. */
 export type Reservation = { key: string; run: string };
@@ -14,10 +14,11 @@ export type Reservation = { key: string; run: string };
 export type Reserved = { committed: string[] | null };
 export type Stored = { fingerprint: string; status: number | null; answer: string | null };
 
-/** A reservation without a commit for this long died with its process. */
-const ABANDONED_AFTER_MS = 60_000;
-/** Behind a commit only the answer is left to make, which takes no longer than a few statements may. */
-const UNANSWERED_AFTER_MS = 10_000;
+/**
+ * A reservation this old died with its process: the 5 s that a request may run at most, and one more. A run that is
+ * slower still has lost its key, and with it the right to commit.
+ */
+const ABANDONED_AFTER_MS = 6000;
 
 /** What was committed outlives the run that did it; only a day makes a key free of it. */
 const RESERVE = `
@@ -30,8 +31,7 @@ const RESERVE = `
     steps = case when r.expires_at > $4::timestamptz then r.steps end
   where r.expires_at <= $4::timestamptz
      or (r.status is null and r.fingerprint = excluded.fingerprint
-         and case when r.committed_at is null then r.created_at <= $6::timestamptz
-                  else r.run is null or greatest(r.created_at, r.committed_at) <= $7::timestamptz end)
+         and (r.created_at <= $6::timestamptz or (r.committed_at is not null and r.run is null)))
   returning committed_at is not null as committed, array_to_json(steps)::text as steps`;
 
 /** Without a commit the key is free again; with one it waits for whoever asks next to make the answer. */
@@ -44,12 +44,12 @@ const RELEASE = `
 export type IdempotencyStore = ReturnType<typeof createIdempotencyStore>;
 
 /** Ties a commit to its key: written with the effect or not at all, and only by the run that still holds the key. */
-export const settle = ({ key, run }: Reservation, steps: string[], now: Date): Part =>
+export const settle = ({ key, run }: Reservation, steps: string[], now: Date): WriteFragment =>
   update(
     idempotencyRecords,
     { committedAt: now, steps },
     { sql: 'key = ? and run = ?::uuid and status is null and committed_at is null', params: [key, run] },
-    { must: 1 },
+    { expectRows: 1 },
   );
 
 /** Whether the run may still commit under its key. */
@@ -78,7 +78,6 @@ export function createIdempotencyStore(db: Database) {
         now.toISOString(),
         ago(now, -ttlMs),
         ago(now, ABANDONED_AFTER_MS),
-        ago(now, UNANSWERED_AFTER_MS),
       ]);
       if (taken) return { committed: taken.committed ? JSON.parse((taken.steps as string) ?? '[]') : null };
       const text = 'select fingerprint, status, answer from idempotency_records where key = $1';
@@ -104,10 +103,12 @@ export function createIdempotencyStore(db: Database) {
       ]);
     },
     deleteExpired: (now: Date): Promise<void> =>
-      whileFull(async (limit) => {
-        const text = `delete from idempotency_records where key = any(array(
-          select key from idempotency_records where expires_at <= $1::timestamptz limit $2::int))`;
-        return (await query(text, [now.toISOString(), limit])).count;
-      }),
+      deleteInBatches(
+        db,
+        `delete from idempotency_records where key = any(array(
+          select key from idempotency_records where expires_at <= $1::timestamptz limit $2::int
+          for update skip locked))`,
+        now,
+      ),
   };
 }

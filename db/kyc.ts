@@ -1,9 +1,9 @@
 /** Writes and reads of KYC records. The document number is sealed before it comes here. */
 
 import type { Database } from './client.ts';
-import { and, desc, eq, ne, sql } from './drizzle.ts';
+import { and, desc, eq, ne, sql } from './driver/drizzle.ts';
 import { kycRecords } from './schema.ts';
-import { insert, type Part, update } from './statement.ts';
+import { insert, update, type WriteFragment } from './write/fragment.ts';
 
 export type SealedDocument = {
   documentType: 'PAN' | 'AADHAAR' | 'PASSPORT';
@@ -15,7 +15,7 @@ export type SealedDocument = {
 export const record = (
   row: { id: string; accountId: string; flowId: string } & SealedDocument,
   now: Date,
-): Part => insert(kycRecords, [{ ...row, status: 'PENDING', submittedAt: now }]);
+): WriteFragment => insert(kycRecords, [{ ...row, status: 'PENDING', submittedAt: now }]);
 
 export const decide = (
   id: string,
@@ -26,7 +26,7 @@ export const decide = (
     by: string;
   },
   now: Date,
-): Part =>
+): WriteFragment =>
   update(
     kycRecords,
     {
@@ -37,7 +37,7 @@ export const decide = (
       decidedBy: decision.by,
     },
     { sql: 'id = ?', params: [id] },
-    { must: 1 },
+    { expectRows: 1 },
   );
 
 export function createKycStore(db: Database) {

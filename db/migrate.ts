@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres, { type Sql } from 'postgres';
-import { applyMigrations, drizzle } from './drizzle.ts';
+import { addressOf } from './address.ts';
+import { applyMigrations, drizzle } from './driver/drizzle.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
 
@@ -13,27 +14,32 @@ const LOCK = 7_381_004_211;
 export type MigrationOptions = { folder?: string };
 
 /**
- * Applies what is missing, in one transaction, and waits for another replica doing the same. Its one connection holds
- * the session lock and runs the migrations, so the lock cannot outlive the work nor be lost before it.
+ * Applies what is missing, in one transaction, and answers how many migrations that were. Waits for another replica
+ * doing the same. Its one connection holds the session lock and runs the migrations, so the lock cannot outlive the work
+ * nor be lost before it.
  * @throws what Postgres answers; 55P03 when another replica migrates for more than five minutes, or when a table
  * stays locked for more than ten seconds.
  */
 export async function migrate(
   url: string,
   { folder = MIGRATIONS_FOLDER }: MigrationOptions = {},
-): Promise<void> {
-  const sql = postgres(url, {
+): Promise<number> {
+  const address = addressOf(url);
+  const sql = postgres({
+    ...address,
     max: 1,
     max_lifetime: null,
     onnotice: () => {},
-    connection: { application_name: 'vestibule migrate', statement_timeout: 0 },
-  });
+    connection: { application_name: 'vestibule migrate', statement_timeout: 0, ...address.connection },
+  } as object);
   try {
     await sql`set lock_timeout = '300s'`;
     await sql`select pg_advisory_lock(${LOCK})`;
     // A statement waiting for a busy table makes everyone behind it wait too: give up early instead.
     await sql`set lock_timeout = '10s'`;
-    await applyMigrations(drizzle(sql), { migrationsFolder: folder });
+    const pending = await pendingMigrations(sql, { folder });
+    if (pending > 0) await applyMigrations(drizzle(sql), { migrationsFolder: folder });
+    return pending;
   } finally {
     await sql.end({ timeout: 5 });
   }

@@ -1,5 +1,5 @@
 /** Tells the owner of an account of a change, wherever the owner is known to read: one message per address. */
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 /**
  * To every proven address of the account, or by SMS to its numbers when there is none. Who that is, is read as it was
@@ -14,8 +14,8 @@ export const notifyOwner = (n: {
   /** Contacts whose mail carries the link of the flow. */
   linkTo: string[];
   now: Date;
-}): Part =>
-  part(
+}): WriteFragment =>
+  fragment(
     `insert into outbox (id, topic, flow_id, payload, status, due_at, created_at)
      select ?::text || ':' || c.id, case c.type when 'email' then 'mail.send' else 'sms.send' end, ?::uuid,
        jsonb_build_object('template', ?::text, 'contactId', c.id)

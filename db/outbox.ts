@@ -1,10 +1,10 @@
-/** The relay's queue: claimed under a lease, in order per account, finished, retried, or dead. */
+/** The queue of messages and events: claimed under a lease, in order per account, finished, retried, or dead. */
 
 import type { Database } from './client.ts';
-import { sql } from './drizzle.ts';
 import { type Reservation, settle } from './idempotency.ts';
 import { outbox } from './schema.ts';
-import { execute, insert } from './statement.ts';
+import { execute } from './write/compose.ts';
+import { insert } from './write/fragment.ts';
 
 export type OutboxItem = {
   id: string;
@@ -76,7 +76,7 @@ export function createOutbox(db: Database) {
       }));
     },
     /**
-     * The three ways out apply to the claim they were made under only: a later claim is somebody else's. Rows done
+     * The three ways out apply to the claim they were made under only: a later claim is another process's. Rows done
      * within a few milliseconds are written by one statement.
      */
     done(item: Claim, now: Date): Promise<void> {
@@ -112,17 +112,6 @@ export function createOutbox(db: Database) {
          where ${MINE}`,
         [item.id, item.attempts, error, now.toISOString()],
       );
-    },
-    /** Waiting, dead, and the age of the oldest waiting row in milliseconds. */
-    async lag(now: Date): Promise<{ pending: number; dead: number; oldestMs: number }> {
-      const rows = await db.reads.execute<{ pending: string; dead: string; oldest: string | null }>(sql`
-        select count(*) filter (where status = 'pending') as pending,
-               count(*) filter (where status = 'dead') as dead,
-               min(due_at) filter (where status = 'pending') as oldest
-        from outbox where status in ('pending', 'dead')`);
-      const row = rows[0];
-      const oldest = row?.oldest ? now.getTime() - new Date(row.oldest).getTime() : 0;
-      return { pending: Number(row?.pending), dead: Number(row?.dead), oldestMs: Math.max(0, oldest) };
     },
   };
 }

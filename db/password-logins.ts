@@ -2,11 +2,12 @@
 
 import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
-import { sql } from './drizzle.ts';
+import { counterKeySql } from './counter-keys.ts';
+import { sql } from './driver/drizzle.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
-import { insert } from './statement.ts';
 import type { Window } from './throttles.ts';
+import { insert } from './write/fragment.ts';
 
 /** Failures in the running window, and when it ends (milliseconds); zero without one. */
 export type Throttle = { count: number; endsAt: number };
@@ -15,9 +16,9 @@ export type PasswordLoginStore = ReturnType<typeof createPasswordLogins>;
 
 /**
  * Failures count against the owner of the identifier, so that a phone and an address do not give one account two
- * budgets; an identifier without an owner counts for itself. The start of the key in `loginWindows`.
+ * budgets; an identifier without an owner counts for itself.
  */
-const countedOn = sql`'login:' || coalesce(${contacts.accountId}, asked.id)`;
+const subject = sql<string>`coalesce(${contacts.accountId}, asked.id)`;
 
 const throttle = (alias: string) => ({
   count: sql<number>`coalesce(${sql.raw(alias)}.count, 0)::int`,
@@ -33,8 +34,7 @@ export function createPasswordLogins(db: Database) {
   const query = db.reads
     .select({
       contactType: contacts.type,
-      /** Whose failures these are: see `countedOn`. */
-      subjectId: sql<string>`coalesce(${contacts.accountId}, asked.id)`,
+      subjectId: subject,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
       account: {
         id: accounts.id,
@@ -83,11 +83,11 @@ export function createPasswordLogins(db: Database) {
     )
     .leftJoin(
       sql`${throttles} shared`,
-      sql`shared.key = ${countedOn} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+      sql`shared.key = ${counterKeySql.login(subject)} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
     )
     .leftJoin(
       sql`${throttles} own`,
-      sql`own.key = ${countedOn} || ':' || ${sql.placeholder('deviceId')}::text and own.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
+      sql`own.key = ${counterKeySql.loginOfDevice(subject, sql`${sql.placeholder('deviceId')}`)} and own.window_ends_at > ${sql.placeholder('now')}::timestamptz`,
     )
     .prepare('password_login');
 
@@ -96,7 +96,7 @@ export function createPasswordLogins(db: Database) {
     async read(asked: { contactId: string; deviceId: string | null; now: number }) {
       const [row] = await query.execute({
         contactId: asked.contactId,
-        deviceId: asked.deviceId ?? '',
+        deviceId: asked.deviceId,
         now: new Date(asked.now).toISOString(),
       });
       if (!row) throw new Error('a login reads one row');
@@ -112,6 +112,7 @@ export function createPasswordLogins(db: Database) {
 
     /** One more failure, counted and recorded in one statement; answers with what the window holds now. */
     async fail([window, full]: Window[], record: AuditRow, now: number): Promise<Throttle> {
+      if (!window || !full) throw new Error('a failed login is counted in two windows');
       const audit = insert(auditEvents, [record]);
       const at = new Date(now).toISOString();
       let n = 8;
@@ -136,14 +137,14 @@ export function createPasswordLogins(db: Database) {
          recorded as (${auditSql})
          select count, extract(epoch from window_ends_at) * 1000 as "endsAt" from counted`,
         [
-          window?.key,
-          full?.key,
+          window.key,
+          full.key,
           at,
-          new Date(now + (window?.windowMs ?? 0)).toISOString(),
-          window?.limit,
-          window?.windowMs,
+          new Date(now + window.windowMs).toISOString(),
+          window.limit,
+          window.windowMs,
           new Date(now + DAY_MS).toISOString(),
-          window?.limit,
+          window.limit,
           ...audit.params,
         ] as never[],
         { prepare: true },

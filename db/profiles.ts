@@ -1,7 +1,7 @@
 /** Reads of the profile that decisions need. */
 
 import type { Database } from './client.ts';
-import { eq } from './drizzle.ts';
+import { eq } from './driver/drizzle.ts';
 import { profiles } from './schema.ts';
 
 /** `YYYY-MM-DD`, or null when the person has not told. */

@@ -1,7 +1,7 @@
 /** Reads who a mail goes to and what it may say, when it is sent: addresses always come from here, never from a request. */
 
 import type { Database } from './client.ts';
-import { sql } from './drizzle.ts';
+import { sql } from './driver/drizzle.ts';
 
 export type Recipient = {
   contactId: string;

@@ -1,7 +1,7 @@
 /** The refresh family of a session: one statement rotates it, and only from the generation that is current. */
 import type { Database } from './client.ts';
 import type { Reservation } from './idempotency.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 type Tier = 'UNVERIFIED' | 'LIMITED' | 'FULL';
 
@@ -22,6 +22,8 @@ export type Grantee = {
 export type Family = Grantee & {
   generation: number;
   rotatedAt: number;
+  /** Keyed digest of the client that made the current generation; null where none was noted. */
+  rotatedBy: string | null;
   idleExpiresAt: number;
   open: boolean;
 };
@@ -31,6 +33,8 @@ export type Rotation = {
   generation: number;
   hash: string;
   nextHash: string;
+  /** Keyed digest of the client that rotates. */
+  client: string;
   now: Date;
   idleExpiresAt: Date;
   /** The keyed request that rotates. */
@@ -48,24 +52,35 @@ const openAt = (at: string): string =>
   and a.status = 'active' and a.tier <> 'UNVERIFIED'`;
 
 /** The row lock makes parallel presentations of one token queue here; all but the first find another generation. */
-function rotation(r: Rotation): Part {
+function rotation(r: Rotation): WriteFragment {
   const at = r.now.toISOString();
   return {
     name: 'rotated',
     sql: `update sessions s set refresh_generation = s.refresh_generation + 1, refresh_hash = ?,
-      refresh_rotated_at = ?::timestamptz, last_active_at = ?::timestamptz,
+      refresh_client = ?, refresh_rotated_at = ?::timestamptz, last_active_at = ?::timestamptz,
       idle_expires_at = least(?::timestamptz, s.expires_at)
     from accounts a
     where s.id = ?::uuid and a.id = s.account_id and s.refresh_generation = ?::int and s.refresh_hash = ?
       and ${openAt('?')}`,
-    params: [r.nextHash, at, at, r.idleExpiresAt.toISOString(), r.sessionId, r.generation, r.hash, at, at],
+    params: [
+      r.nextHash,
+      r.client,
+      at,
+      at,
+      r.idleExpiresAt.toISOString(),
+      r.sessionId,
+      r.generation,
+      r.hash,
+      at,
+      at,
+    ],
     returning: GRANTEE,
-    report: 'row_to_json({rotated})::text',
+    returnsColumn: 'row_to_json({rotated})::text',
   };
 }
 
 /** A keyed rotation counts as the effect of its key, or is undone when the run no longer holds it. */
-const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
+const keyed = ({ key, run }: Reservation, now: Date): WriteFragment[] => [
   {
     name: 'settled',
     sql: `update idempotency_records set committed_at = ?::timestamptz, steps = '{}'
@@ -73,12 +88,12 @@ const keyed = ({ key, run }: Reservation, now: Date): Part[] => [
         and exists (select 1 from {rotated})`,
     params: [now.toISOString(), key, run],
   },
-  part('select 1 from {rotated} where not exists (select 1 from {settled})', [], 0),
+  fragment('select 1 from {rotated} where not exists (select 1 from {settled})', [], 0),
 ];
 
 const FAMILY = `
   select ${GRANTEE}, s.refresh_generation::int as generation,
-    (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at,
+    (extract(epoch from s.refresh_rotated_at) * 1000)::text as rotated_at, s.refresh_client as rotated_by,
     (extract(epoch from s.idle_expires_at) * 1000)::text as idle_expires_at, (${openAt('$2')}) as open
   from sessions s join accounts a on a.id = s.account_id where s.id = $1::uuid`;
 
@@ -117,6 +132,7 @@ export function createRefreshStore(db: Database) {
         ...grantee(row),
         generation: Number(row.generation),
         rotatedAt: Number(row.rotated_at),
+        rotatedBy: row.rotated_by ?? null,
         idleExpiresAt: Number(row.idle_expires_at),
         open: row.open as unknown as boolean,
       };

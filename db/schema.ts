@@ -13,7 +13,7 @@ import {
   timestamp,
   uniqueIndex,
   uuid,
-} from './drizzle.ts';
+} from './driver/drizzle.ts';
 
 const at = () => timestamp({ withTimezone: true, mode: 'date' });
 
@@ -124,6 +124,7 @@ export const flows = pgTable(
   (t) => [
     index().on(t.machine, t.state, t.stateEnteredAt),
     index().on(t.contactId, t.machine, t.createdAt),
+    index('flows_ended').on(t.updatedAt).where(sql`${t.status} in ('done', 'archived')`),
     index().on(t.accountId, t.machine, t.createdAt),
     index().on(t.nextDueAt).where(sql`${t.nextDueAt} is not null and ${t.status} = 'active'`),
   ],
@@ -182,8 +183,13 @@ export const sessions = pgTable(
     refreshGeneration: integer().notNull(),
     refreshHash: text().notNull(),
     refreshRotatedAt: at().notNull(),
+    /** Keyed digest of the client that made the last rotation; null before the first one. */
+    refreshClient: text(),
   },
-  (t) => [index().on(t.accountId).where(sql`${t.revokedAt} is null`)],
+  (t) => [
+    index().on(t.accountId).where(sql`${t.revokedAt} is null`),
+    index('sessions_ended').on(sql`coalesce(${t.revokedAt}, ${t.expiresAt})`),
+  ],
 );
 
 export const devices = pgTable(
@@ -223,6 +229,8 @@ export const kycRecords = pgTable(
   },
   (t) => [
     index().on(t.accountId, t.submittedAt),
+    // Asked for each flow that is deleted.
+    index().on(t.flowId),
     uniqueIndex('kyc_records_verified_number')
       .on(t.documentType, t.numberHash)
       .where(sql`${t.status} = 'VERIFIED'`),
@@ -297,10 +305,14 @@ export const tradingShares = pgTable(
 );
 
 /** Ids of provider webhooks already taken, so that a repeated delivery changes nothing. */
-export const webhookReceipts = pgTable('webhook_receipts', {
-  id: text().primaryKey(),
-  receivedAt: at().notNull(),
-});
+export const webhookReceipts = pgTable(
+  'webhook_receipts',
+  {
+    id: text().primaryKey(),
+    receivedAt: at().notNull(),
+  },
+  (t) => [index().on(t.receivedAt)],
+);
 
 /** Append-only record of security events, written in the transaction of the change it describes. */
 export const auditEvents = pgTable(
@@ -344,6 +356,7 @@ export const outbox = pgTable(
   (t) => [
     index('outbox_due').on(t.dueAt, t.accountSeq).where(sql`${t.status} = 'pending'`),
     index('outbox_heads').on(t.accountId, t.accountSeq).where(sql`${t.status} = 'pending'`),
+    index('outbox_done').on(t.doneAt).where(sql`${t.status} = 'done'`),
     index('outbox_dead').on(t.flowId).where(sql`${t.status} = 'dead'`),
   ],
 );
@@ -377,6 +390,12 @@ export const idempotencyRecords = pgTable(
   },
   (t) => [index().on(t.expiresAt)],
 );
+
+/** Who is signed in to the console; the key is a keyed digest of the cookie, bound to the admin token. */
+export const consoleSessions = pgTable('console_sessions', {
+  key: text().primaryKey(),
+  expiresAt: at().notNull(),
+});
 
 /** JWT signing keys; the private half is sealed by the KMS. */
 export const signingKeys = pgTable(

@@ -1,17 +1,17 @@
 /** Sessions and their refresh family. A session is live only while its row says so: no token speaks for itself. */
 
 import type { Database, Reader } from './client.ts';
-import { and, desc, eq, gt, isNull, sql } from './drizzle.ts';
+import { and, desc, eq, gt, isNull, sql } from './driver/drizzle.ts';
 import { ending } from './ended-sessions.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
-import { insert, type Part, part } from './statement.ts';
+import { fragment, insert, type WriteFragment } from './write/fragment.ts';
 
 export type NewSession = typeof sessions.$inferInsert;
 
-export const open = (session: NewSession): Part => insert(sessions, [session]);
+export const open = (session: NewSession): WriteFragment => insert(sessions, [session]);
 
 /** Ends every live session of the account, or all but one. */
-export const endAll = (accountId: string, reason: string, now: Date, except?: string): Part =>
+export const endAll = (accountId: string, reason: string, now: Date, except?: string): WriteFragment =>
   ending(
     `update sessions set revoked_at = ?::timestamptz, revoke_reason = ?
      where account_id = ? and revoked_at is null and id is distinct from ?::uuid`,
@@ -19,16 +19,16 @@ export const endAll = (accountId: string, reason: string, now: Date, except?: st
   );
 
 /** Ends these sessions; stale when one of them has ended meanwhile. */
-export const end = (ids: string[], reason: string, now: Date): Part =>
-  part(
+export const end = (ids: string[], reason: string, now: Date): WriteFragment =>
+  fragment(
     `update sessions set revoked_at = ?::timestamptz, revoke_reason = ?
      where id in (${ids.map(() => '?').join(', ')}) and revoked_at is null`,
     [now.toISOString(), reason, ...ids],
     ids.length,
   );
 
-export const rememberDevice = (accountId: string, deviceId: string, now: Date): Part =>
-  part(
+export const rememberDevice = (accountId: string, deviceId: string, now: Date): WriteFragment =>
+  fragment(
     `insert into devices (account_id, device_id, first_seen_at, last_seen_at) values (?, ?, ?::timestamptz, ?::timestamptz)
      on conflict (account_id, device_id) do update set last_seen_at = excluded.last_seen_at`,
     [accountId, deviceId, now.toISOString(), now.toISOString()],
@@ -43,12 +43,13 @@ export async function lockLive(reader: Reader, accountId: string, now: Date) {
     .from(accounts)
     .where(eq(accounts.id, accountId))
     .for('no key update');
+  if (!account) throw new Error('sessions are locked with their account, which is gone');
   const ids = await reader
     .select({ id: sessions.id })
     .from(sessions)
     .where(liveOf(accountId, now))
     .orderBy(sessions.createdAt);
-  return { eventSeq: account?.eventSeq ?? 0, ids: ids.map(({ id }) => id) };
+  return { eventSeq: account.eventSeq, ids: ids.map(({ id }) => id) };
 }
 
 const liveOf = (accountId: unknown, now: unknown) =>

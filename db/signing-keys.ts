@@ -1,7 +1,7 @@
 /** Stores JWT signing keys; the private half arrives sealed. */
 
 import type { Database } from './client.ts';
-import { eq } from './drizzle.ts';
+import { eq } from './driver/drizzle.ts';
 import { signingKeys } from './schema.ts';
 
 export type SigningKeyRow = typeof signingKeys.$inferSelect;

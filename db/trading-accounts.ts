@@ -1,8 +1,8 @@
 /** Writes and reads of linked broker accounts. Credentials are sealed before they come here, and leave sealed. */
 import type { Database } from './client.ts';
-import { and, desc, eq, isNull, or, sql } from './drizzle.ts';
+import { and, desc, eq, isNull, or, sql } from './driver/drizzle.ts';
 import { accounts, flows, tradingAccounts, tradingShares } from './schema.ts';
-import { insert, type Part, part, update } from './statement.ts';
+import { fragment, insert, update, type WriteFragment } from './write/fragment.ts';
 
 export type SealedCredentials = {
   wrappingKey: string;
@@ -33,7 +33,7 @@ export const store = (
   ids: { id: string; ownerId: string; flowId: string },
   { sealed, ...row }: NewTradingAccount,
   now: Date,
-): Part =>
+): WriteFragment =>
   insert(tradingAccounts, [
     { ...ids, ...row, ...columnsOf(sealed), keyVersion: 1, createdAt: now, updatedAt: now },
   ]);
@@ -43,19 +43,19 @@ export const replaceCredentials = (
   id: string,
   { apiKeyLast4, keyVersion, sealed }: RotatedCredentials,
   now: Date,
-): Part =>
+): WriteFragment =>
   update(
     tradingAccounts,
     { apiKeyLast4, keyVersion, ...columnsOf(sealed), updatedAt: now },
     { sql: 'id = ? and key_version = ? and unlinked_at is null', params: [id, keyVersion - 1] },
-    { must: 1 },
+    { expectRows: 1 },
   );
 
 const SHREDDED = `wrapping_key = null, wrapped_key = null, key_check = null, api_key_last4 = null, sealed_fields = '{}'`;
 
 /** Destroys the wrapped data key and the ciphertexts; the row stays for the record. */
-export const shred = (id: string, ownerId: string, now: Date): Part =>
-  part(
+export const shred = (id: string, ownerId: string, now: Date): WriteFragment =>
+  fragment(
     `update trading_accounts set unlinked_at = ?::timestamptz, updated_at = ?::timestamptz, ${SHREDDED}
      where id = ? and owner_id = ? and unlinked_at is null`,
     [now.toISOString(), now.toISOString(), id, ownerId],
@@ -63,14 +63,14 @@ export const shred = (id: string, ownerId: string, now: Date): Part =>
   );
 
 /** Destroys those of all accounts of a person who goes; stale unless they are exactly as many as were read. */
-export const shredAll = (ownerId: string, many: number, now: Date): Part[] => [
-  part(
+export const shredAll = (ownerId: string, many: number, now: Date): WriteFragment[] => [
+  fragment(
     `update trading_accounts set unlinked_at = ?::timestamptz, updated_at = ?::timestamptz, ${SHREDDED}
      where owner_id = ? and unlinked_at is null`,
     [now.toISOString(), now.toISOString(), ownerId],
     many,
   ),
-  part(
+  fragment(
     "update flows set status = 'archived' where account_id = ? and machine = 'trading_link' and status = 'active'",
     [ownerId],
   ),
@@ -80,17 +80,17 @@ export const describe = (
   id: string,
   change: { accountName?: string | null; preferences?: Record<string, unknown> },
   now: Date,
-): Part =>
+): WriteFragment =>
   update(
     tradingAccounts,
     { ...change, updatedAt: now },
     { sql: 'id = ? and unlinked_at is null', params: [id] },
-    { must: 1 },
+    { expectRows: 1 },
   );
 
 /** Holds the credentials as they were read until the commit is through. */
-export const stillHeld = (id: string, keyVersion: number): Part =>
-  part(
+export const stillHeld = (id: string, keyVersion: number): WriteFragment =>
+  fragment(
     'select 1 from trading_accounts where id = ? and key_version = ? and unlinked_at is null for share',
     [id, keyVersion],
     1,

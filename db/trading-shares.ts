@@ -1,8 +1,8 @@
 /** Who may do what with a trading account of somebody else: invitations, accesses and their ends. Plain rows; each change is audited by the commit it is part of. */
 import type { Database } from './client.ts';
-import { and, eq, inArray, isNull, ne, sql } from './drizzle.ts';
+import { and, eq, inArray, isNull, ne, sql } from './driver/drizzle.ts';
 import { accounts, tradingAccounts, tradingShares } from './schema.ts';
-import { insert, type Part, part } from './statement.ts';
+import { fragment, insert, type WriteFragment } from './write/fragment.ts';
 
 export type ShareAccess = 'view' | 'trade' | 'manage';
 
@@ -17,9 +17,9 @@ export const invite = (
     accessUntil: Date | null;
   },
   now: Date,
-): Part[] => [
+): WriteFragment[] => [
   // The account may be unlinked between the look and the commit.
-  part(
+  fragment(
     'select 1 from trading_accounts where id = ? and unlinked_at is null for share',
     [row.tradingAccountId],
     1,
@@ -28,8 +28,8 @@ export const invite = (
 ];
 
 /** Stale unless it is still an invitation in time. */
-export const accept = (id: string, memberId: string, now: Date): Part =>
-  part(
+export const accept = (id: string, memberId: string, now: Date): WriteFragment =>
+  fragment(
     `update trading_shares set status = 'active', accepted_at = ?::timestamptz, expires_at = access_until
      where id = ? and member_id = ? and status = 'invited' and expires_at > ?::timestamptz`,
     [now.toISOString(), id, memberId, now.toISOString()],
@@ -37,8 +37,8 @@ export const accept = (id: string, memberId: string, now: Date): Part =>
   );
 
 /** Stale when one of them is over already. */
-export const end = (ids: string[], reason: string, now: Date): Part =>
-  part(
+export const end = (ids: string[], reason: string, now: Date): WriteFragment =>
+  fragment(
     `update trading_shares set status = 'ended', ended_at = ?::timestamptz, end_reason = ?
      where id in (${ids.map(() => '?').join(', ')}) and status <> 'ended'`,
     [now.toISOString(), reason, ...ids],

@@ -1,9 +1,10 @@
 /** Reads and writes of plain account data: profile fields, preferences, soft deletion, erasure. */
 
 import type { Database } from './client.ts';
-import { and, eq, inArray, sql } from './drizzle.ts';
+import { counterKeySql } from './counter-keys.ts';
+import { and, eq, inArray, sql } from './driver/drizzle.ts';
 import { accounts, contacts, credentials, profiles } from './schema.ts';
-import { type Part, part } from './statement.ts';
+import { fragment, type WriteFragment } from './write/fragment.ts';
 
 export type ProfileChange = {
   displayName?: string;
@@ -20,26 +21,26 @@ const COLUMNS = {
 } as const;
 
 /** Sets the given fields and leaves the others. */
-export function changeProfile(accountId: string, change: ProfileChange): Part {
+export function changeProfile(accountId: string, change: ProfileChange): WriteFragment {
   const keys = (Object.keys(COLUMNS) as (keyof ProfileChange)[]).filter((key) => change[key] !== undefined);
   const names = keys.map((key) => COLUMNS[key]);
-  return part(
+  return fragment(
     `insert into profiles (account_id, ${names.join(', ')}) values (?, ${names.map(() => '?').join(', ')})
      on conflict (account_id) do update set ${names.map((n) => `${n} = excluded.${n}`).join(', ')}`,
     [accountId, ...keys.map((key) => change[key] ?? null)],
   );
 }
 
-export const replacePreferences = (accountId: string, preferences: Record<string, unknown>): Part =>
-  part(
+export const replacePreferences = (accountId: string, preferences: Record<string, unknown>): WriteFragment =>
+  fragment(
     `insert into profiles (account_id, preferences) values (?, ?::jsonb)
      on conflict (account_id) do update set preferences = excluded.preferences`,
     [accountId, JSON.stringify(preferences)],
   );
 
 /** Sets the password only if it is still the one that was checked. */
-export const changePassword = (accountId: string, hash: string, checked: string, now: Date): Part =>
-  part(
+export const changePassword = (accountId: string, hash: string, checked: string, now: Date): WriteFragment =>
+  fragment(
     `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
      where account_id = ? and password_hash = ?`,
     [hash, now.toISOString(), accountId, checked],
@@ -56,7 +57,7 @@ export function createUserStore(db: Database) {
         .select({
           eventSeq: accounts.eventSeq,
           passwordHash: credentials.passwordHash,
-          failures: sql<number>`coalesce((select t.count from throttles t where t.key = 'password:' || accounts.id
+          failures: sql<number>`coalesce((select t.count from throttles t where t.key = ${counterKeySql.password(sql`accounts.id`)}
             and t.window_ends_at > ${now.toISOString()}::timestamptz), 0)`,
         })
         .from(accounts)
@@ -83,7 +84,8 @@ export function createUserStore(db: Database) {
         .from(accounts)
         .leftJoin(profiles, eq(profiles.accountId, accounts.id))
         .where(eq(accounts.id, accountId));
-      return row?.known.filter((one) => one !== null) ?? [];
+      if (!row) throw new Error('the account whose names are asked for is gone');
+      return row.known.filter((one) => one !== null);
     },
 
     async preferencesOf(accountId: string): Promise<Record<string, unknown>> {

@@ -219,7 +219,7 @@ export const challengeMachine = machine.createMachine({
         EXPIRE: { guard: 'timeUp', target: 'expired' },
       },
     },
-    verified: { type: 'final', meta: { label: 'verified' } },
+    verified: { type: 'final', tags: ['verified'], meta: { label: 'verified' } },
     expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
   },
 });

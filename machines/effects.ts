@@ -100,6 +100,8 @@ export type Effects = {
   restoreContact: { accountId: string; contactId: string; instead?: string };
   /** Password resets and logins under way that the contact has begun are over. */
   endProofs: { accountId: string; contactId: string };
+  /** Codes under way for the account's contacts or for new ones, and logins under way, are over. */
+  cancelPendingFlows: { accountId: string };
   /** Every live session of the account ends, or all but one. */
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
@@ -119,6 +121,8 @@ export type Effects = {
   endLoginWait: { accountId: string };
   /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
+  /** What was registered for an address that somebody else has proven: the password, the profile and the user name go. */
+  discardRegistration: { accountId: string };
   /** Archive what a reserved demo number left behind. */
   archiveContact: { contactId: string };
   /** The enclosed broker account with its sealed credentials. */
@@ -162,6 +166,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   releaseContact: effect(),
   restoreContact: effect(),
   endProofs: effect(),
+  cancelPendingFlows: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
   countPin: effect(),
@@ -170,6 +175,7 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   clearLoginFailures: effect(),
   endLoginWait: effect(),
   releasePreUser: effect(),
+  discardRegistration: effect(),
   archiveContact: effect(),
   storeLink: effect(),
   replaceCredentials: effect(),

@@ -1,8 +1,5 @@
-/** A machine as data: nodes and edges. Pictures, tables, traces and proofs are views of it; it runs nothing. */
+/** A machine as data: nodes and edges. Pictures, tables and traces are views of it; it runs nothing. */
 import type { AnyStateMachine } from 'xstate';
-
-export { dominates, reachable, simplePathCount } from './graph-proof.ts';
-export { edgesTaken } from './take-step.ts';
 
 export type StateMeta = { tier?: string; budgetMs?: number; milestone?: number; label?: string };
 

@@ -43,6 +43,28 @@ type Flat<T> = { [P in keyof T]: T[P] };
 type FactsOf<E extends EventDeclaration> =
   Record<string, never> extends z.infer<E['facts']> ? object : z.infer<E['facts']>;
 
+/** What is stored beside the flow; `account` is the flow's own, null while it has none. */
+export type Known = {
+  contactId: string;
+  entry: 'phone' | 'email' | 'import';
+  account: {
+    id: string;
+    tier: 'UNVERIFIED' | 'LIMITED' | 'FULL';
+    pinSet: boolean;
+    profileComplete: boolean;
+    /** The newest submitted document and how many there were; null without any. */
+    kyc: { id: string; submissions: number } | null;
+  } | null;
+};
+
+export type Repair =
+  /** The flow goes on from here. */
+  | { kind: 'resume'; state: string; snapshot: StoredSnapshot }
+  /** The flow is over, and what it has reserved is free for the next one. */
+  | { kind: 'anew' }
+  /** The flow is over; nothing is missing without it. */
+  | { kind: 'needless' };
+
 export type MachineModule = {
   id: string;
   /** What new snapshots carry. */
@@ -53,6 +75,8 @@ export type MachineModule = {
   machine: AnyStateMachine;
   /** `upgrades[n]` lifts version n to n + 1. */
   upgrades: Record<number, Upgrade>;
+  /** Where a flow stands whose snapshot is lost; without it such a flow is over. */
+  repair?(known: Known): Repair;
   /**
    * A blocked account never advances; only login may look at one, to deny it at L2. What is only offered to it may
    * still run out.

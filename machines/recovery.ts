@@ -137,6 +137,10 @@ export const recoveryMachine = machine.createMachine({
               type: 'storeCredentials',
               params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }),
             },
+            {
+              type: 'cancelPendingFlows',
+              params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }),
+            },
             { type: 'endLoginWait', params: ({ context: c }: Args) => ({ accountId: c.accountId ?? '' }) },
             {
               type: 'endSessions',

@@ -129,6 +129,8 @@ export const signupEvents = {
       /** Minted id of the PreUser, used when the contact is free. */
       accountId: word,
       grant: z.boolean(),
+      /** The caller knows the address and the code of its mail, and nothing of what was registered. */
+      byAddress: z.boolean().optional(),
       tokenTtlMs: duration,
       /** Identity rules for entries that skip S2 and S3. */
       risk: riskSchema,

@@ -3,6 +3,7 @@ import { and, setup } from 'xstate';
 import { accepted, exhausts, issued, spelling, spent, unlocked } from './code.ts';
 import { effects } from './effects.ts';
 import type { MachineModule } from './module.ts';
+import { repairSignup } from './repair.ts';
 import {
   NEW_SIGNUP,
   type SignupContext,
@@ -35,6 +36,12 @@ const machine = setup({
     signupUnderWay: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && event.owner !== null && event.owner.accountId !== context.accountId,
     byEmail: ({ context }) => context.entry !== 'phone',
+    /** What was registered may then be another person's choice, its password above all. */
+    addressAlone: ({ context, event }) =>
+      context.entry === 'email' &&
+      event.type === 'CODE_CHECKED' &&
+      event.byAddress === true &&
+      !event.verdict.holder,
     contactVerified: ({ event }) => event.type === 'IMPORTED' && event.contactVerified,
     credentialPresented: ({ context, event }) =>
       event.type === 'PASSWORD_SET' && (event.presented === 'token' || context.grant),
@@ -329,6 +336,18 @@ export const signupMachine = machine.createMachine({
                 actions: [clearFailures, handOver, audit('signup.resumed')],
               },
               {
+                guard: and(['codeAccepted', 'addressAlone']),
+                target: 'preuser_created',
+                actions: [
+                  clearFailures,
+                  claimContact,
+                  { type: 'discardRegistration', params: ({ context: c }) => ({ accountId: id(c) }) },
+                  grantToken,
+                  audit('email.verified'),
+                  audit('registration.discarded'),
+                ],
+              },
+              {
                 guard: and(['codeAccepted', 'byEmail']),
                 target: 'risk_gate',
                 actions: [takeRisk, clearFailures, claimContact, grantToken, audit('email.verified')],
@@ -374,6 +393,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         preuser_created: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S1 PreUser created', budgetMs: DAY, milestone: 2 },
           on: {
             PASSWORD_SET: {
@@ -391,6 +411,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         credentials_set: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S2 credentials set', budgetMs: DAY, milestone: 3 },
           on: {
             PROFILE_SUBMITTED: {
@@ -423,10 +444,12 @@ export const signupMachine = machine.createMachine({
           ],
         },
         risk_pending: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S4 waiting for the risk provider', budgetMs: 10 * MINUTE },
           on: { RISK_EVALUATED: { guard: 'riskForSignup', target: 'risk_gate', actions: takeRisk } },
         },
         risk_review: {
+          tags: ['verified'],
           meta: { tier: 'UNVERIFIED', label: 'S4 risk review', budgetMs: 2 * DAY },
           on: {
             REVIEW_DECIDED: [
@@ -447,6 +470,7 @@ export const signupMachine = machine.createMachine({
     },
 
     LIMITED: {
+      tags: ['verified'],
       meta: { tier: 'LIMITED', label: 'LIMITED' },
       initial: 'kyc_none',
       entry: [
@@ -571,6 +595,7 @@ export const signupMachine = machine.createMachine({
     },
 
     FULL: {
+      tags: ['verified'],
       meta: { tier: 'FULL', label: 'S8 FULL', milestone: 8 },
       entry: { type: 'setTier', params: ({ context: c }) => ({ accountId: id(c), tier: 'FULL' }) },
       on: {
@@ -578,8 +603,8 @@ export const signupMachine = machine.createMachine({
       },
     },
 
-    registered: { type: 'final', meta: { label: 'already registered: log in' } },
-    resumed: { type: 'final', meta: { label: 'continued in the sign-up under way' } },
+    registered: { type: 'final', tags: ['verified'], meta: { label: 'already registered: log in' } },
+    resumed: { type: 'final', tags: ['verified'], meta: { label: 'continued in the sign-up under way' } },
     risk_blocked: {
       type: 'final',
       tags: ['denied'],
@@ -597,6 +622,7 @@ export const signup = {
   events: signupEvents,
   machine: signupMachine,
   upgrades: { 1: signupV1toV2 },
+  repair: repairSignup,
   needsActiveAccount: true,
   usual: usualSignup,
 } satisfies MachineModule;

@@ -69,5 +69,3 @@ export function takeStep(machine: AnyStateMachine, snapshot: AnyMachineSnapshot,
   const { effects, transitions } = taken;
   return { next, effects, edges: transitions.every(changesNothing) ? [] : transitions.map(keyOf) };
 }
-
-export const edgesTaken = (...step: Parameters<typeof takeStep>): string[] => takeStep(...step).edges;

@@ -68,8 +68,31 @@ describe('layers', () => {
     const sql =
       /\bsql(<[^`]*>)?`|['"`]\s*(select|insert into|update|delete from|with)\s[^'"`]*\b(from|set|values|where|as)\b/i;
     expect(containing(sql, [...src, ...machines])).toEqual([]);
+    expect([...src, ...machines].filter((file) => hasFragment(code(file)))).toEqual([]);
+    // Statements are composed where they are written; of the driver only its errors are known elsewhere.
+    const inner = (target: string) =>
+      /^db\/(write|driver)\//.test(target) && !/\/(runner|conflicts|outage)\.ts$/.test(target);
+    expect(reaching(src, (target) => inner(target) || target === 'db/schema.ts')).toEqual([]);
     expect(reaching(src, (target) => target === 'postgres' || target.startsWith('drizzle-orm'))).toEqual([]);
   });
+});
+
+/** Pieces of SQL in any string: a condition on a parameter, a test for null, a lock, an order, a cast. */
+const FRAGMENT =
+  /['"`][^'"`\n]*\b[a-z_.]+ (?:=|<>|<=|>=|<|>) (?:\?|\$\d|any\s*\()|['"`][^'"`\n]*\b(?:is (?:not )?null\b|for (?:no key )?update\b|order by [a-z_.]+)|['"`][^'"`\n]*::(?:int|text|uuid|jsonb|timestamptz)\b|\bsql: *['"`]|\bsql`/i;
+const hasFragment = (text: string): boolean => FRAGMENT.test(text);
+
+test.each([
+  `{ sql: "id = ? and status = 'active'", params: [id] }`,
+  "const where = 'contact_id = $1'",
+  'const where = `expires_at <= ?`',
+  "const where = 'revoked_at is null'",
+  "const lock = ' for update'",
+  "const last = 'order by created_at desc'",
+  'const one = sql`id`',
+  "const cast = '?::timestamptz'",
+])('a fragment of SQL is seen: %s', (text) => {
+  expect(hasFragment(text)).toBe(true);
 });
 
 describe('purity', () => {

@@ -14,12 +14,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { envExample } from '../src/config/document.ts';
+import { NOT_AVAILABLE, WITHOUT_EFFECT } from '../src/config/ignored.ts';
 import {
   type Config,
   ConfigError,
   configurationTable,
+  ignoredVariables,
   loadConfig,
-  withoutEffect,
 } from '../src/config/index.ts';
 import { defaultLimits, demoLimits } from '../src/config/limit-numbers.ts';
 import { text } from '../src/config/parsers.ts';
@@ -167,10 +168,14 @@ const keyFile = (name: string, content: string, mode = 0o600): string => {
 keyFile('documented.key', hex());
 
 describe('documented deployments', () => {
-  const names = new Set(Object.entries(VARIABLES).flatMap(([name, { aliases }]) => [name, ...aliases]));
+  const names = new Set([
+    ...Object.entries(VARIABLES).flatMap(([name, { aliases }]) => [name, ...aliases]),
+    ...Object.keys(WITHOUT_EFFECT),
+    ...NOT_AVAILABLE,
+  ]);
 
   test.each(Object.entries(DOCUMENTED))(
-    'every variable of the %s is read, with its documented value',
+    'every variable of the %s is read or known to be ignored, and its documented value is accepted',
     (_, shown) => {
       const env = parse(shown);
       expect(Object.keys(env).filter((name) => !names.has(name))).toEqual([]);
@@ -184,7 +189,7 @@ describe('documented deployments', () => {
       appName: 'user_service',
       version: '1.0.0',
       demo: false,
-      database: { url: 'postgresql://user:pass@localhost:5432/user_service', poolSize: 30, poolTimeoutS: 30 },
+      database: { url: 'postgresql://user:pass@localhost:5432/user_service', poolSize: 30 },
       redis: { url: 'redis://localhost:6379/0' },
       jwt: {
         issuer: 'user_service',
@@ -193,8 +198,8 @@ describe('documented deployments', () => {
         alg: 'RS256',
       },
       session: {
-        absoluteDays: 90,
-        idleDays: 14,
+        absoluteTtlS: 90 * 86_400,
+        idleTtlS: 14 * 86_400,
         cookieName: '__Secure-refresh_token',
         cookiePrefix: '__Secure-',
         cookieSameSite: 'strict',
@@ -205,10 +210,7 @@ describe('documented deployments', () => {
         smtp: { host: 'smtp.gmail.com', requireTls: true },
       },
       cors: { origins: ['http://localhost:3000', 'http://localhost:5173'], credentials: true },
-      features: { googleOauth: true, mfaTotp: true, sharedAccounts: true },
       logLevel: 'info',
-      broker: { baseUrl: 'https://api.kite.trade', timeoutMs: 10_000, maxRetries: 3 },
-      services: { ticker: 'http://ticker_service:8002' },
     });
     expect(config.masterKey).toHaveLength(32);
   });
@@ -226,15 +228,21 @@ describe('documented deployments', () => {
     });
   });
 
-  test('names that change nothing are reported, so that nobody relies on them', () => {
-    const all = { ...parse(DOCUMENTED['user service']), ALGORITHM: 'HS256' };
-    expect(withoutEffect(all)).toEqual([
-      'REDIS_POOL_SIZE',
-      'PASSWORD_BCRYPT_COST',
-      'JWT_SIGNING_KEY_ID',
-      'ALGORITHM',
-    ]);
-    expect(withoutEffect({})).toEqual([]);
+  test('names that change nothing are reported, and only those that are set', () => {
+    const env = { ...parse(DOCUMENTED['user service']), ALGORITHM: 'HS256' };
+    const ignored = ignoredVariables(env);
+    expect(ignored).toEqual(expect.arrayContaining(['REDIS_POOL_SIZE', 'ALGORITHM']));
+    expect(ignored).not.toContain('SENTRY_DSN');
+    const without = Object.fromEntries(Object.entries(env).filter(([name]) => !ignored.includes(name)));
+    expect(loadConfig(without)).toEqual(loadConfig(env));
+    expect(ignoredVariables(without)).toEqual([]);
+  });
+
+  test('a name that is read is never called ignored', () => {
+    const read = Object.entries(VARIABLES).flatMap(([name, { aliases }]) => [name, ...aliases]);
+    const ignored = [...Object.keys(WITHOUT_EFFECT), ...NOT_AVAILABLE];
+    expect(ignored.filter((name) => read.includes(name))).toEqual([]);
+    expect(envExample()).not.toMatch(new RegExp(`\\b(${ignored.join('|')})\\b`));
   });
 });
 
@@ -250,12 +258,11 @@ describe('aliases', () => {
     ['SMTP_FROM', 'a@b.test', (c) => c.mail.from, 'a@b.test'],
     ['MAIL_FROM_NAME', 'Desk', (c) => c.mail.fromName, 'Desk'],
     ['ALLOWED_ORIGINS', 'https://a.test', (c) => c.cors.origins, ['https://a.test']],
-    ['JWT_REFRESH_TOKEN_TTL_DAYS', '30', (c) => c.session.absoluteDays, 30],
-    ['REDIS_SESSION_TTL_DAYS', '30', (c) => c.session.absoluteDays, 30],
-    ['REDIS_SESSION_INACTIVITY_DAYS', '7', (c) => c.session.idleDays, 7],
+    ['JWT_REFRESH_TOKEN_TTL_DAYS', '30', (c) => c.session.absoluteTtlS, 30 * 86_400],
+    ['REDIS_SESSION_TTL_DAYS', '30', (c) => c.session.absoluteTtlS, 30 * 86_400],
+    ['REDIS_SESSION_INACTIVITY_DAYS', '7', (c) => c.session.idleTtlS, 7 * 86_400],
     ['ACCESS_TOKEN_EXPIRE_MINUTES', '5', (c) => c.jwt.accessTtlS, 300],
     ['ALGORITHM', 'ES256', (c) => c.jwt.alg, 'ES256'],
-    ['PROMETHEUS_PORT', '9100', (c) => c.metrics.port, 9100],
     ['KYC_WEBHOOK_SECRETS', 'one,two', (c) => c.kyc.webhookSecrets, ['one', 'two']],
     ['ENVIRONMENT', 'test', (c) => c.env, 'test'],
   ];
@@ -316,7 +323,12 @@ describe('defaults', () => {
       kyc: { adapter: 'local', webhookSecrets: [] },
       flow: { tokenTtlS: 900, signupTtlDays: 30, challengeTtlS: 600 },
       code: { ttlS: 300, attempts: 5 },
-      session: { idleDays: 14, absoluteDays: 90, cookieName: 'refresh_token', cookiePrefix: '' },
+      session: {
+        idleTtlS: 14 * 86_400,
+        absoluteTtlS: 90 * 86_400,
+        cookieName: 'refresh_token',
+        cookiePrefix: '',
+      },
       password: { policy: 'standard', minLength: 12 },
       hash: { memoryKib: 19456, iterations: 2, parallelism: 1 },
       clockOffsetMs: 0,
@@ -443,7 +455,6 @@ describe('refusals', () => {
     ['KYC_WEBHOOK_SECRET', { KYC_ADAPTER: 'http', KYC_URL: 'https://k.test', KYC_SECRET: 'S3CRET' }],
     ['KYC_WEBHOOK_SECRET', { KYC_WEBHOOK_SECRET: ',' }],
     ['RISK_URL', { RISK_ADAPTER: 'http' }],
-    ['GOOGLE_OAUTH_CLIENT_SECRET', { GOOGLE_OAUTH_CLIENT_ID: 'S3CRET' }],
     ['MAIL_FROM', { MAIL_FROM: 'S3CRET' }],
     ['DEFAULT_COUNTRY', { DEFAULT_COUNTRY: 'India' }],
   ];
@@ -451,8 +462,38 @@ describe('refusals', () => {
   test.each(cases)('%s is named in one line that does not repeat the value: %o', (variable, env) => {
     const error = refusal(env);
     expect(error.variable).toBe(variable);
-    expect(error.message).toMatch(new RegExp(`^${variable}: [^\n]+$`));
+    expect(error.message).toMatch(new RegExp(`^${variable}: [^\n]+(\n[A-Z_]+: [^\n]+)*$`));
     expect(error.message).not.toContain('S3CRET');
+  });
+
+  test('all mistakes are reported at once, one line each, and only once', () => {
+    const env = {
+      ...production,
+      PORT: 'S3CRET',
+      REDIS_URL: 'http://S3CRET',
+      MASTER_KEY: 'S3CRET',
+      KYC_URL: undefined,
+      KYC_SECRET: undefined,
+      HASH_ITERATIONS: '1',
+      LIMIT_USER: 'S3CRET',
+      JWT_AUDIENCE: 'proof:x',
+      JWT_PRIVATE_KEY: '-----BEGIN PRIVATE KEY-----\nS3CRET',
+      SESSION_COOKIE_HTTPONLY: 'false',
+    };
+    const lines = refusal(env).message.split('\n');
+    expect(lines.map((line) => /^([A-Z_]+): \S/.exec(line)?.[1]).sort()).toEqual([
+      'HASH_ITERATIONS',
+      'JWT_AUDIENCE',
+      'JWT_PRIVATE_KEY',
+      'KYC_SECRET',
+      'KYC_URL',
+      'LIMIT_USER',
+      'MASTER_KEY',
+      'PORT',
+      'REDIS_URL',
+      'SESSION_COOKIE_HTTPONLY',
+    ]);
+    expect(lines.join()).not.toContain('S3CRET');
   });
 
   test('a master key that other users may read is refused', () => {
@@ -470,7 +511,6 @@ describe('production', () => {
       demo: false,
       console: { enabled: false },
       docs: { enabled: false },
-      features: { googleOauth: false },
       session: { cookieName: '__Host-refresh_token', cookieSecure: true },
       limits: defaultLimits,
     });
@@ -508,7 +548,6 @@ describe('production', () => {
     ['KYC_WEBHOOK_SECRET', `${hex()},short`],
     ['DATABASE_URL', 'postgresql://postgres:postgres@db/vestibule'],
     ['DATABASE_URL', 'postgresql://u:your_password@db/vestibule'],
-    ['METRICS_TOKEN', 'prometheus'],
   ];
   test.each(guessable)('refuses a guessable %s without repeating it: %s', (name, value) => {
     const error = refusal({ ...production, [name]: value });
@@ -523,7 +562,6 @@ describe('production', () => {
     ['HASH_MEMORY_KIB', '8'],
     ['HASH_ITERATIONS', '1'],
     ['CLOCK_OFFSET_SECONDS', '60'],
-    ['WEBHOOK_ALLOW_PRIVATE', 'true'],
     ['SMS_ADAPTER', 'local'],
     ['MAIL_ADAPTER', 'local'],
     ['KYC_ADAPTER', 'local'],
@@ -551,6 +589,24 @@ describe('generated secrets', () => {
     expect(loadOrCreateSecrets(dir)).toEqual(first);
     expect(new Set([first.masterKey, first.passwordPepper].map((key) => key.toString('hex'))).size).toBe(2);
     expect(loadConfig({ ...production, MASTER_KEY: first.masterKey.toString('hex') }).env).toBe('production');
+  });
+
+  test('a file of a build without the introspection token is completed once, and keeps the rest', () => {
+    const dir = mkdtempSync(join(folder, 'earlier-'));
+    const path = join(dir, SECRETS_FILE);
+    const made = loadOrCreateSecrets(dir);
+    const { introspectionToken: _, ...earlier } = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify(earlier));
+    const completed = loadOrCreateSecrets(dir);
+    expect(completed).toEqual({ ...made, introspectionToken: completed.introspectionToken });
+    expect(completed.introspectionToken).toMatch(/^[0-9a-f]{64}$/);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+      ...earlier,
+      introspectionToken: completed.introspectionToken,
+    });
+    expect(loadOrCreateSecrets(dir)).toEqual(completed);
+    expect(readdirSync(dir)).toEqual([SECRETS_FILE]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
   test('never replace a damaged file, whose loss would lose everything encrypted with it', () => {

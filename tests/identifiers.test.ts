@@ -10,6 +10,7 @@ import {
   phoneInput,
 } from '../src/kernel/identifiers/index.ts';
 import { Problem } from '../src/kernel/problems.ts';
+import { cpuMs } from './support/cpu.ts';
 
 /** mulberry32: the same strings on every run. */
 function random(seed: number): () => number {
@@ -163,9 +164,7 @@ describe('phone', () => {
 
   test.each(['1', '+', ' ', '(', '+1 ', '5-'])('15 KiB of %j are refused in under 20 ms', (unit) => {
     const input = unit.repeat(15_360 / unit.length);
-    const start = performance.now();
-    refusesPhone(input);
-    expect(performance.now() - start).toBeLessThan(20);
+    expect(cpuMs(() => refusesPhone(input))).toBeLessThan(20);
     expect(phoneInput.safeParse(input).success).toBe(false);
   });
 
@@ -181,6 +180,7 @@ describe('e-mail', () => {
     ['Jane.Doe@Example.COM', 'jane.doe@example.com', 'Jane.Doe@example.com'],
     ['a+tag@example.co.uk', 'a+tag@example.co.uk', 'a+tag@example.co.uk'],
     ["o'hara@example.com", "o'hara@example.com", "o'hara@example.com"],
+    ['a=b?c@example.com', 'a=b?c@example.com', 'a=b?c@example.com'],
     ['x@bücher.example', 'x@xn--bcher-kva.example', 'x@xn--bcher-kva.example'],
     ['x@BÜCHER.example', 'x@xn--bcher-kva.example', 'x@xn--bcher-kva.example'],
     ['x@xn--bcher-kva.example', 'x@xn--bcher-kva.example', 'x@xn--bcher-kva.example'],
@@ -201,6 +201,10 @@ describe('e-mail', () => {
     ['Kelvin sign', '\u212aate@example.com'],
     ['long s', 'ſam@example.com'],
     ['quotes', '"a b"@example.com'],
+    ['encoded word', '=?utf-8?q?admin=40bank.example=3E?=@example.com'],
+    ['encoded word in Base64', '=?UTF-8?B?YWRtaW5AYmFuay5leGFtcGxl?=@example.com'],
+    ['encoded word within a local part', 'a.=?us-ascii*en?Q?b?=.c@example.com'],
+    ['encoded word without its end', '=?utf-8?q?a@example.com'],
     ['quoted route', '"a@evil.example"@example.com'],
     ['comment', 'a(comment)@example.com'],
     ['comma list', 'a@example.com,b@evil.example'],
@@ -311,9 +315,8 @@ describe('e-mail', () => {
     '15 KiB of %j are refused in under 20 ms',
     (unit) => {
       const input = `a@${unit.repeat(15_360 / unit.length)}`;
-      const start = performance.now();
-      expect(refusal(() => parseEmail(input))?.code).toBe('validation_failed');
-      expect(performance.now() - start).toBeLessThan(20);
+      const refuse = () => expect(refusal(() => parseEmail(input))?.code).toBe('validation_failed');
+      expect(cpuMs(refuse)).toBeLessThan(20);
       expect(emailInput.safeParse(input).success).toBe(false);
     },
   );

@@ -26,7 +26,9 @@ describe('Dockerfile', () => {
   });
 
   test('runs the server as an ordinary user who can write to /data only', () => {
-    expect(final.at(-1)).toBe('CMD ["node", "src/server.ts"]');
+    expect(final.at(-1)).toBe('CMD ["vestibule", "start"]');
+    expect(final).toContain(`RUN ln -s /app/${manifest.bin?.vestibule} /usr/local/bin/vestibule`);
+    expect(statSync(new URL(manifest.bin?.vestibule ?? '', root)).mode & 0o111).toBe(0o111);
     expect(final).toContain('USER 1000:1000');
     expect(final).toContain('VOLUME ["/data"]');
     expect(final.filter((line) => line.startsWith('COPY') && line.includes('--chown'))).toEqual([]);

@@ -22,7 +22,7 @@ export async function startService() {
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-demo-'));
   chmodSync(dataDir, 0o711); // Postgres runs as another user when this is root.
   const port = await freePort();
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../server.ts', import.meta.url))], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./main.ts', import.meta.url)), 'start'], {
     env: { PORT: String(port), DATA_DIR: dataDir },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // Ctrl-C reaches the tour only, which then ends the service in order.

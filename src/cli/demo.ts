@@ -5,10 +5,10 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify, styleText } from 'node:util';
+import { argumentsOf, type Command, EXIT } from './command.ts';
 import { startService } from './demo-service.ts';
 import { type Call, type Scene, STORY } from './demo-story.ts';
 
-const fast = process.argv.includes('--fast');
 const PAUSE_MS = 900;
 
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
@@ -92,7 +92,7 @@ function show({ status, body }: Answer, told: Scene['told'], states: Map<string,
   if (next?.length) say(styleText('dim', `       next: ${next.map(({ event }) => event).join(', ')}`));
 }
 
-async function tell(url: string): Promise<void> {
+async function tell(url: string, fast: boolean): Promise<void> {
   const kept = new Map<string, string>();
   const states = new Map<string, string>();
   const fill = (text: string): string =>
@@ -114,33 +114,43 @@ async function tell(url: string): Promise<void> {
   }
 }
 
-say(styleText('dim', 'Starting the service on a folder of its own …'));
-const service = await startService().catch((error: Error) => {
-  process.stderr.write(`${error.message}\n`);
-  process.exit(1);
-});
-let ending: Promise<never> | undefined;
-const end = (code: number): Promise<never> => {
-  ending ??= service.stop().then(() => process.exit(code));
-  return ending;
-};
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(0));
+async function play(fast: boolean): Promise<void> {
+  say(styleText('dim', 'Starting the service on a folder of its own …'));
+  const service = await startService();
+  let ending: Promise<never> | undefined;
+  const end = (code: number): Promise<never> => {
+    ending ??= service.stop().then(() => process.exit(code));
+    return ending;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(EXIT.ok));
 
-try {
-  await tell(service.url);
-} catch (error) {
-  if (ending) await ending;
-  process.stderr.write(`\n${(error as Error).message}\n`);
-  await end(1);
+  try {
+    await tell(service.url, fast);
+  } catch (error) {
+    if (ending) await ending;
+    process.stderr.write(`\n${(error as Error).message}\n`);
+    await end(EXIT.failed);
+  }
+  say(`\n${styleText('bold', '── All as told.')} Open:\n`);
+  for (const [name, path] of [
+    ['API', '/'],
+    ['Docs', '/docs'],
+    ['Console', '/console'],
+    ['Inbox', '/dev/inbox'],
+  ] as const) {
+    if (await service.answers(path)) say(`  ${name.padEnd(8)} ${styleText('cyan', service.url + path)}`);
+  }
+  if (fast) await end(EXIT.ok);
+  say(`\n  The service keeps running until Ctrl-C; its data goes with it.\n`);
 }
-say(`\n${styleText('bold', '── All as told.')} Open:\n`);
-for (const [name, path] of [
-  ['API', '/'],
-  ['Docs', '/docs'],
-  ['Console', '/console'],
-  ['Inbox', '/dev/inbox'],
-] as const) {
-  if (await service.answers(path)) say(`  ${name.padEnd(8)} ${styleText('cyan', service.url + path)}`);
-}
-if (fast) await end(0);
-say(`\n  The service keeps running until Ctrl-C; its data goes with it.\n`);
+
+export const command: Command = {
+  usage: `usage: vestibule demo [--fast]
+
+  --fast  neither wait between the scenes nor stay running after the last one`,
+  async run(args) {
+    const { values } = argumentsOf({ args, options: { fast: { type: 'boolean', default: false } } });
+    await play(values.fast);
+    return undefined;
+  },
+};

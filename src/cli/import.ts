@@ -1,40 +1,50 @@
-/** `npm run import -- --format supabase users.jsonl`: brings people over. Run it while no other process uses DATA_DIR. */
+/** `vestibule import`: brings users of another system over. No other process may use DATA_DIR meanwhile. */
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
 import { FORMATS, isImportFormat } from '../features/import/formats.ts';
-import { importLines, type LineOutcome } from '../features/import/import-lines.ts';
-import { openServices } from '../wiring/start.ts';
+import type { LineOutcome } from '../features/import/import-lines.ts';
+import { argumentsOf, type Command, EXIT, print, UsageError } from './command.ts';
 
-const USAGE = `usage: npm run import -- --format ${Object.keys(FORMATS).join('|')} FILE.jsonl`;
+const NAMES = Object.keys(FORMATS);
+const USAGE = `usage: vestibule import --format ${NAMES.join('|')} FILE.jsonl
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { format: { type: 'string' } },
-    allowPositionals: true,
-  });
-  const [file] = positionals;
-  if (!values.format || !isImportFormat(values.format) || !file) throw new Error(USAGE);
-  const { services, close } = await openServices();
-  const counts = new Map<LineOutcome['outcome'], number>();
-  try {
-    const input = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
-    await importLines(services, values.format, input, ({ line, outcome, reason }) => {
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-      if (outcome === 'imported') return;
-      process.stderr.write(`line ${line}: ${outcome}${reason === undefined ? '' : ` (${reason})`}\n`);
+  FILE.jsonl holds one JSON object a line. Lines that are not imported are named on standard error, by
+  number and reason. Exit code 1 when a line failed that another run may take; lines imported before
+  are answered "exists" then.`;
+
+export const command: Command = {
+  usage: USAGE,
+  async run(args) {
+    const { values, positionals } = argumentsOf({
+      args,
+      options: { format: { type: 'string' } },
+      allowPositionals: true,
     });
-  } finally {
-    await close();
-  }
-  process.stdout.write(
-    `${[...counts].map(([outcome, n]) => `${outcome}: ${n}`).join(', ') || 'nothing to import'}\n`,
-  );
-  // To be run again: lines already taken answer `exists`.
-  if (counts.has('failed')) process.exitCode = 1;
-}
-
-await main().catch((error) => {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
-});
+    const [file, ...more] = positionals;
+    const { format } = values;
+    if (!format || !isImportFormat(format))
+      throw new UsageError(`--format must be one of ${NAMES.join(', ')}`);
+    if (!file || more.length > 0) throw new UsageError('exactly one FILE.jsonl is needed');
+    // Before a database is started for it.
+    await (await open(file)).close();
+    const [{ openServices }, { importLines }] = await Promise.all([
+      import('../wiring/start.ts'),
+      import('../features/import/import-lines.ts'),
+    ]);
+    const { services, close } = await openServices();
+    const counts = new Map<LineOutcome['outcome'], number>();
+    try {
+      const input = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+      await importLines(services, format, input, ({ line, outcome, reason }) => {
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+        if (outcome === 'imported') return;
+        process.stderr.write(`line ${line}: ${outcome}${reason === undefined ? '' : ` (${reason})`}\n`);
+      });
+    } finally {
+      await close();
+    }
+    print([...counts].map(([outcome, n]) => `${outcome}: ${n}`).join(', ') || 'nothing to import');
+    return counts.has('failed') ? EXIT.failed : EXIT.ok;
+  },
+};

@@ -1,13 +1,20 @@
 /**
- * `npm run keys -- list|rotate|withdraw <kid>`: the keys that sign access tokens. Running services notice within
- * seconds. It prints what the world may know of a key, never a private half.
+ * `vestibule keys`: the keys that sign access tokens. Running services notice a change within seconds. It prints the
+ * public facts of a key, never a private half.
  */
 import { createSigningKeys } from '../../db/signing-keys.ts';
 import type { Services } from '../http/services.ts';
 import { Problem } from '../kernel/problems.ts';
-import { openServices } from '../wiring/start.ts';
+import { argumentsOf, type Command, print, UsageError } from './command.ts';
 
-const USAGE = 'usage: npm run keys -- list | rotate | withdraw <kid>';
+const USAGE = `usage: vestibule keys list | rotate | withdraw <kid>
+
+  list            one line per key, those in use first
+  rotate          make the next key the signing one, once it has been published for five minutes
+  withdraw <kid>  refuse a leaked key and its tokens from now on`;
+
+/** How many arguments each action takes. */
+const ACTIONS: Record<string, number> = { list: 0, rotate: 0, withdraw: 1 };
 
 type Parts = Pick<Services, 'db' | 'keys' | 'clock'>;
 
@@ -23,11 +30,10 @@ async function list({ db }: Parts): Promise<string> {
 }
 
 /** @throws Error with a line for the operator */
-export async function runKeys(parts: Parts, [command, kid]: string[]): Promise<string> {
+export async function runKeys(parts: Parts, [action, kid = '']: string[]): Promise<string> {
   try {
-    if (command === 'rotate') await parts.keys.rotate();
-    else if (command === 'withdraw' && kid) await parts.keys.withdraw(kid);
-    else if (command !== 'list') throw new Error(USAGE);
+    if (action === 'rotate') await parts.keys.rotate();
+    else if (action === 'withdraw') await parts.keys.withdraw(kid);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const { retryAfter } = error.extras;
@@ -38,18 +44,20 @@ export async function runKeys(parts: Parts, [command, kid]: string[]): Promise<s
   return list(parts);
 }
 
-if (import.meta.main) {
-  try {
-    const args = process.argv.slice(2);
-    if (!['list', 'rotate', 'withdraw'].includes(args[0] ?? '')) throw new Error(USAGE);
+export const command: Command = {
+  usage: USAGE,
+  async run(args) {
+    const { positionals } = argumentsOf({ args, allowPositionals: true });
+    const [action = '', ...rest] = positionals;
+    if (!Object.hasOwn(ACTIONS, action)) throw new UsageError('one of list, rotate and withdraw is needed');
+    if (rest.length !== ACTIONS[action]) throw new UsageError(`${action} takes ${ACTIONS[action]} arguments`);
+    const { openServices } = await import('../wiring/start.ts');
     const { services, close } = await openServices();
     try {
-      process.stdout.write(`${await runKeys(services, args)}\n`);
+      print(await runKeys(services, positionals));
     } finally {
       await close();
     }
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    process.exitCode = 1;
-  }
-}
+    return undefined;
+  },
+};

@@ -1,37 +1,27 @@
 /** Which adapter stands behind each port, and what it needs. A half-configured adapter stops the start. */
-
-import { ConfigError } from './read.ts';
 import type { Settings } from './variables.ts';
 
 type Values = Settings['values'];
 
-/** @throws {ConfigError} naming the first of `names` that has no value. */
-function demand(v: Values, chosenBy: string, names: (keyof Values)[]): void {
-  const missing = names.find((name) => v[name] === null);
-  if (missing) throw new ConfigError(missing, `is required by the chosen ${chosenBy}`);
-}
-
-export function adaptersOf(v: Values, env: string) {
+export function adaptersOf({ values: v, mistakes }: Settings, env: string) {
+  const demand = (chosenBy: string, names: (keyof Values)[]): void => {
+    for (const name of names)
+      if (v[name] === null) mistakes.add(name, `is required by the chosen ${chosenBy}`);
+  };
   const smtpOrLocal = v.SMTP_HOST === null ? 'local' : 'smtp';
   const mail = v.MAIL_ADAPTER ?? (v.SENDGRID_API_KEY === null ? smtpOrLocal : 'sendgrid');
   if (v.SMS_ADAPTER === 'twilio') {
-    demand(v, 'SMS_ADAPTER', ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM']);
+    demand('SMS_ADAPTER', ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM']);
   }
-  if (mail === 'smtp') demand(v, 'MAIL_ADAPTER', ['SMTP_HOST']);
-  if (mail === 'sendgrid') demand(v, 'MAIL_ADAPTER', ['SENDGRID_API_KEY']);
+  if (mail === 'smtp') demand('MAIL_ADAPTER', ['SMTP_HOST']);
+  if (mail === 'sendgrid') demand('MAIL_ADAPTER', ['SENDGRID_API_KEY']);
   if (v.KYC_ADAPTER === 'http') {
-    demand(v, 'KYC_ADAPTER', ['KYC_URL', 'KYC_SECRET', 'KYC_WEBHOOK_SECRET']);
+    demand('KYC_ADAPTER', ['KYC_URL', 'KYC_SECRET', 'KYC_WEBHOOK_SECRET']);
   }
   if (v.KYC_WEBHOOK_SECRET?.length === 0) {
-    throw new ConfigError('KYC_WEBHOOK_SECRET', 'must hold at least one secret');
+    mistakes.add('KYC_WEBHOOK_SECRET', 'must hold at least one secret');
   }
-  if (v.RISK_ADAPTER === 'http') demand(v, 'RISK_ADAPTER', ['RISK_URL', 'RISK_SECRET']);
-  if (v.GOOGLE_OAUTH_CLIENT_ID !== null) {
-    demand(v, 'GOOGLE_OAUTH_CLIENT_ID', ['GOOGLE_OAUTH_CLIENT_SECRET']);
-  } else if (env === 'production' && v.FEATURE_GOOGLE_OAUTH) {
-    throw new ConfigError('GOOGLE_OAUTH_CLIENT_ID', 'is required by FEATURE_GOOGLE_OAUTH');
-  }
-  const broker = v.BROKER_ADAPTER ?? (env === 'production' ? 'kite' : 'local');
+  if (v.RISK_ADAPTER === 'http') demand('RISK_ADAPTER', ['RISK_URL', 'RISK_SECRET']);
 
   return {
     /** Whether something here would reach real people; then the demo is not what was meant. */
@@ -74,24 +64,14 @@ export function adaptersOf(v: Values, env: string) {
         url: v.RISK_URL,
         secret: v.RISK_SECRET,
         blockedPrefixes: v.RISK_BLOCKED_PREFIXES,
-        blockedCountries: v.RISK_BLOCKED_COUNTRIES,
         minimumAge: v.RISK_MINIMUM_AGE,
       },
       broker: {
-        adapter: demo ? 'local' : broker,
+        adapter: demo ? 'local' : (v.BROKER_ADAPTER ?? (env === 'production' ? 'kite' : 'local')),
         baseUrl: v.KITE_API_BASE_URL,
         timeoutMs: v.KITE_API_TIMEOUT_SECONDS * 1000,
         maxRetries: v.KITE_API_MAX_RETRIES,
       },
     }),
-    google: (publicUrl: string) =>
-      v.GOOGLE_OAUTH_CLIENT_ID === null
-        ? null
-        : {
-            clientId: v.GOOGLE_OAUTH_CLIENT_ID,
-            clientSecret: v.GOOGLE_OAUTH_CLIENT_SECRET ?? '',
-            redirectUri: v.GOOGLE_OAUTH_REDIRECT_URI ?? `${publicUrl}/v1/auth/oauth/google/callback`,
-            issuer: v.GOOGLE_OAUTH_ISSUER,
-          },
   };
 }

@@ -7,8 +7,6 @@ import type { Environment } from './read.ts';
 import { storesOf } from './stores.ts';
 import type { Settings } from './variables.ts';
 
-export type FeatureName = 'googleOauth' | 'mfaTotp' | 'sharedAccounts';
-
 const DAY_S = 86_400;
 
 /** Severity names of other ecosystems beside pino's. */
@@ -20,7 +18,7 @@ export function assemble(settings: Settings, environment: Environment) {
     /^(production|staging)$/i.test(name?.trim() ?? ''),
   );
   const env = strict ? 'production' : v.NODE_ENV === 'test' ? 'test' : 'development';
-  const adapters = adaptersOf(v, env);
+  const adapters = adaptersOf(settings, env);
   const demo = v.DEMO_MODE ?? (env !== 'production' && !adapters.real);
   const publicUrl = v.PUBLIC_URL ?? `http://localhost:${v.PORT}`;
   const frontendUrl = v.FRONTEND_URL ?? publicUrl;
@@ -55,8 +53,6 @@ export function assemble(settings: Settings, environment: Environment) {
     ...storesOf(settings),
     ...keysOf(settings, publicUrl, accessTtlS, environment),
     session: {
-      idleDays: v.SESSION_IDLE_DAYS,
-      absoluteDays: v.SESSION_ABSOLUTE_DAYS,
       idleTtlS: v.SESSION_IDLE_DAYS * DAY_S,
       absoluteTtlS: v.SESSION_ABSOLUTE_DAYS * DAY_S,
       maxPerUser: v.SESSION_MAX_PER_USER,
@@ -96,25 +92,22 @@ export function assemble(settings: Settings, environment: Environment) {
       threads: v.HASH_THREADS ?? availableParallelism(),
       queue: v.HASH_QUEUE,
     },
-    totp: { issuer: v.APP_NAME, stepS: v.MFA_TOTP_WINDOW_SECONDS },
+    /** How long records of what is over are kept. */
+    retention: {
+      outboxDays: v.RETENTION_OUTBOX_DAYS,
+      webhookReceiptDays: v.RETENTION_WEBHOOK_RECEIPT_DAYS,
+      flowDays: v.RETENTION_FLOW_DAYS,
+      sessionDays: v.RETENTION_SESSION_DAYS,
+      idempotencyHours: v.RETENTION_IDEMPOTENCY_HOURS,
+    },
     defaultCountry: v.DEFAULT_COUNTRY,
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    oauth: {
-      /** Null: the local provider outside production, nothing in production. */
-      google: adapters.google(publicUrl),
-      redirectUris: v.OAUTH_REDIRECT_URIS ?? [frontendUrl],
-    },
-    webhooks: { allowPrivate: v.WEBHOOK_ALLOW_PRIVATE },
+    features: { sharedAccounts: v.FEATURE_SHARED_ACCOUNTS },
     cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
-    features: {
-      googleOauth: v.FEATURE_GOOGLE_OAUTH ?? (v.GOOGLE_OAUTH_CLIENT_ID !== null || env !== 'production'),
-      mfaTotp: v.FEATURE_MFA_TOTP,
-      sharedAccounts: v.FEATURE_SHARED_ACCOUNTS,
-    } satisfies Record<FeatureName, boolean> as Record<FeatureName, boolean>,
     introspectionToken: v.INTROSPECTION_TOKEN,
-    bootstrapAdmin: { token: v.ADMIN_TOKEN },
+    adminToken: v.ADMIN_TOKEN,
     console: {
       enabled: v.CONSOLE_ENABLED ?? env !== 'production',
       hosts: v.CONSOLE_HOSTS.map((host) => host.toLowerCase()),
@@ -124,9 +117,6 @@ export function assemble(settings: Settings, environment: Environment) {
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
     logFormat,
-    metrics: { enabled: v.METRICS_ENABLED, port: v.METRICS_PORT, token: v.METRICS_TOKEN },
-    sentryDsn: v.SENTRY_DSN,
-    services: { ticker: v.TICKER_SERVICE_URL, alert: v.ALERT_SERVICE_URL, backend: v.BACKEND_SERVICE_URL },
   };
 }
 

@@ -1,4 +1,6 @@
 /** Turns the declarations into the README's configuration table and `.env.example`, so neither can go stale. */
+
+import { WITHOUT_EFFECT } from './ignored.ts';
 import type { Variable } from './read.ts';
 import { GROUPS } from './variables.ts';
 
@@ -13,20 +15,31 @@ function row(name: string, variable: Variable): string {
   return `| \`${name}\`${mark} | ${aliases} | ${cell(literal)} | ${cell(variable.description)} |`;
 }
 
+const ignored = (): string =>
+  [
+    '### Accepted without effect',
+    '',
+    'A start names those that are set.',
+    '',
+    '| variable | reason |',
+    '| --- | --- |',
+    ...Object.entries(WITHOUT_EFFECT).map(([name, reason]) => `| \`${name}\` | ${cell(reason)} |`),
+    '',
+  ].join('\n');
+
 /** Markdown: one table per group. Secrets are marked; each may also be given as a file through `NAME_FILE`. */
 export function configurationTable(): string {
-  return groups
-    .map(([title, variables]) =>
-      [
-        `### ${title}`,
-        '',
-        '| variable | also read as | default | meaning |',
-        '| --- | --- | --- | --- |',
-        ...Object.entries(variables).map(([name, variable]) => row(name, variable)),
-        '',
-      ].join('\n'),
-    )
-    .join('\n');
+  const tables = groups.map(([title, variables]) =>
+    [
+      `### ${title}`,
+      '',
+      '| variable | also read as | default | meaning |',
+      '| --- | --- | --- | --- |',
+      ...Object.entries(variables).map(([name, variable]) => row(name, variable)),
+      '',
+    ].join('\n'),
+  );
+  return [...tables, ignored()].join('\n');
 }
 
 /** A file in which every variable is commented out: copied as it is, it changes nothing. */

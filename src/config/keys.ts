@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { keyBytes } from './parsers.ts';
-import { ConfigError, type Environment, readSecretFile } from './read.ts';
+import { ConfigError, type Environment, type Mistakes, readSecretFile } from './read.ts';
 import { weakness } from './secret-strength.ts';
 import type { Settings } from './variables.ts';
 
@@ -22,58 +22,57 @@ function keyFile(variable: string, path: string): Buffer {
   return parsed.data;
 }
 
-function masterKey({ values: v }: Settings): Buffer | null {
+function masterKey({ values: v, source, mistakes }: Settings): Buffer | null {
   if (v.MASTER_KEY !== null) return v.MASTER_KEY;
-  if (v.LOCAL_KMS_KEY_PATH !== null) return keyFile('LOCAL_KMS_KEY_PATH', v.LOCAL_KMS_KEY_PATH);
-  if (v.KMS_PROVIDER === 'local' && v.KMS_MASTER_KEY_ID?.startsWith('/')) {
-    return keyFile('KMS_MASTER_KEY_ID', v.KMS_MASTER_KEY_ID);
-  }
-  return null;
+  // Only local keys are files: elsewhere the same variable names a key of the provider.
+  const names = ['LOCAL_KMS_KEY_PATH', ...(v.KMS_PROVIDER === 'local' ? ['KMS_MASTER_KEY_ID'] : [])] as const;
+  const name = names.find((one) => v[one as 'KMS_MASTER_KEY_ID'] !== null) as 'KMS_MASTER_KEY_ID' | undefined;
+  return name === undefined ? null : mistakes.unless(() => keyFile(source(name) ?? name, v[name] ?? ''));
 }
 
-function algorithmOf(source: string, pem: string): SigningAlgorithm {
+function algorithmOf(source: string, pem: string, mistakes: Mistakes): SigningAlgorithm | null {
   let key: ReturnType<typeof createPrivateKey>;
   try {
     key = createPrivateKey(pem);
   } catch (cause) {
-    throw new ConfigError(source, 'must be a private key in PEM form', { cause });
+    return mistakes.add(source, 'must be a private key in PEM form', { cause });
   }
   const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256';
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256';
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA';
-  throw new ConfigError(source, 'must be RSA of at least 2048 bits, EC P-256 or Ed25519');
+  return mistakes.add(source, 'must be RSA of at least 2048 bits, EC P-256 or Ed25519');
 }
 
 /** The key's type decides; a wish for another algorithm beside it is a mistake worth stopping for. */
-function signing({ values: v, source }: Settings): SigningAlgorithm {
+function signing({ values: v, source, mistakes }: Settings): SigningAlgorithm {
   const wished = v.JWT_ALGORITHM ?? (v.ALGORITHM === 'HS256' ? null : v.ALGORITHM);
   if (v.JWT_PRIVATE_KEY === null) return wished ?? 'RS256';
-  const alg = algorithmOf(source('JWT_PRIVATE_KEY') ?? 'JWT_PRIVATE_KEY', v.JWT_PRIVATE_KEY);
-  if (wished !== null && wished !== alg) {
+  const alg = algorithmOf(source('JWT_PRIVATE_KEY') ?? 'JWT_PRIVATE_KEY', v.JWT_PRIVATE_KEY, mistakes);
+  if (wished !== null && alg !== null && wished !== alg) {
     const variable = v.JWT_ALGORITHM === null ? 'ALGORITHM' : 'JWT_ALGORITHM';
-    throw new ConfigError(variable, 'does not match the type of JWT_PRIVATE_KEY');
+    mistakes.add(variable, 'does not match the type of JWT_PRIVATE_KEY');
   }
-  return alg;
+  return alg ?? 'RS256';
 }
 
 /** Sealing with another key than the one asked for would be a promise broken in silence. */
-function kms({ values: v, source }: Settings, environment: Environment) {
+function kms({ values: v, source, mistakes }: Settings, environment: Environment) {
   const demand = (name: 'KMS_MASTER_KEY_ID' | 'VAULT_URL' | 'VAULT_TOKEN'): string => {
     const value = v[name];
-    if (value === null) throw new ConfigError(name, `is required by KMS_PROVIDER=${v.KMS_PROVIDER}`);
-    return value;
+    if (value === null) mistakes.add(name, `is required by KMS_PROVIDER=${v.KMS_PROVIDER}`);
+    return value ?? '';
   };
   const local = v.LOCAL_KMS_KEYS ?? [];
   const named = source('LOCAL_KMS_KEYS') ?? 'LOCAL_KMS_KEYS';
-  if (named.endsWith('_FILE') && (statSync(environment[named]?.trim() ?? '').mode & 0o007) !== 0) {
-    throw new ConfigError(named, 'names a file that other users may read; use mode 0600');
-  }
+  const file = named.endsWith('_FILE') ? environment[named]?.trim() : undefined;
+  if (file && (statSync(file).mode & 0o007) !== 0)
+    mistakes.add(named, 'names a file that other users may read; use mode 0600');
   if (local.some(({ id }) => id === 'local:1'))
-    throw new ConfigError(named, 'must not name local:1, which is derived from MASTER_KEY');
+    mistakes.add(named, 'must not name local:1, which is derived from MASTER_KEY');
   if (new Set(local.map(({ id }) => id)).size < local.length)
-    throw new ConfigError(named, 'must not name a key twice');
-  if (local.some(({ key }) => weakness(key))) throw new ConfigError(named, 'must hold random keys');
+    mistakes.add(named, 'must not name a key twice');
+  if (local.some(({ key }) => weakness(key))) mistakes.add(named, 'must hold random keys');
   return {
     provider: v.KMS_PROVIDER,
     /** Local master keys besides the derived one; the first wraps. */
@@ -94,9 +93,9 @@ function kms({ values: v, source }: Settings, environment: Environment) {
 }
 
 /** Proofs are signed with the same keys, for `proof:<project>`: access tokens must never be for one of those. */
-function audience({ values: v }: Settings): string {
+function audience({ values: v, mistakes }: Settings): string {
   if (v.JWT_AUDIENCE.startsWith('proof:')) {
-    throw new ConfigError('JWT_AUDIENCE', 'must not start with proof: as identity proofs do');
+    mistakes.add('JWT_AUDIENCE', 'must not start with proof: as identity proofs do');
   }
   return v.JWT_AUDIENCE;
 }

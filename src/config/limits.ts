@@ -8,14 +8,12 @@ const HOUR = 60 * MINUTE;
 
 /** Counted in the database, because forgetting them would give guesses back. Per identifier, or account and factor. */
 export type DurableLimits = {
-  codeCheck: Window;
   codeCheckDaily: Window;
   passwordLogin: Window;
   secondFactor: Window;
 };
 
 const durable: DurableLimits = {
-  codeCheck: { limit: 10, windowMs: HOUR },
   codeCheckDaily: { limit: 20, windowMs: 24 * HOUR },
   passwordLogin: { limit: 5, windowMs: 15 * MINUTE },
   secondFactor: { limit: 5, windowMs: 15 * MINUTE },
@@ -57,8 +55,10 @@ const WINDOWS = {
     'sendCodeNetwork',
     'Calls of `/api/v1/auth/send-code` from one network',
   ),
-  LIMIT_CODE_CHECK: window('codeCheck', 'Code checks for one identifier over all its codes'),
-  LIMIT_CODE_CHECK_DAILY: window('codeCheckDaily', 'The same within a day'),
+  LIMIT_CODE_CHECK_DAILY: window(
+    'codeCheckDaily',
+    'Wrong codes for one identifier over all its codes: a quarter from one network, half for anybody, the other half kept for known devices and for token holders on networks without a failure',
+  ),
   LIMIT_CODE_CHECK_NETWORK: window('codeCheckNetwork', 'Code checks from one network'),
   LIMIT_PASSWORD_LOGIN: window(
     'passwordLogin',
@@ -82,8 +82,8 @@ const WINDOWS = {
   LIMIT_MAIL: window('mailRecipient', 'Mail of all kinds to one address; beyond it nothing is sent'),
   LIMIT_SMS_RANGE: window('smsRange', 'SMS to one number range (first 8 digits); beyond it nothing is sent'),
   LIMIT_SMS_COUNTRY: window('smsCountry', 'SMS to one country'),
-  LIMIT_SMS_ALL: window('smsGlobal', 'SMS altogether'),
-  LIMIT_SMS_DAILY: window('smsDaily', 'SMS altogether: the daily spend cap'),
+  LIMIT_SMS_ALL: window('smsGlobal', 'SMS altogether; a fifth is kept for numbers with an account'),
+  LIMIT_SMS_DAILY: window('smsDaily', 'SMS altogether: the daily spend cap, with the same reserve'),
   LIMIT_USER: window('user', 'Everything else, per user'),
   LIMIT_NETWORK: window('network', 'Everything else, per network'),
 };

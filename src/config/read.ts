@@ -12,6 +12,42 @@ export class ConfigError extends Error {
     this.name = 'ConfigError';
     this.variable = variable;
   }
+
+  /** All of them in one, a line each; `variable` is that of the first. */
+  static all(errors: [ConfigError, ...ConfigError[]]): ConfigError {
+    const [first] = errors;
+    if (errors.length === 1) return first;
+    return Object.assign(new ConfigError(first.variable, ''), {
+      message: errors.map(({ message }) => message).join('\n'),
+    });
+  }
+}
+
+/** Collects mistakes, one per variable, so that a start reports all of them. Every value read beside one is a stand-in. */
+export class Mistakes {
+  readonly #found = new Map<string, ConfigError>();
+
+  add(variable: string, reason: string, options?: ErrorOptions): null {
+    if (!this.#found.has(variable)) this.#found.set(variable, new ConfigError(variable, reason, options));
+    return null;
+  }
+
+  /** The result of `work`, or null when it throws a `ConfigError`, which is collected. */
+  unless<T>(work: () => T): T | null {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      if (!this.#found.has(error.variable)) this.#found.set(error.variable, error);
+      return null;
+    }
+  }
+
+  /** @throws {ConfigError} when there are any. */
+  throwAll(): void {
+    const [first, ...rest] = this.#found.values();
+    if (first) throw ConfigError.all([first, ...rest]);
+  }
 }
 
 export type Options = {
@@ -74,6 +110,7 @@ export type Reading<D extends Record<string, Variable>> = {
   values: Values<D>;
   /** The name a value came from (the variable, an alias or `NAME_FILE`); null when it is the default. */
   source(name: keyof D & string): string | null;
+  mistakes: Mistakes;
 };
 
 /** An empty string counts as unset, because that is what `${VAR:-}` in a compose file produces. */
@@ -100,23 +137,19 @@ function find(env: Environment, name: string, variable: Variable): { from: strin
   return null;
 }
 
-/** @throws {ConfigError} for the first variable whose value its declaration refuses. */
+/** A value that its declaration refuses is among the mistakes; the default or null then stands in for it. */
 export function read<D extends Record<string, Variable>>(env: Environment, declarations: D): Reading<D> {
   const values: Record<string, unknown> = {};
   const sources = new Map<string, string>();
+  const mistakes = new Mistakes();
   for (const [name, variable] of Object.entries(declarations)) {
-    const found = find(env, name, variable);
+    const found = mistakes.unless(() => find(env, name, variable));
     if (found) sources.set(name, found.from);
-    const raw = found?.raw ?? variable.default;
-    if (raw === null) {
-      values[name] = null;
-      continue;
-    }
-    const parsed = variable.parse.safeParse(raw);
-    if (!parsed.success) {
-      throw new ConfigError(found?.from ?? name, parsed.error.issues[0]?.message ?? 'is not valid');
-    }
-    values[name] = parsed.data;
+    values[name] = variable.default === null ? null : variable.parse.parse(variable.default);
+    if (!found) continue;
+    const parsed = variable.parse.safeParse(found.raw);
+    if (parsed.success) values[name] = parsed.data;
+    else mistakes.add(found.from, parsed.error.issues[0]?.message ?? 'is not valid');
   }
-  return { values: values as Values<D>, source: (name) => sources.get(name) ?? null };
+  return { values: values as Values<D>, source: (name) => sources.get(name) ?? null, mistakes };
 }

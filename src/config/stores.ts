@@ -1,5 +1,5 @@
 /** Where the two stores are: one URL each, or the parts that other deployments use. The URL always wins. */
-
+import { AddressError, addressOf, assertHost } from '../../db/address.ts';
 import { ConfigError } from './read.ts';
 import type { Settings } from './variables.ts';
 
@@ -17,23 +17,72 @@ function given(name: string, raw: string, schemes: RegExp, expected: string): st
   return raw;
 }
 
-function databaseUrl({ values: v, source }: Settings): string | null {
+/** TLS settings beside the URL; what the URL itself says wins. */
+const TLS = [
+  ['sslmode', 'DB_SSLMODE'],
+  ['sslrootcert', 'DB_SSLROOTCERT'],
+  ['sslcert', 'DB_SSLCERT'],
+  ['sslkey', 'DB_SSLKEY'],
+] as const;
+
+/** A mistake in the address is that of the variable `name`. */
+function checked<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof AddressError ? new ConfigError(name, error.message) : error;
+  }
+}
+
+function databaseUrl({ values: v, source, mistakes }: Settings): string | null {
+  const variable = (name: keyof Settings['values']) => source(name) ?? name;
+  const tls = (given = ''): string => {
+    const present = new URLSearchParams(given);
+    return TLS.filter(([parameter, name]) => v[name] !== null && !present.has(parameter))
+      .map(([parameter, name]) => `${parameter}=${encodeURIComponent(v[name] ?? '')}`)
+      .join('&');
+  };
+  const joined = (...queries: string[]): string => {
+    const query = queries.filter((part) => part !== '').join('&');
+    return query === '' ? '' : `?${query}`;
+  };
   if (v.DATABASE_URL !== null) {
-    const url = v.DATABASE_URL.replace(/^postgres(?:ql)?(?:\+\w+)?:/, 'postgresql:');
-    return given(source('DATABASE_URL') ?? 'DATABASE_URL', url, /^postgresql:\/\//, 'postgresql://');
+    const uri = v.DATABASE_URL.replace(/^postgres(?:ql)?(?:\+\w+)?:/, 'postgresql:');
+    const [base = '', query = ''] = uri.split(/\?(.*)/s);
+    const added = tls(query);
+    const url = base + joined(query, added);
+    const tlsVariable = TLS.map(([, name]) => source(name)).find((name) => name !== null);
+    try {
+      addressOf(url);
+    } catch (error) {
+      if (!(error instanceof AddressError)) throw error;
+      const name = added !== '' && error.message.includes('ssl') ? tlsVariable : null;
+      throw new ConfigError(name ?? variable('DATABASE_URL'), error.message);
+    }
+    return url;
   }
   const parts = ['DB_HOST', 'DB_USER', 'DB_PASS', 'DB_NAME'] as const;
   if (parts.every((name) => v[name] === null)) return null;
-  const missing = (['DB_HOST', 'DB_USER', 'DB_NAME'] as const).find((name) => v[name] === null);
-  if (missing) throw new ConfigError(missing, 'is required beside the other database variables');
-  const port = whole(source('DB_PORT') ?? 'DB_PORT', v.DB_PORT, 1, 65535);
-  const url = new URL(`postgresql://localhost:${port}`);
-  const host = v.DB_HOST ?? '';
-  url.hostname = host.includes(':') ? `[${host}]` : host;
-  url.username = encodeURIComponent(v.DB_USER ?? '');
-  url.password = encodeURIComponent(v.DB_PASS ?? '');
-  url.pathname = `/${encodeURIComponent(v.DB_NAME ?? '')}`;
-  return url.href;
+  const missing = (['DB_HOST', 'DB_USER', 'DB_NAME'] as const).filter((name) => v[name] === null);
+  for (const name of missing) mistakes.add(name, 'is required beside the other database variables');
+  if (missing.length > 0) return null;
+  const port = whole(variable('DB_PORT'), v.DB_PORT, 1, 65535);
+  const hosts = checked(variable('DB_HOST'), () =>
+    (v.DB_HOST ?? '').split(',').map((host) => assertHost(host.trim().replace(/^\[(.*)\]$/, '$1'))),
+  );
+  const encoded = (text: string | null): string => encodeURIComponent(text ?? '');
+  const login = encoded(v.DB_USER) + (v.DB_PASS === null ? '' : `:${encoded(v.DB_PASS)}`);
+  const folder = hosts[0]?.startsWith('/') ? hosts[0] : null;
+  const authority = hosts.map((host) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
+  const url =
+    folder === null
+      ? `postgresql://${login}@${authority}/${encoded(v.DB_NAME)}${joined(tls())}`
+      : `postgresql://${login}@/${encoded(v.DB_NAME)}${joined(`host=${encoded(folder)}&port=${port}`, tls())}`;
+  if (folder !== null && hosts.length > 1) {
+    throw new ConfigError(variable('DB_HOST'), 'has a socket beside other hosts');
+  }
+  checked(TLS.map(([, name]) => source(name)).find((name) => name) ?? 'DB_HOST', () => addressOf(url));
+  return url;
 }
 
 function redisUrl({ values: v, source }: Settings): string | null {
@@ -53,11 +102,10 @@ export function storesOf(settings: Settings) {
   return {
     database: {
       /** Null: the embedded Postgres in `dataDir`. */
-      url: databaseUrl(settings),
+      url: settings.mistakes.unless(() => databaseUrl(settings)),
       poolSize: v.DATABASE_POOL_SIZE + v.DATABASE_MAX_OVERFLOW,
-      poolTimeoutS: v.DATABASE_POOL_TIMEOUT,
     },
     /** Null: counters and cache inside the one process. */
-    redis: { url: redisUrl(settings) },
+    redis: { url: settings.mistakes.unless(() => redisUrl(settings)) },
   };
 }

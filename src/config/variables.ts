@@ -39,7 +39,7 @@ const SERVICE = {
     '.data',
     'Embedded database and generated secrets; unused when all are configured',
   ),
-  APP_NAME: setting(p.text, 'Vestibule', 'Name shown to people, in messages and authenticator apps', {
+  APP_NAME: setting(p.text, 'Vestibule', 'Name shown to people, in messages', {
     aliases: ['PROJECT_NAME'],
   }),
   VERSION: optional(p.text, 'Version reported by `/`', { otherwise: 'the package version' }),
@@ -51,7 +51,11 @@ const STORES = {
     ...secret,
     otherwise: 'the parts below, else an embedded Postgres in DATA_DIR',
   }),
-  DB_HOST: optional(p.text, 'Postgres host', { aliases: ['POSTGRES_SERVER', 'POSTGRES_HOST'] }),
+  DB_HOST: optional(
+    p.text,
+    'Postgres host, IP address or folder of its socket; several, comma-separated, are tried in turn',
+    { aliases: ['POSTGRES_SERVER', 'POSTGRES_HOST'] },
+  ),
   DB_PORT: setting(p.text, '5432', 'Postgres port', { aliases: ['POSTGRES_PORT'] }),
   DB_USER: optional(p.text, 'Postgres user', { aliases: ['POSTGRES_USER'] }),
   DB_PASS: optional(p.text, 'Postgres password', {
@@ -59,9 +63,19 @@ const STORES = {
     aliases: ['DB_PASSWORD', 'POSTGRES_PASSWORD'],
   }),
   DB_NAME: optional(p.text, 'Postgres database', { aliases: ['POSTGRES_DB'] }),
+  DB_SSLMODE: optional(
+    p.oneOf('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'),
+    'TLS to Postgres as libpq means it; `sslmode` of DATABASE_URL wins',
+    { aliases: ['PGSSLMODE'], otherwise: 'disable' },
+  ),
+  DB_SSLROOTCERT: optional(p.text, 'File with the authorities that verify Postgres', {
+    aliases: ['PGSSLROOTCERT'],
+    otherwise: 'those of Node',
+  }),
+  DB_SSLCERT: optional(p.text, 'File with the certificate shown to Postgres', { aliases: ['PGSSLCERT'] }),
+  DB_SSLKEY: optional(p.text, 'File with its private key', { aliases: ['PGSSLKEY'] }),
   DATABASE_POOL_SIZE: setting(p.integer(1, 500), '10', 'Connections for transactions'),
   DATABASE_MAX_OVERFLOW: setting(p.integer(0, 500), '0', 'Added to DATABASE_POOL_SIZE'),
-  DATABASE_POOL_TIMEOUT: setting(p.integer(1, 300), '30', 'Seconds to wait for a connection'),
   REDIS_URL: optional(p.text, 'Redis or Valkey; wins over the parts below', {
     ...secret,
     otherwise: 'the parts below, else counters inside the one process',
@@ -70,7 +84,6 @@ const STORES = {
   REDIS_PORT: setting(p.text, '6379', 'Redis port'),
   REDIS_DB: setting(p.text, '0', 'Redis database number'),
   REDIS_PASSWORD: optional(p.text, 'Redis password', secret),
-  REDIS_POOL_SIZE: optional(p.integer(1, 1000), 'Accepted without effect: one pipelined connection is used'),
 };
 
 const KEYS = {
@@ -86,8 +99,16 @@ const KEYS = {
     ...secret,
     otherwise: 'generated into DATA_DIR outside production',
   }),
-  ADMIN_TOKEN: optional(p.text, 'One-time token that makes the first administrator', secret),
-  INTROSPECTION_TOKEN: optional(p.text, 'What services present to `POST /v1/auth/introspect`', secret),
+  ADMIN_TOKEN: optional(
+    p.text,
+    'Bearer token of administrators: the console’s login and reviews of KYC',
+    secret,
+  ),
+  INTROSPECTION_TOKEN: optional(
+    p.text,
+    'What services present to `POST /v1/auth/introspect`; outside production `introspectionToken` in DATA_DIR/secrets.json by default',
+    secret,
+  ),
   KMS_PROVIDER: setting(
     p.oneOf('local', 'aws', 'vault'),
     'local',
@@ -115,10 +136,6 @@ const KEYS = {
     otherwise: 'RS256',
   }),
   ALGORITHM: optional(p.oneOf('HS256', 'RS256', 'ES256', 'EdDSA'), 'As JWT_ALGORITHM; HS256 has no effect'),
-  JWT_SIGNING_KEY_ID: optional(
-    p.text,
-    'Accepted without effect: the `kid` of a key is its RFC 7638 thumbprint',
-  ),
   JWT_ISSUER: optional(p.text, '`iss` of tokens', { otherwise: 'PUBLIC_URL' }),
   JWT_AUDIENCE: setting(p.text, 'vestibule', '`aud` of FULL tokens; LIMITED ones carry `<audience>:limited`'),
   JWT_CLIENT_ID: setting(p.text, 'vestibule', '`client_id` of first-party tokens'),
@@ -162,12 +179,12 @@ const SESSIONS = {
 const PROOFS = {
   FLOW_TOKEN_TTL_SECONDS: setting(p.integer(60, 3600), '900', 'Life of a flow token'),
   SIGNUP_TTL_DAYS: setting(p.integer(1, 365), '30', 'Life of an unfinished sign-up'),
-  CHALLENGE_TTL_SECONDS: setting(p.integer(60, 3600), '600', 'Life of a second-factor or OAuth challenge'),
+  CHALLENGE_TTL_SECONDS: setting(p.integer(60, 3600), '600', 'Life of a login or a contact change under way'),
   CODE_TTL_SECONDS: setting(p.integer(30, 600), '300', 'Life of a one-time code; never above 600', {
     aliases: ['OTP_EXPIRE_SECONDS'],
   }),
   CODE_ATTEMPTS: setting(p.integer(1, 5), '5', 'Tries per code', { aliases: ['OTP_ATTEMPTS_LIMIT'] }),
-  SECOND_FACTOR_ATTEMPTS: setting(p.integer(1, 5), '3', 'Tries per second-factor challenge'),
+  SECOND_FACTOR_ATTEMPTS: setting(p.integer(1, 5), '3', 'Tries per step-up at login'),
   EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES: optional(
     p.integer(5, 60),
     'Life of e-mail codes (capped at 10 minutes) and of reset tokens',
@@ -181,14 +198,12 @@ const PROOFS = {
     '72',
     'Life of the link that undoes a change of contacts, sent to the addresses from before',
   ),
-  MFA_TOTP_WINDOW_SECONDS: setting(p.integer(30, 60), '30', 'TOTP time step'),
   PASSWORD_POLICY: setting(
     p.oneOf('standard', 'nist'),
     'standard',
     '12+ with four classes, or 15+ with none',
   ),
   PASSWORD_MIN_LENGTH: optional(p.integer(8, 64), 'Shortest password', { otherwise: '12, or 15 with nist' }),
-  PASSWORD_BCRYPT_COST: optional(p.integer(4, 31), 'Accepted without effect: bcrypt is verified, never made'),
   HASH_MEMORY_KIB: setting(p.integer(8, 4194304), '19456', 'argon2id memory; at least 19456 in production'),
   HASH_ITERATIONS: setting(p.integer(1, 100), '2', 'argon2id passes; at least 2 in production'),
   HASH_PARALLELISM: setting(p.integer(1, 64), '1', 'argon2id lanes'),
@@ -237,34 +252,16 @@ const ADAPTERS = {
   RISK_URL: optional(p.httpUrl, 'Risk provider'),
   RISK_SECRET: optional(p.text, 'Authenticates us to the risk provider', secret),
   RISK_BLOCKED_PREFIXES: setting(p.list(p.phonePrefix), '', 'Phone prefixes refused at sign-up'),
-  RISK_BLOCKED_COUNTRIES: setting(p.list(p.country), '', 'Countries refused at sign-up'),
-  RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
-  GOOGLE_OAUTH_CLIENT_ID: optional(p.text, 'Google client'),
-  GOOGLE_OAUTH_CLIENT_SECRET: optional(p.text, 'Google client secret', secret),
-  GOOGLE_OAUTH_REDIRECT_URI: optional(p.httpUrl, 'Where Google sends people back', {
-    otherwise: 'PUBLIC_URL/v1/auth/oauth/google/callback',
-  }),
-  GOOGLE_OAUTH_ISSUER: setting(p.httpUrl, 'https://accounts.google.com', 'OpenID issuer'),
-  OAUTH_REDIRECT_URIS: optional(p.list(p.httpUrl), 'Places a client may ask to be sent to', {
-    otherwise: 'FRONTEND_URL',
-  }),
-  BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks trading accounts', {
-    otherwise: 'kite in production, else local',
+  BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks linked trading accounts', {
+    otherwise: 'kite in production, else local: a broker on paper',
   }),
   KITE_API_BASE_URL: setting(p.httpUrl, 'https://api.kite.trade', 'Kite Connect API'),
-  KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite'),
-  KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Tries after a failed call of Kite'),
-  TICKER_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
-  ALERT_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
-  BACKEND_SERVICE_URL: optional(p.httpUrl, 'Neighbouring service, reported to administrators only'),
-  WEBHOOK_ALLOW_PRIVATE: setting(p.flag, 'false', 'Webhooks to private addresses; refused in production'),
+  KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite, repetitions included'),
+  KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Repetitions of a safe call of Kite'),
+  RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
 };
 
 const OPERATION = {
-  FEATURE_GOOGLE_OAUTH: optional(p.flag, 'Google sign-in; off answers 404', {
-    otherwise: 'true when configured, and outside production',
-  }),
-  FEATURE_MFA_TOTP: setting(p.flag, 'true', 'TOTP second factor; off answers 404'),
   FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
   CONSOLE_ENABLED: optional(p.flag, 'The developer console', { otherwise: 'true outside production' }),
   CONSOLE_HOSTS: setting(
@@ -287,13 +284,32 @@ const OPERATION = {
     otherwise: 'json in production, else text',
   }),
   DEBUG: setting(p.lenientFlag, 'false', 'Lowers the log level to debug; nothing else'),
-  METRICS_ENABLED: setting(p.flag, 'true', 'Prometheus metrics'),
-  METRICS_PORT: optional(port, 'Separate port for metrics', {
-    aliases: ['PROMETHEUS_PORT'],
-    otherwise: '/metrics on PORT',
-  }),
-  METRICS_TOKEN: optional(p.text, 'Bearer token that /metrics on PORT demands', secret),
-  SENTRY_DSN: optional(p.urlOf('https', 'http'), 'Where unexpected errors are reported', secret),
+};
+
+const retentionDays = p.integer(1, 3650);
+
+const RETENTION = {
+  RETENTION_OUTBOX_DAYS: setting(retentionDays, '7', 'Days a delivered message or event is kept'),
+  RETENTION_WEBHOOK_RECEIPT_DAYS: setting(
+    retentionDays,
+    '30',
+    'Days a taken webhook is remembered, so that its repetition changes nothing',
+  ),
+  RETENTION_FLOW_DAYS: setting(
+    retentionDays,
+    '90',
+    'Days an ended flow is kept with its steps; one with a KYC record stays',
+  ),
+  RETENTION_SESSION_DAYS: setting(
+    retentionDays,
+    '90',
+    'Days a session is kept after it was revoked or reached its absolute end',
+  ),
+  RETENTION_IDEMPOTENCY_HOURS: setting(
+    p.integer(1, 168),
+    '24',
+    'Hours the answer to a request with an Idempotency-Key is kept',
+  ),
 };
 
 /** In the order of the README. */
@@ -305,6 +321,7 @@ export const GROUPS = {
   'Codes, passwords and flows': PROOFS,
   Limits: LIMIT_VARIABLES,
   'Outside systems': ADAPTERS,
+  Retention: RETENTION,
   Operation: OPERATION,
 };
 
@@ -316,6 +333,7 @@ export const VARIABLES = {
   ...PROOFS,
   ...LIMIT_VARIABLES,
   ...ADAPTERS,
+  ...RETENTION,
   ...OPERATION,
 };
 

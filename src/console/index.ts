@@ -3,8 +3,8 @@
  * like anybody's request. Register it only when it is enabled: it has no switch of its own.
  */
 import type { FastifyInstance } from 'fastify';
-import { createConsoleStore } from '../../db/console.ts';
 import type { FlowStatsStore } from '../../db/flow-stats.ts';
+import { createReportStore } from '../../db/reports.ts';
 import { outageProblem } from '../http/outage.ts';
 import { problemFrom } from '../http/problem-from-error.ts';
 import type { Services } from '../http/services.ts';
@@ -31,7 +31,7 @@ export const consolePlugin =
   async (parent: FastifyInstance): Promise<void> => {
     const models = await loadModels();
     const guard = createGuard(s);
-    const c = createConsole({ s, store: createConsoleStore(s.db), stats, models, guard });
+    const c = createConsole({ s, store: createReportStore(s.db), stats, models, guard });
     await parent.register(async (app) => {
       // Pages and forms: none of it belongs into the description of the API.
       app.addHook('onRoute', (route) => {

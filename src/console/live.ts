@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { StepRow } from '../../db/commit.ts';
-import type { ConsoleStore, Step } from '../../db/console.ts';
+import type { ReportStore, Step } from '../../db/reports.ts';
 import { word } from '../engine/visible-context.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -16,7 +16,7 @@ const LOOK_MS = 150;
 /** Ids are made just before a commit: one that commits this late is still found. */
 const OVERLAP_MS = 2000;
 const BATCH = 500;
-const HEARTBEAT_MS = 15_000;
+const HEARTBEAT_MS = 5000;
 /** A reader who does not read is let go, not buffered for. */
 const MAX_BUFFERED = 256 * 1024;
 
@@ -54,9 +54,10 @@ const frame = (n: News): string =>
 export type LiveFeed = ReturnType<typeof createLiveFeed>;
 
 export function createLiveFeed(clock: Clock) {
-  const clients = new Set<ServerResponse>();
+  /** Each with the question whether it may still be told. */
+  const clients = new Map<ServerResponse, () => Promise<boolean>>();
   const seen = new Map<string, number>();
-  let store: ConsoleStore | null = null;
+  let store: ReportStore | null = null;
   let timers: NodeJS.Timeout[] = [];
   let looking = false;
   let since = '';
@@ -64,7 +65,7 @@ export function createLiveFeed(clock: Clock) {
   const realNow = () => clock.now() - clock.offset();
 
   function send(text: string): void {
-    for (const client of clients) {
+    for (const client of clients.keys()) {
       if (client.writableLength > MAX_BUFFERED) client.destroy();
       else client.write(text);
     }
@@ -74,6 +75,14 @@ export function createLiveFeed(clock: Clock) {
     const fresh = news.filter((n) => !seen.has(n.id));
     for (const n of fresh) seen.set(n.id, realNow());
     if (fresh.length) send(fresh.map(frame).join(''));
+  }
+
+  async function beat(): Promise<void> {
+    for (const [client, mayWatch] of [...clients]) {
+      // While the database is away there is no news to keep from anybody.
+      if (!(await mayWatch().catch(() => true))) client.destroy();
+    }
+    send(': alive\n\n');
   }
 
   async function look(): Promise<void> {
@@ -97,7 +106,7 @@ export function createLiveFeed(clock: Clock) {
 
   function begin(): void {
     since = idAt(realNow());
-    timers = [setInterval(() => void look(), LOOK_MS), setInterval(() => send(': alive\n\n'), HEARTBEAT_MS)];
+    timers = [setInterval(() => void look(), LOOK_MS), setInterval(() => void beat(), HEARTBEAT_MS)];
     for (const timer of timers) timer.unref();
   }
 
@@ -112,13 +121,13 @@ export function createLiveFeed(clock: Clock) {
     committed(steps: StepRow[]): void {
       if (clients.size > 0) tell(steps as News[]);
     },
-    attach(reads: ConsoleStore): void {
+    attach(reads: ReportStore): void {
       store = reads;
     },
     /** @throws Problem overloaded */
-    join(client: ServerResponse): void {
+    join(client: ServerResponse, mayWatch: () => Promise<boolean>): void {
       if (clients.size >= MAX_CLIENTS) throw new Problem('overloaded', { retryAfter: 10 });
-      clients.add(client);
+      clients.set(client, mayWatch);
       if (clients.size === 1) begin();
       client.on('close', () => {
         clients.delete(client);
@@ -127,7 +136,7 @@ export function createLiveFeed(clock: Clock) {
     },
     full: () => clients.size >= MAX_CLIENTS,
     close(): void {
-      for (const client of clients) client.destroy();
+      for (const client of clients.keys()) client.destroy();
       end();
     },
   };
@@ -140,7 +149,7 @@ export const idAt = (ms: number): string =>
     .padStart(12, '0')
     .replace(/^(.{8})(.{4})$/, '$1-$2-7000-8000-000000000000');
 
-export function liveRoute(app: FastifyInstance, { store }: Console, feed: LiveFeed): void {
+export function liveRoute(app: FastifyInstance, { store, guard }: Console, feed: LiveFeed): void {
   feed.attach(store);
   // A stream never ends by itself: without this a server would wait for its readers for ever.
   app.addHook('preClose', async () => feed.close());
@@ -152,6 +161,6 @@ export function liveRoute(app: FastifyInstance, { store }: Console, feed: LiveFe
     raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
     request.raw.socket.setTimeout(0);
     raw.write('retry: 1000\nevent: hello\ndata: {}\n\n');
-    feed.join(raw);
+    feed.join(raw, () => guard.stillSignedIn(request));
   });
 }

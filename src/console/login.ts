@@ -27,9 +27,9 @@ export function loginRoutes(app: FastifyInstance, { s, guard }: Console): void {
     guard.checkForm(body?.form);
     await s.limits.passwordLogin({ network: networkOf(request.ip) });
     try {
-      guard.signIn(reply, typeof body?.token === 'string' ? body.token : '');
+      await guard.signIn(reply, typeof body?.token === 'string' ? body.token : '');
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!(error instanceof Problem && error.code === 'invalid_credentials')) throw error;
       return reply
         .code(401)
         .type(type)
@@ -40,7 +40,7 @@ export function loginRoutes(app: FastifyInstance, { s, guard }: Console): void {
 
   app.post('/console/logout', form, async (request, reply) => {
     guard.checkForm((request.body as { form?: unknown } | undefined)?.form);
-    guard.signOut(reply);
+    await guard.signOut(request, reply);
     return reply.redirect('/console/login', 303);
   });
 }

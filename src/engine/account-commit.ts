@@ -1,8 +1,13 @@
 /** Changes an account outside any lifecycle, with the audit and outbox rows of the change, in one statement. */
 import type { Database } from '../../db/client.ts';
-import { type AccountChange, type Changes, commit, noChanges } from '../../db/commit.ts';
-import { Stale } from '../../db/conflicts.ts';
-import type { Part } from '../../db/statement.ts';
+import {
+  type AccountChange,
+  type Changes,
+  commit,
+  newChangeSet,
+  type WriteFragment,
+} from '../../db/commit.ts';
+import { VersionConflict } from '../../db/driver/conflicts.ts';
 import type { LiveShare } from '../../db/trading-shares.ts';
 import type { Notice } from '../../machines/effects.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
@@ -29,7 +34,7 @@ type AccountEvent = {
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
   account: { id: string; eventSeq: number };
-  parts: Part[];
+  parts: WriteFragment[];
   patch?: AccountChange['patch'];
   /** Every live session of the account, or all but one, ends by it. */
   endSessions?: { reason: string; except?: string };
@@ -50,7 +55,7 @@ export async function commitAccount(
   context: SendContext,
 ): Promise<{ sessionsEnded: number }> {
   if (alreadyCommitted(context)) return { sessionsEnded: 0 };
-  const changes = noChanges(new Date(context.now), { reservation: reservationOf(context) });
+  const changes = newChangeSet(new Date(context.now), { reservation: reservationOf(context) });
   const record = ({ eventSeq }: { eventSeq: number } = account): RecordContext => ({
     id: `account:${uuidv7()}`,
     flowId: null,
@@ -73,6 +78,6 @@ export async function commitAccount(
     return committed;
   } catch (error) {
     const cause = await unlessTakenOver(deps.db, context, error);
-    throw cause instanceof Stale ? new Problem('conflict', {}, { cause }) : cause;
+    throw cause instanceof VersionConflict ? new Problem('conflict', {}, { cause }) : cause;
   }
 }

@@ -1,5 +1,5 @@
 /** What to do when rows that a decision was taken on have moved before it was written: decide again, not for ever. */
-import { isStale } from '../../db/conflicts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import { Problem } from '../kernel/problems.ts';
 
 /** Repeats `work` while it meets rows that have moved on; `conflict` when that does not end. */

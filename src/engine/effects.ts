@@ -1,13 +1,12 @@
 /** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
 import type { FlowRow } from '../../db/commit.ts';
-import { endProofs } from '../../db/contact-changes.ts';
+import { cancelPendingFlows, endProofs } from '../../db/contact-changes.ts';
 import * as contacts from '../../db/contacts.ts';
 import * as credentials from '../../db/credentials.ts';
 import * as kyc from '../../db/kyc.ts';
-import { flows } from '../../db/schema.ts';
+import { archiveOthers, setToken } from '../../db/other-flows.ts';
 import { endSurplus } from '../../db/session-limit.ts';
 import * as sessions from '../../db/sessions.ts';
-import { update } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import * as tradingAccounts from '../../db/trading-accounts.ts';
 import type * as tradingShares from '../../db/trading-shares.ts';
@@ -44,6 +43,8 @@ export type Enclosures = {
   shares?: tradingShares.LiveShare[];
   /** The public name of a new account. */
   username?: string;
+  /** The windows that the check of a code was admitted by; the last two are the identifier's and its network's. */
+  codeWindows?: throttles.Window[];
   /** Id of the provider's message that carried the event; a message counts once. */
   receiptId?: string;
 };
@@ -53,8 +54,6 @@ export type EffectRules = {
   sessionAbsoluteMs: number;
   /** Live sessions of one account. */
   sessionMax: number;
-  /** Durable failure windows of one identifier, for the token's holder or for callers without it. */
-  codeWindows(contactId: string, holder: boolean): throttles.Window[];
   pinWindows(accountId: string): throttles.Window[];
   /** Failed password logins: of a device the account knows, or of everybody else together. */
   loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
@@ -120,16 +119,11 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     handOver: (p, c) => {
       c.changes.rows.push(
-        update(
-          flows,
-          {
-            tokenGeneration: c.at,
-            tokenHash: hashToken(keyring.flowTokenFor(p.toFlowId, c.at)),
-            tokenExpiresAt: new Date(c.at + p.ttlMs),
-          },
-          { sql: "id = ? and status = 'active'", params: [p.toFlowId] },
-          { must: 1 },
-        ),
+        setToken(p.toFlowId, {
+          tokenGeneration: c.at,
+          tokenHash: hashToken(keyring.flowTokenFor(p.toFlowId, c.at)),
+          tokenExpiresAt: new Date(c.at + p.ttlMs),
+        }),
       );
     },
     storeCredentials: (p, c) => {
@@ -206,29 +200,25 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     endProofs: (p, c) => {
       c.changes.rows.push(endProofs(p.contactId, p.accountId));
     },
+    cancelPendingFlows: (p, c) => {
+      c.changes.rows.push(cancelPendingFlows(p.accountId));
+    },
     endSessions: (p, c) => endSessions(c, p),
     supersedeFlows: (p, c) => {
-      c.changes.rows.push(
-        update(
-          flows,
-          { status: 'archived' },
-          {
-            sql: "contact_id = ? and machine = ? and status = 'active' and id <> ?",
-            params: [p.contactId, c.flow.machine, c.flow.id],
-          },
-        ),
-      );
+      c.changes.rows.push(archiveOthers(c.flow, p.contactId));
     },
     countPin: (p, c) => {
       const windows = rules.pinWindows(p.accountId);
-      if (p.reset) c.changes.rows.push(throttles.clear(windows, now(c)));
-      else c.changes.rows.push(throttles.count(windows, now(c)));
+      const settle = p.reset ? throttles.giveBack : throttles.countWithin;
+      c.changes.rows.push(settle(windows, now(c)));
     },
-    countFailure: (p, c) => {
-      c.changes.rows.push(throttles.count(rules.codeWindows(p.contactId, p.holder), now(c)));
+    countFailure: (_, c) => {
+      c.changes.rows.push(throttles.countWithin(enclosed(c.enclosures.codeWindows, 'codeWindows'), now(c)));
     },
-    clearFailures: (p, c) => {
-      c.changes.rows.push(throttles.clear(rules.codeWindows(p.contactId, p.holder), now(c)));
+    clearFailures: (_, c) => {
+      const windows = enclosed(c.enclosures.codeWindows, 'codeWindows');
+      const [shared = '', own = ''] = windows.slice(-2).map(({ key }) => key);
+      c.changes.rows.push(throttles.giveBack(windows, now(c), { shared, own }));
     },
     clearLoginFailures: (p, c) => {
       c.changes.rows.push(throttles.clear(rules.loginWindows(p.subjectId, p.deviceId), now(c)));
@@ -239,6 +229,10 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     releasePreUser: (p, c) => {
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
       c.changes.rows.push(contacts.release(p.accountId, now(c)));
+      c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
+    },
+    discardRegistration: (p, c) => {
+      account(c, p.accountId).patch.username = null;
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
     archiveContact: (p, c) => {

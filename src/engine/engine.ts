@@ -1,17 +1,18 @@
 /** Runs the machines: read, ask, advance, commit, and decide again when overtaken. It decides nothing itself. */
-import type { Database, Runner } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import {
   type Changes,
   commit,
   type FlowRow,
-  noChanges,
+  newChangeSet,
   type OutboxRow,
   requireActive,
 } from '../../db/commit.ts';
-import { isStale } from '../../db/conflicts.ts';
 import * as contacts from '../../db/contacts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import type { FlowStore, LoadedFlow, Locator } from '../../db/flows.ts';
 import * as receipts from '../../db/receipts.ts';
+import type { Runner } from '../../db/write/runner.ts';
 import { type MachineEvents, type MachineId, registry } from '../../machines/index.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -22,6 +23,7 @@ import type { Result, SendContext } from './context.ts';
 import type { EffectHandlers, Enclosures } from './effects.ts';
 import { reservationOf, settled, unlessTakenOver } from './keyed-run.ts';
 import { EventRefused, Rejection } from './refusals.ts';
+import { createRepair } from './repair.ts';
 import { createReplay } from './replay.ts';
 import { createRevive } from './revive.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
@@ -36,6 +38,12 @@ export type Opening<M extends MachineId> = Decision<M> & {
 };
 /** Tries under the row locks before the caller is told that somebody else keeps winning. */
 const LOCKED_TRIES = 3;
+
+const readingOf = ({ deviceId, envelope, now }: SendContext) => ({
+  deviceId,
+  network: envelope.network,
+  now: new Date(now),
+});
 
 export type Engine = ReturnType<typeof createEngine>;
 /** `leased`: outbox rows of the commit that are this process's to deliver. */
@@ -60,17 +68,21 @@ export function createEngine(deps: {
     new EventRefused(view, event, deps.nextOf(view, now));
   const { advance, start } = createAdvance({ handlers, keyring, refused });
   const replay = createReplay({ db, flows });
-  const revive = createRevive({ flows, onQuarantine: deps.onQuarantine ?? (() => {}) });
+  const revive = createRevive({
+    flows,
+    repair: createRepair({ db, handlers }),
+    onQuarantine: deps.onQuarantine ?? (() => {}),
+  });
 
   const begun = (context: SendContext): Changes =>
-    noChanges(new Date(context.now), {
+    newChangeSet(new Date(context.now), {
       lease: deps.lease?.() ?? null,
       reservation: reservationOf(context),
     });
 
   const admit = createAdmission({ flows, refused });
 
-  /** Decides on what was just read and writes it. Throws Stale when the rows have moved on by the time of the write. */
+  /** Decides on what was just read and writes it. Throws VersionConflict when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
     machineId: M,
     loaded: LoadedFlow,
@@ -79,7 +91,7 @@ export function createEngine(deps: {
     context: SendContext,
   ): Promise<Attempt> {
     const definition = registry[machineId];
-    const restored = revive(definition, loaded);
+    const restored = revive(definition, loaded, context);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
     const { event, enclosures = {} } = await decide(loaded, view);
     const own = admit({ definition, loaded, view, restored, event, context });
@@ -136,18 +148,20 @@ export function createEngine(deps: {
     return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
   }
 
-  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. */
-  async function readThen(
+  /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. A repaired one is read again. */
+  const readThen: typeof readOnce = (...asked) => persistently(LOCKED_TRIES, () => readOnce(...asked));
+
+  async function readOnce(
     machineId: MachineId,
     locator: Locator,
     context: SendContext,
     look: (loaded: LoadedFlow, view: FlowView) => void = () => {},
   ) {
-    const loaded = await flows.load(locator, { deviceId: context.deviceId, now: new Date(context.now) });
+    const loaded = await flows.load(locator, readingOf(context));
     if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
     const definition = registry[machineId];
     try {
-      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded));
+      const view = viewOf(definition, loaded.flow as FlowRow, revive(definition, loaded, context));
       look(loaded, view);
       return { loaded, view };
     } catch (error) {
@@ -214,7 +228,7 @@ export function createEngine(deps: {
     ): Promise<Result> {
       const known = await replay(machineId, context);
       if (known) return known;
-      const reading = { deviceId: context.deviceId, now: new Date(context.now) };
+      const reading = readingOf(context);
       const loaded = await flows.load(locator, reading);
       if (!loaded || loaded.flow.machine !== machineId) throw new Problem('not_found');
       try {

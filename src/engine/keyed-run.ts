@@ -1,6 +1,6 @@
 /** One run of a request that carries an Idempotency-Key: the hold its commit must still have, and what is there already. */
 import type { Database } from '../../db/client.ts';
-import { isStale } from '../../db/conflicts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import { holds, type Reservation } from '../../db/idempotency.ts';
 import { Problem } from '../kernel/problems.ts';
 

@@ -12,6 +12,7 @@ import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
 import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import { Problem } from '../kernel/problems.ts';
+import type { DurableWindows } from './rules.ts';
 import type { FlowView } from './snapshots.ts';
 
 export const DEMO_CODE = '000000';
@@ -26,7 +27,7 @@ export type ProofRules = {
   lockMs: number;
   stepUpAttempts: number;
   stepUpTtlMs: number;
-  codeWindows(contactId: string, holder: boolean): throttles.Window[];
+  codeWindows: DurableWindows['codeWindows'];
   pinWindows(accountId: string): throttles.Window[];
   loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
@@ -83,6 +84,16 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       return true;
     },
 
+    /**
+     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until the end it
+     * had at first it may be told that its code has been accepted.
+     */
+    replacedToken({ flow }: LoadedFlow, token: string, now: number, ttlMs: number): boolean {
+      const openedAt = flow.createdAt.getTime();
+      const first = hashToken(keyring.flowTokenFor(flow.id, openedAt));
+      return hashToken(token) === first && flow.tokenHash !== first && now < openedAt + ttlMs;
+    },
+
     /** Problems that only say "this token opens nothing". */
     isTokenRefusal: ({ code }: Problem): boolean =>
       [
@@ -109,9 +120,25 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       if (!rules.demo || phone === undefined || !isReservedPhone(phone)) throw new Problem('unauthenticated');
     },
 
-    /** Refuses before any comparison when the identifier's durable counters are full. */
-    codeBudget(loaded: LoadedFlow, holder: boolean): void {
-      this.budgetOf(rules.codeWindows(loaded.flow.contactId ?? '', holder), loaded.failures);
+    /** The durable windows that bound this caller's checks of the flow's codes. A device counts for its owner only. */
+    codeWindows(
+      loaded: LoadedFlow,
+      caller: { holder: boolean; network: string },
+      failures = loaded.failures,
+    ): throttles.Window[] {
+      const { flow, contact, account, device } = loaded;
+      const knownDevice = device !== null && account !== null && contact?.accountId === account.id;
+      return rules.codeWindows(flow.contactId ?? '', { ...caller, knownDevice }, failures);
+    },
+
+    /** Refuses before any comparison when they are full; else what the commit counts in, as an enclosure. */
+    codeBudget(
+      loaded: LoadedFlow,
+      caller: { holder: boolean; network: string },
+    ): { codeWindows: throttles.Window[] } {
+      const codeWindows = this.codeWindows(loaded, caller);
+      this.budgetOf(codeWindows, loaded.failures);
+      return { codeWindows };
     },
 
     /** The same for counters that belong to no flow. */

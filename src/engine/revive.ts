@@ -1,26 +1,39 @@
-/** The stored snapshot as the machine knows it. One that does not parse takes its flow, and only it, out of circulation. */
+/** The stored snapshot as the machine knows it. One that does not parse is repaired, or takes its flow out of circulation. */
 import type { AnyMachineSnapshot } from 'xstate';
 import type { FlowRow } from '../../db/commit.ts';
 import type { FlowStore, LoadedFlow } from '../../db/flows.ts';
 import type { Definition } from '../../machines/index.ts';
 import { Problem } from '../kernel/problems.ts';
+import type { SendContext } from './context.ts';
 import { Rejection } from './refusals.ts';
+import { type RepairFlow, repairable } from './repair.ts';
 import { restore, viewOf } from './snapshots.ts';
 
 export type Revive = ReturnType<typeof createRevive>;
 
 export const createRevive =
-  (deps: { flows: Pick<FlowStore, 'quarantine'>; onQuarantine: (flowId: string, error: unknown) => void }) =>
+  (deps: {
+    flows: Pick<FlowStore, 'quarantine'>;
+    repair: RepairFlow;
+    onQuarantine: (flowId: string, error: unknown) => void;
+  }) =>
   /** @throws Problem flow_needs_restart */
-  (definition: Definition, { flow, account }: LoadedFlow): AnyMachineSnapshot => {
+  (definition: Definition, loaded: LoadedFlow, context: SendContext): AnyMachineSnapshot => {
+    const { flow, account } = loaded;
     const needsRestart = (cause?: unknown) => new Problem('flow_needs_restart', {}, { cause });
-    if (flow.status === 'quarantined') throw needsRestart();
+    const unreadable = (cause?: unknown) =>
+      new Rejection(needsRestart(cause), () =>
+        repairable(definition, loaded)
+          ? deps.repair(definition, loaded, context)
+          : deps.flows.quarantine(flow.id, flow.version),
+      );
+    if (flow.status === 'quarantined') throw unreadable();
     const restored = restore(definition, flow.machineVersion, flow.snapshot);
     if (!restored.ok) {
       deps.onQuarantine(flow.id, restored.error);
       // A newer build wrote it: leave it to that build.
       if (restored.newer) throw needsRestart(restored.error);
-      throw new Rejection(needsRestart(restored.error), () => deps.flows.quarantine(flow.id, flow.version));
+      throw unreadable(restored.error);
     }
     const { tier } = viewOf(definition, flow as FlowRow, restored.snapshot);
     if (tier !== null && account && account.id === flow.accountId && account.tier !== tier) {

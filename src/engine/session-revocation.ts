@@ -1,7 +1,7 @@
 /** Ends sessions with the records of it, in one transaction under the account's lock. The only way besides a flow. */
 import type { Database } from '../../db/client.ts';
-import { commit, noChanges } from '../../db/commit.ts';
-import { isStale } from '../../db/conflicts.ts';
+import { commit, newChangeSet } from '../../db/commit.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import { end, lockLive } from '../../db/sessions.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { SendContext } from './engine.ts';
@@ -32,7 +32,7 @@ export const createSessionEnds = (deps: { db: Database; onCommit: () => void }) 
         const { eventSeq, ids } = await lockLive(reads, accountId, at);
         if (!ids.includes(sessionId)) return [];
         const ending = which === 'all' ? ids : [sessionId];
-        const changes = noChanges(at, { reservation: reservationOf(context) });
+        const changes = newChangeSet(at, { reservation: reservationOf(context) });
         const record = (entry: Omit<AuditEntry, 'accountId'>, id: string) => {
           const row = { id, flowId: null, envelope, changes, seqOf: () => eventSeq };
           const { type, outcome = 'success', reason = null, sessionId } = entry;

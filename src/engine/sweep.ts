@@ -19,8 +19,8 @@ export function createSweep(deps: {
   engine: Engine;
   clock: Clock;
   log: RelayLog;
-  /** Drops stored answers whose day, and failure counters whose window, is over. */
-  forget: (now: Date) => Promise<void>;
+  /** Deletes what has been kept for its time: stored answers, failure counters, records of what has ended. */
+  purgeExpired: (now: Date) => Promise<void>;
   /** Erases a number of contacts that nobody has owned or named since. */
   forgetContacts: (until: Date) => Promise<void>;
 }) {
@@ -50,9 +50,9 @@ export function createSweep(deps: {
   async function eraseDeleted(): Promise<void> {
     if (clock.now() < erasureDueAt) return;
     erasureDueAt = clock.now() + ERASURE_EVERY_MS;
-    await deps.forget(new Date(clock.now()));
     for (const id of await users.toErase(new Date(clock.now() - ERASURE_DELAY_MS))) await users.erase(id);
     await deps.forgetContacts(new Date(clock.now() - UNOWNED_CONTACT_MS));
+    await deps.purgeExpired(new Date(clock.now()));
   }
 
   return async (): Promise<void> => {

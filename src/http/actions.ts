@@ -110,6 +110,18 @@ export function createActions() {
       return [...open, ...after].map(({ action }) => action);
     },
 
+    /**
+     * What is left to a caller whose answer to a right code was lost, and with it the token that came with it: to prove
+     * the identifier once more, or to log in.
+     */
+    anew(view: FlowView): Action[] {
+      const unfinished = view.tier === 'UNVERIFIED' || view.state === 'resumed';
+      const ended = view.machine === 'challenge' ? 'expired' : unfinished ? 'abandoned' : 'registered';
+      return following
+        .filter((row) => row.machine === view.machine && row.states.includes(ended) && isFor(view, row.for))
+        .map(({ action }) => action);
+    },
+
     /** Client actions the flow refuses now, each with the reason. */
     refused: (view: FlowView, now: number): { event: string; reason: string }[] =>
       sent(view)

@@ -1,9 +1,12 @@
 /** What flow routes share on the way out: the code outcome, the token a caller goes on with, declared problems. */
+
+import type { LoadedFlow } from '../../db/flows.ts';
 import type { Code } from '../../machines/code.ts';
-import type { Result, SendContext } from '../engine/engine.ts';
+import { EventRefused, type Result, type SendContext } from '../engine/engine.ts';
 import { answerLost, isReplay } from '../engine/keyed-run.ts';
 import type { FlowView } from '../engine/snapshots.ts';
 import { Problem } from '../kernel/problems.ts';
+import type { Action } from './actions.ts';
 import { openCheck, openlyWrong, wrongCode } from './open-checks.ts';
 import { problemSchema } from './problem-json.ts';
 import type { Services } from './services.ts';
@@ -55,6 +58,7 @@ export type CodeChecker = {
   token: string | null;
   /** What such a caller names: the id of a contact or of an account. */
   name: string;
+  network: string;
   now: number;
   /** A reserved number that shows what a lock looks like. */
   showsLock?: boolean;
@@ -63,15 +67,39 @@ export type CodeChecker = {
 /** The same for callers with the token or without; these learn nothing about the flow, not even that there is one. */
 export async function checkedCode(
   s: Pick<Services, 'actions' | 'db' | 'proofs' | 'windows'>,
-  { token, name, now, showsLock = false }: CodeChecker,
+  { token, name, network, now, showsLock = false }: CodeChecker,
   send: () => Promise<Result>,
 ): Promise<Result> {
-  if (token !== null) return codeOutcome(s, send(), now);
-  const result = await openCheck(s, { name, now }, send);
+  if (token !== null)
+    return codeOutcome(s, send(), now).catch((error) => Promise.reject(repeated(s, error, now)));
+  const result = await openCheck(s, { name, network, now }, send);
   const code = result.flow.context.code as Code;
   if (showsLock && code.openAttemptsLeft === 0) throw locked(s, result.flow, code.expiresAt, now);
-  if (refused(result.flow)) throw openlyWrong(s, result);
+  if (refused(result.flow)) throw openlyWrong(s, result, network);
   return result;
+}
+
+/** The holder of the flow's token repeats a check that was right. */
+function repeated({ actions }: Pick<Services, 'actions'>, error: unknown, now: number): unknown {
+  if (!(error instanceof EventRefused) || !error.view.tags.has('verified')) return error;
+  const next = actions.next(error.view, now);
+  return alreadyVerified(error.view, next.length ? next : actions.anew(error.view), error);
+}
+
+const alreadyVerified = ({ state }: FlowView, next: Action[], cause?: unknown): Problem =>
+  new Problem('already_verified', { state, next }, { cause });
+
+/**
+ * A check that was right has replaced the token it was made with. Who repeats it with the replaced one hears so, and
+ * gets no token: the answer that held it may have reached another person. @throws Problem already_verified
+ */
+export function refuseRepeated(
+  { actions, proofs, config }: Pick<Services, 'actions' | 'proofs' | 'config'>,
+  { loaded, view, token, now }: { loaded: LoadedFlow; view: FlowView; token: string | null; now: number },
+): void {
+  if (token === null || !view.tags.has('verified')) return;
+  if (proofs.replacedToken(loaded, token, now, config.flow.tokenTtlS * 1000))
+    throw alreadyVerified(view, actions.anew(view));
 }
 
 /** No check is left: not even the right code helps until `until`. */

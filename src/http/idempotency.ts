@@ -22,6 +22,8 @@ export type IdempotencyOptions = {
   /** For keys and fingerprints, which must not reveal what was sent. */
   key: Buffer;
   clock: Clock;
+  /** How long an answer is kept. */
+  ttlMs: number;
 };
 
 declare module 'fastify' {
@@ -31,14 +33,16 @@ declare module 'fastify' {
   }
 }
 
-const DAY_MS = 86_400_000;
 const KEY = /^[\x21-\x7e]{8,128}$/;
 /** Told again with a replayed answer; everything else is about the moment. */
 const KEPT_HEADERS = ['content-type', 'set-cookie'] as const;
 
 type Kept = { headers: Record<string, string | string[]>; body: string };
 
-async function idempotency(app: FastifyInstance, { store, identify, kms, key, clock }: IdempotencyOptions) {
+async function idempotency(
+  app: FastifyInstance,
+  { store, identify, kms, key, clock, ttlMs }: IdempotencyOptions,
+) {
   const digest = (value: unknown): string =>
     createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
   const context = (id: string): string => `idempotency|${id}`;
@@ -72,7 +76,7 @@ async function idempotency(app: FastifyInstance, { store, identify, kms, key, cl
     const reservation = { key: digest([route, await identify(request), given]), run: randomUUID() };
     // With its parameters: what a request is about may stand in its address alone.
     const fingerprint = digest([request.url, request.body ?? null]);
-    const known = await store.reserve(reservation, fingerprint, new Date(clock.now()), DAY_MS);
+    const known = await store.reserve(reservation, fingerprint, new Date(clock.now()), ttlMs);
     if ('committed' in known) {
       request.idempotency = { ...reservation, committed: known.committed, settled: false };
       return false;

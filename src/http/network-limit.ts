@@ -1,13 +1,13 @@
 /**
  * The limit every request passes first: so many a minute per network, unknown paths included, health checks not.
- * It protects capacity only, so without Redis it goes on with this process's own counters, and says so.
+ * It protects capacity only, so while Redis is away it goes on with this process's own counters, and says so.
  */
-import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
-import type { FastifyPluginAsync } from 'fastify';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import fp from 'fastify-plugin';
-import { type CapacityCounter, memoryCapacity } from '../adapters/limits/capacity.ts';
+import { createBreaker } from '../adapters/breaker.ts';
+import type { RedisStore } from '../adapters/redis.ts';
 import type { Window } from '../config/limit-numbers.ts';
-import type { Clock } from '../kernel/clock.ts';
 import { Problem } from '../kernel/problems.ts';
 import { rateLimitHeaders } from './limits/headers.ts';
 import { networkOf } from './limits/network.ts';
@@ -18,79 +18,67 @@ export type NetworkLimitOptions = {
   window: Window;
   /** Keyed hash of the network, so that no address is stored. */
   hashKey: (text: string) => string;
-  clock: Clock;
   /** From `createLimits`. */
   reports: Reports;
-  /** Counters shared by all replicas; without them each process counts for itself. */
-  shared?: CapacityCounter;
+  /** Counts for all replicas; without it each process counts for itself. */
+  redis?: RedisStore | null;
 };
 
-/** Of a request that only this process counted and found room for: it does not know the caller's whole budget. */
-const UNKNOWN_BUDGET = -1;
+/** Networks that one process keeps in mind; beyond them the one unseen longest starts anew. */
+const MAX_NETWORKS = 50_000;
+/** A request waits no longer for Redis. */
+const PATIENCE_MS = 100;
 
 const HEALTH = /^\/health(\/|$)/;
 
-/** The plugin's store over our counters: they slide, travel together to Redis, and have a local stand-in. */
-function storeOf({ window, clock, reports, shared }: NetworkLimitOptions) {
-  const local = memoryCapacity();
-  return class CapacityStore implements FastifyRateLimitStore {
-    incr(key: string, done: (error: Error | null, count?: { current: number; ttl: number }) => void): void {
-      const now = clock.now();
-      const taken = async () => {
-        if (!shared) return local(key, window, now);
-        return shared(key, window, now).catch(async (cause: Error) => {
-          reports.degraded('network', cause);
-          const count = await local(key, window, now);
-          return count.allowed ? { ...count, remaining: window.limit - UNKNOWN_BUDGET } : count;
-        });
-      };
-      taken().then(
-        ({ allowed, remaining, waitMs }) =>
-          done(null, {
-            current: allowed ? window.limit - remaining : window.limit + 1,
-            // A unit comes back after one window at the latest.
-            ttl: allowed ? window.windowMs : waitMs,
-          }),
-        (error: Error) => done(error),
-      );
-    }
-
-    child(): CapacityStore {
-      return this;
-    }
-  };
+/** One of the library's counters. In a scope of its own, because the library keeps one store per scope. */
+async function counterOf(
+  app: FastifyInstance,
+  { window, hashKey }: NetworkLimitOptions,
+  store: { redis: RedisStore['client']; nameSpace: string } | { cache: number },
+) {
+  let count: ReturnType<FastifyInstance['createRateLimit']> | undefined;
+  await app.register(async (scope) => {
+    await scope.register(rateLimit, {
+      global: false,
+      max: window.limit,
+      timeWindow: window.windowMs,
+      keyGenerator: (request) => hashKey(`network:${networkOf(request.ip)}`),
+      ...store,
+    });
+    count = scope.createRateLimit();
+  });
+  if (!count) throw new Error('the rate limit was not registered');
+  return count;
 }
 
 const networkLimit: FastifyPluginAsync<NetworkLimitOptions> = async (app, options) => {
-  const { window, hashKey } = options;
-  await app.register(rateLimit, {
-    global: false,
-    max: window.limit,
-    timeWindow: window.windowMs,
-    keyGenerator: (request) => hashKey(`network:${networkOf(request.ip)}`),
-    store: storeOf(options),
-  });
-  const count = app.createRateLimit();
+  const { window, reports, redis } = options;
+  const own = await counterOf(app, options, { cache: MAX_NETWORKS });
+  const shared = redis
+    ? await counterOf(app, options, { redis: redis.client, nameSpace: 'vestibule:network:' })
+    : null;
+  const quick = createBreaker({ patienceMs: PATIENCE_MS });
 
-  app.addHook('onRequest', (request, reply, done) => {
-    if (HEALTH.test(request.routeOptions.url ?? '')) {
-      done();
-      return;
-    }
-    count(request).then(
-      (answer) => {
-        if (answer.isAllowed || answer.remaining > window.limit) return done();
-        const resetSeconds = Math.max(1, Math.ceil(answer.ttl / 1000));
-        const headers = rateLimitHeaders('network', window, { remaining: answer.remaining, resetSeconds });
-        if (answer.isExceeded) {
-          return done(new Problem('rate_limited', { retryAfter: resetSeconds, headers }));
-        }
-        reply.headers(headers);
-        done();
-      },
-      // Neither store can count: capacity alone is no reason to refuse.
-      () => done(),
-    );
+  app.addHook('onRequest', async (request, reply) => {
+    if (HEALTH.test(request.routeOptions.url ?? '')) return;
+    let budgetKnown = true;
+    const answer = shared
+      ? await quick
+          .run(() => shared(request))
+          .catch((cause: Error) => {
+            reports.degraded('network', cause);
+            budgetKnown = false;
+            return own(request);
+          })
+      : await own(request);
+    // Nothing is on an allow list; the type of the library knows one.
+    if (answer.isAllowed) return;
+    const resetSeconds = Math.max(1, Math.ceil(answer.ttl / 1000));
+    const headers = rateLimitHeaders('network', window, { remaining: answer.remaining, resetSeconds });
+    if (answer.isExceeded) throw new Problem('rate_limited', { retryAfter: resetSeconds, headers });
+    // This process alone does not know what is left of the caller's budget.
+    if (budgetKnown) reply.headers(headers);
   });
 };
 

@@ -2,8 +2,8 @@
  * Code checks by callers who only name an identifier or an account. Whatever they named, known, unknown or blocked, is
  * counted and answered alike: they learn nothing but that a code was wrong, or that there were too many.
  */
-import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
+import { persistently } from '../engine/contention.ts';
 import type { Result } from '../engine/engine.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { Services } from './services.ts';
@@ -14,8 +14,15 @@ const TELLS_NOTHING: string[] = ['rate_limited', 'validation_failed'];
 /** Neither the state nor how many tries are left. */
 export const wrongCode = (): Problem => new Problem('invalid_code', { members: { valid: false } });
 
-const oneMore = (windows: throttles.Window[], counts: Record<string, number>) =>
-  Object.fromEntries(windows.map(({ key }) => [key, (counts[key] ?? 0) + 1]));
+type Counts = Record<string, number>;
+/** The windows of a name as they are at these counts. */
+type WindowsAt = (counts: Counts) => throttles.Window[];
+
+const oneMore = (windowsAt: WindowsAt, counts: Counts): Counts =>
+  Object.fromEntries(windowsAt(counts).map(({ key }) => [key, (counts[key] ?? 0) + 1]));
+
+/** Tries to count a failure while others count theirs. */
+const TRIES = 5;
 
 /**
  * A check of what `name` stands for: the id of a contact, or of an account.
@@ -23,28 +30,35 @@ const oneMore = (windows: throttles.Window[], counts: Record<string, number>) =>
  */
 export async function openCheck(
   { db, proofs, windows }: Pick<Services, 'db' | 'proofs' | 'windows'>,
-  { name, now }: { name: string; now: number },
+  { name, network, now }: { name: string; network: string; now: number },
   check: () => Promise<Result>,
 ): Promise<Result> {
-  const own = windows.codeWindows(name, false);
   try {
     return await check();
   } catch (error) {
     if (!(error instanceof Problem) || error.status >= 500 || TELLS_NOTHING.includes(error.code)) throw error;
-    const counts = await throttles.counts(db, own, new Date(now));
-    proofs.budgetOf(own, counts);
-    await execute(db.writes, [throttles.count(own, new Date(now))]);
-    proofs.budgetOf(own, oneMore(own, counts));
+    const caller = { holder: false, network, knownDevice: false };
+    const windowsAt: WindowsAt = (counts) => windows.codeWindows(name, caller, counts);
+    await persistently(TRIES, async () => {
+      const counts = await throttles.counts(db, windowsAt({}), new Date(now));
+      proofs.budgetOf(windowsAt(counts), counts);
+      await throttles.countWithinNow(db, windowsAt(counts), new Date(now));
+      const after = oneMore(windowsAt, counts);
+      proofs.budgetOf(windowsAt(after), after);
+    });
     throw new Problem('invalid_code', wrongCode().extras, { cause: error });
   }
 }
 
 /** The answer to a code that was wrong and has been counted with its flow, which tells as much as the one above. */
 export function openlyWrong(
-  { proofs, windows }: Pick<Services, 'proofs' | 'windows'>,
+  { proofs }: Pick<Services, 'proofs'>,
   { loaded }: Result,
+  network: string,
 ): Problem {
-  const own = windows.codeWindows(loaded?.flow.contactId ?? '', false);
-  proofs.budgetOf(own, oneMore(own, loaded?.failures ?? {}));
+  if (!loaded) return wrongCode();
+  const windowsAt: WindowsAt = (counts) => proofs.codeWindows(loaded, { holder: false, network }, counts);
+  const after = oneMore(windowsAt, loaded.failures);
+  proofs.budgetOf(windowsAt(after), after);
   return wrongCode();
 }

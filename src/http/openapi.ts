@@ -79,7 +79,7 @@ async function openapi(app: FastifyInstance, { version, baseUrl, tags = [] }: Op
           serviceToken: {
             type: 'http',
             scheme: 'bearer',
-            description: 'The configured INTROSPECTION_TOKEN (or ADMIN_TOKEN)',
+            description: 'The configured INTROSPECTION_TOKEN',
           },
           flowToken: {
             type: 'http',

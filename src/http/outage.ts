@@ -1,5 +1,5 @@
 /** A store or a system outside that cannot serve now is a 503 the client may repeat, whatever layer noticed. */
-import { isOutage } from '../../db/outage.ts';
+import { isOutage } from '../../db/driver/outage.ts';
 import { BrokerUnavailable } from '../adapters/ports.ts';
 import { StoreUnavailable } from '../adapters/redis.ts';
 import { KmsUnavailable } from '../kernel/kms.ts';

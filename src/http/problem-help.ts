@@ -24,6 +24,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   not_found: 'There is nothing here, or it is not yours.',
   method_not_allowed: 'The path exists, but not for this method. `Allow` lists the methods it takes.',
   event_refused: 'The flow is in `state` and does not accept this step now. `next` lists what it accepts.',
+  already_verified:
+    'The code was right before, and the answer to it was given or lost. The flow is in `state`; go on with `next`.',
   conflict: 'The request contradicts what is stored. Read the resource again before deciding.',
   flow_needs_restart: 'The flow was abandoned, expired or cannot be read any more. Start a new one.',
   idempotency_in_progress:

@@ -2,8 +2,8 @@
  * Whether somebody signed in is the owner: the present password, under a durable throttle of its own, or a login just
  * now where there is none. Every sensitive change asks for it.
  */
+import { counterKey } from '../../db/counter-keys.ts';
 import type { LiveSession } from '../../db/sessions.ts';
-import { execute } from '../../db/statement.ts';
 import * as throttles from '../../db/throttles.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { Caller } from './request-context.ts';
@@ -68,16 +68,16 @@ async function secretsOf(s: Needs, accountId: string, { now }: Caller) {
 
 /** Right, or there is nothing to compare with: then whoever asks decides. */
 async function compared(s: Needs, accountId: string, password: string, caller: Caller): Promise<Checked> {
-  const window = { key: `password:${accountId}`, ...s.config.limits.passwordLogin };
+  const window = { key: counterKey.password(accountId), ...s.config.limits.passwordLogin };
   await s.limits.secondFactor({ network: caller.network });
   // Counted before the comparison, so that parallel guesses cannot share one place.
-  await execute(s.db.writes, [throttles.count([window], new Date(caller.now))]);
+  await throttles.countNow(s.db, [window], new Date(caller.now));
   const known = await secretsOf(s, accountId, caller);
   if (known.failures > window.limit) {
     throw new Problem('rate_limited', { retryAfter: Math.ceil(window.windowMs / 1000) });
   }
   const matches = await s.hasher.verify(known.passwordHash, password);
   if (!matches && known.passwordHash !== null) throw new Problem('invalid_credentials');
-  await execute(s.db.writes, [throttles.reset(window.key)]);
+  await throttles.resetNow(s.db, window.key);
   return known;
 }

@@ -77,7 +77,7 @@ export type Services = {
   adminToken: string | null;
   /** Key of the HMAC identity proof. */
   proofKey: string;
-  /** What services that introspect tokens authenticate with. */
-  introspectionTokens: readonly string[];
+  /** What services that introspect tokens authenticate with; null: none may. */
+  introspectionToken: string | null;
   webhookSecrets: readonly string[];
 };

@@ -18,6 +18,7 @@ const CATALOGUE = {
   not_found: [404, 'Not found'],
   method_not_allowed: [405, 'Method not allowed'],
   event_refused: [409, 'This is not possible in the current state'],
+  already_verified: [409, 'The code has been accepted before'],
   conflict: [409, 'The request conflicts with the current state'],
   flow_needs_restart: [409, 'This flow cannot be continued; start again'],
   idempotency_in_progress: [409, 'A request with this idempotency key is still running'],

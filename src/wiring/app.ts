@@ -38,9 +38,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const log = server.log;
   const stores = await openStores(config, options.databaseUrl, log);
   const crypto = await openCrypto(config, secrets, clock, stores);
-  const { db, redis, capacity } = stores;
+  const { db, redis } = stores;
   const limits = createLimits({
-    store: redis && capacity ? redisLimitStore(redis, 'vestibule:limit:', capacity) : memoryLimitStore(),
+    store: redis ? redisLimitStore(redis, 'vestibule:limit:') : memoryLimitStore(),
     numbers: config.limits,
     hashKey: crypto.limitKey,
     clock,
@@ -52,7 +52,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const engine = openEngine({ config, log, stores, crypto, watchers, actions, relay: () => relay });
 
   const onCommit = () => relay.nudge();
-  const adminToken = config.bootstrapAdmin.token ?? (config.env === 'production' ? null : secrets.adminToken);
+  const adminToken = config.adminToken ?? (config.env === 'production' ? null : secrets.adminToken);
+  const introspectionToken =
+    config.introspectionToken ?? (config.env === 'production' ? null : secrets.introspectionToken);
   const services: Services = {
     ...stores,
     ...crypto,
@@ -68,7 +70,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     inbox: crypto.adapters.inbox,
     adminToken,
     proofKey: secrets.secretKey,
-    introspectionTokens: [config.introspectionToken, adminToken].filter((one) => one !== null),
+    introspectionToken,
     webhookSecrets: config.kyc.webhookSecrets.length ? config.kyc.webhookSecrets : [secrets.webhookSecret],
   };
   relay = openRelay(services, stores, watchers);

@@ -53,13 +53,20 @@ export async function registerHttp(
     window: config.limits.network,
     // Addresses come again and again; phone numbers and e-mail addresses are not kept in memory.
     hashKey: rememberText(crypto.limitKey),
-    clock,
     reports: limits.reports,
-    ...(stores.capacity ? { shared: stores.capacity } : {}),
+    redis: stores.redis,
   });
   const key = keyring.key('idempotency');
   const identify = createIdentify(services, credentials(services));
-  await server.register(idempotency, { store: stores.idempotency, identify, kms: crypto.ownKms, key, clock });
+  const ttlMs = config.retention.idempotencyHours * 3_600_000;
+  await server.register(idempotency, {
+    store: stores.idempotency,
+    identify,
+    kms: crypto.ownKms,
+    key,
+    clock,
+    ttlMs,
+  });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
   if (feed) await server.register(consolePlugin(services, feed, stores.flowStats));

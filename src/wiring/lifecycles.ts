@@ -1,6 +1,7 @@
 /** The machines at work: the engine with its effects, the relay with the slices' deliveries, and what watches commits. */
 import type { FastifyBaseLogger } from 'fastify';
 import { forgetUnowned } from '../../db/contacts.ts';
+import { purgeEnded } from '../../db/retention.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
 import { createInspectorFeed } from '../console/inspector/feed.ts';
@@ -77,13 +78,21 @@ export function openEngine(deps: {
 }
 
 export function openRelay(services: Services, stores: Stores, { rollup }: Watchers): Relay {
-  const { db, flows, users, engine, clock, log, outbox, redis } = services;
-  const forget = async (now: Date) => {
+  const { config, db, flows, users, engine, clock, log, outbox, redis } = services;
+  const purgeExpired = async (now: Date) => {
     await stores.idempotency.deleteExpired(now);
     await throttles.deleteExpired(db, now);
+    const before = (days: number) => new Date(now.getTime() - days * 86_400_000);
+    const { retention } = config;
+    await purgeEnded(db, {
+      outbox: before(retention.outboxDays),
+      webhookReceipts: before(retention.webhookReceiptDays),
+      flows: before(retention.flowDays),
+      sessions: before(retention.sessionDays),
+    });
   };
   const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
-  const sweep = createSweep({ flows, users, engine, clock, log, forget, forgetContacts });
+  const sweep = createSweep({ flows, users, engine, clock, log, purgeExpired, forgetContacts });
   return createRelay({
     outbox,
     clock,

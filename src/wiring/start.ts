@@ -1,65 +1,75 @@
 /** From configuration to listening, and an orderly end: stores, migrations, the app. Nothing is decided here. */
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { styleText } from 'node:util';
 import { startEmbeddedPostgres } from '../../db/embedded.ts';
-import { type Config, ConfigError, loadConfig, withoutEffect } from '../config/index.ts';
+import { type Config, ConfigError, ignoredVariables, loadConfig } from '../config/index.ts';
 import type { Services } from '../http/services.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { loadOrCreateSecrets, type Secrets } from '../kernel/crypto/secrets-file.ts';
 import type { App } from './app.ts';
+import { announce } from './banner.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 
-const say = (line: string): void => {
-  process.stdout.write(`${line}\n`);
-};
-
 export type Stop = () => Promise<void>;
 
-type Opened = { config: Config; app: App; end: Stop; notes: string[]; embeddedDir: string | null };
+type Note = (line: string) => void;
 
-/** Stores, migrations and the assembled app, without listening. @throws ConfigError or Error, with a line for the operator. */
-async function open(options: { startRelay: boolean }): Promise<Opened> {
+const noteOnStdout: Note = (line) => void process.stdout.write(`${line}\n`);
+/** Commands keep standard output for their result. */
+const noteOnStderr: Note = (line) => void process.stderr.write(`${line}\n`);
+
+/** The configuration of the environment; what changes nothing is named. */
+function configure(note: (config: Config) => Note): Config {
   const config = loadConfig();
-  // Before there is a logger, JSON has to wait.
-  const notes: string[] = [];
-  const note = (line: string): void => void (config.logFormat === 'text' ? say(line) : notes.push(line));
-  const idle = withoutEffect();
-  if (idle.length > 0) note(`Set, but without effect: ${idle.join(', ')}`);
-  const stops: Stop[] = [];
-  // Most of a start is loading modules; Postgres starts meanwhile.
-  const modules = Promise.all([import('../../db/migrate.ts'), import('./app.ts')]);
-  let databaseUrl = config.database.url;
-  let embeddedDir: string | null = null;
-  if (databaseUrl === null) {
-    const embedded = await startEmbeddedPostgres({
-      dataDir: join(config.dataDir, 'postgres'),
-      log: note,
-    }).catch((error) => {
+  const ignored = ignoredVariables();
+  if (ignored.length > 0) note(config)(`Set, but without effect: ${ignored.join(', ')}`);
+  return config;
+}
+
+type OpenDatabase = { url: string; embeddedDir: string | null; stop: Stop };
+
+/** Where Postgres answers; the embedded one is started. */
+async function openDatabase({ database, dataDir }: Config, note: Note): Promise<OpenDatabase> {
+  if (database.url !== null) return { url: database.url, embeddedDir: null, stop: async () => {} };
+  const embedded = await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), log: note }).catch(
+    (error) => {
       // A failed system call names itself and the path; anything else is a sentence already.
       throw error.syscall && error.path
         ? new ConfigError('DATA_DIR', `cannot be used: ${error.message}`)
         : error;
-    });
-    stops.push(() => embedded.stop());
-    databaseUrl = embedded.url;
-    embeddedDir = embedded.dataDir;
-  }
+    },
+  );
+  return { url: embedded.url, embeddedDir: embedded.dataDir, stop: () => embedded.stop() };
+}
+
+/** How many migrations were applied. */
+const migrated = async ({ database }: Config, url: string): Promise<number> => {
+  const { migrate } = await import('../../db/migrate.ts');
+  return migrate(url).catch((error) => {
+    throw database.url !== null && UNREACHABLE.test(error.code) ? unreachable(error) : error;
+  });
+};
+
+type Opened = { app: App; end: Stop; embeddedDir: string | null };
+
+/** Stores, migrations and the assembled app, without listening. @throws ConfigError or Error, with a line for the operator. */
+async function open(config: Config, note: Note, options: { startRelay: boolean }): Promise<Opened> {
+  // Most of a start is loading modules; Postgres starts meanwhile.
+  const modules = Promise.all([import('../../db/migrate.ts'), import('./app.ts')]);
+  const database = await openDatabase(config, note);
+  const stops: Stop[] = [database.stop];
   const end: Stop = async () => {
     for (const stop of stops.reverse()) await stop();
   };
   try {
-    const [{ migrate }, { buildApp }] = await modules;
-    await migrate(databaseUrl).catch((error) => {
-      throw config.database.url !== null && UNREACHABLE.test(error.code) ? unreachable(error) : error;
-    });
+    const [, { buildApp }] = await modules;
+    await migrated(config, database.url);
     const app = await buildApp({
       config,
-      databaseUrl,
+      databaseUrl: database.url,
       secrets: secretsOf(config),
       clock: systemClock(config.clockOffsetMs),
       version: config.version ?? version,
@@ -68,7 +78,7 @@ async function open(options: { startRelay: boolean }): Promise<Opened> {
       throw error.name === 'DecryptionError' ? new ConfigError('MASTER_KEY', FOREIGN_KEY) : error;
     });
     stops.push(() => app.close());
-    return { config, app, end, notes, embeddedDir };
+    return { app, end, embeddedDir: database.embeddedDir };
   } catch (error) {
     await end();
     throw error;
@@ -77,11 +87,16 @@ async function open(options: { startRelay: boolean }): Promise<Opened> {
 
 /** @throws ConfigError or Error, with a line for the operator. Resolves when requests are answered. */
 export async function start(): Promise<Stop> {
-  const { config, app, end, notes, embeddedDir } = await open({ startRelay: true });
+  // Before there is a logger, JSON has to wait.
+  const notes: string[] = [];
+  const noteFor = (config: Config): Note =>
+    config.logFormat === 'text' ? noteOnStdout : (line) => void notes.push(line);
+  const config = configure(noteFor);
+  const { app, end, embeddedDir } = await open(config, noteFor(config), { startRelay: true });
   try {
     await listen(app, config);
     for (const note of notes) app.server.log.info(note);
-    announce(app, config, embeddedDir);
+    announce(app, config, { version, embeddedDir });
     return end;
   } catch (error) {
     await end();
@@ -91,15 +106,26 @@ export async function start(): Promise<Stop> {
 
 /** For commands: everything but HTTP and the relay. */
 export async function openServices(): Promise<{ services: Services; close: Stop }> {
-  const { app, end } = await open({ startRelay: false });
+  const { app, end } = await open(
+    configure(() => noteOnStderr),
+    noteOnStderr,
+    { startRelay: false },
+  );
   return { services: app.services, close: end };
+}
+
+/** For the command of that name: how many migrations were applied. */
+export async function migrateOnly(): Promise<number> {
+  const config = configure(() => noteOnStderr);
+  const database = await openDatabase(config, noteOnStderr);
+  return migrated(config, database.url).finally(database.stop);
 }
 
 const FOREIGN_KEY =
   'is not the key this database was first used with (or DATA_DIR has lost its secrets.json)';
 
 /** The network's answers, and Postgres's to a wrong user, password or database. */
-const UNREACHABLE = /^(E[A-Z]+|CONNECT_TIMEOUT|28P01|28000|3D000)$/;
+const UNREACHABLE = /^(E[A-Z_]+|UNABLE_TO_[A-Z_]+|[A-Z_]*CERT[A-Z_]*|CONNECT_TIMEOUT|28P01|28000|3D000)$/;
 const unreachable = ({ code }: { code: string }) =>
   new ConfigError('DATABASE_URL', `(or DB_HOST and the like) leads to no database that lets us in: ${code}`);
 
@@ -127,7 +153,8 @@ function secretsOf(config: Config): Secrets {
       passwordPepper,
       secretKey,
       webhookSecret: '',
-      adminToken: config.bootstrapAdmin.token ?? '',
+      adminToken: config.adminToken ?? '',
+      introspectionToken: config.introspectionToken ?? '',
     };
   }
   const made = loadOrCreateSecrets(config.dataDir);
@@ -137,37 +164,4 @@ function secretsOf(config: Config): Secrets {
     ...(passwordPepper ? { passwordPepper } : {}),
     ...(secretKey ? { secretKey } : {}),
   };
-}
-
-/** What a person needs next; a program gets one line. Only addresses that answer are named. */
-function announce(app: App, config: Config, embeddedDir: string | null): void {
-  const { port } = app.server.server.address() as AddressInfo;
-  const host = ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const seconds = performance.now() / 1000;
-  if (config.logFormat === 'json') {
-    app.server.log.info({ version, url, seconds: Number(seconds.toFixed(2)) }, 'ready');
-    return;
-  }
-  const has = (path: string) => app.server.hasRoute({ method: 'GET', url: path });
-  const line = (name: string, text: string) => say(`  ${styleText('dim', name.padEnd(10))}${text}`);
-  const link = (name: string, path: string) => {
-    if (path === '' || has(path)) line(name, styleText('cyan', `${url}${path}`));
-  };
-  say(`\n  ${styleText('bold', `Vestibule ${version}`)} is ready in ${seconds.toFixed(1)} s\n`);
-  link('API', '');
-  if (config.docs.enabled) link('Docs', '/docs');
-  link('Console', '/console');
-  link('Inspector', '/dev/inspect');
-  link('Inbox', '/dev/inbox');
-  const counters = config.redis.url === null ? 'counters in this process: run one only' : 'counters in Redis';
-  line('Data', `Postgres${embeddedDir === null ? '' : ` in ${embeddedDir}`}; ${counters}`);
-  if (config.demo) {
-    const reviewer = config.bootstrapAdmin.token
-      ? 'ADMIN_TOKEN'
-      : `adminToken in ${config.dataDir}/secrets.json`;
-    line('Demo', `the code is ${styleText('bold', '000000')} for every number; nothing is sent`);
-    line('Reviewer', `Bearer token: ${reviewer}`);
-  }
-  say(`\n  Try it: the commands in README.md, or npm run demo. Stop: Ctrl-C.\n`);
 }

@@ -15,7 +15,6 @@ import { createSigningKeys } from '../../db/signing-keys.ts';
 import { createTradingAccountStore } from '../../db/trading-accounts.ts';
 import { createTradingShareStore } from '../../db/trading-shares.ts';
 import { createUserStore } from '../../db/users.ts';
-import { redisCapacity } from '../adapters/limits/capacity-ahead.ts';
 import { connectRedis } from '../adapters/redis.ts';
 import type { Config } from '../config/index.ts';
 
@@ -29,7 +28,6 @@ export async function openStores(config: Config, databaseUrl: string, log: Fasti
   return {
     db,
     redis,
-    capacity: redis ? redisCapacity(redis, 'vestibule:capacity:') : null,
     flows: createFlowStore(db),
     accounts: createAccountStore(db),
     users: createUserStore(db),

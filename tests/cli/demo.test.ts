@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { bareEnvironment } from '../support/server-process.ts';
 
-const demo = fileURLToPath(new URL('../../src/cli/demo.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** In a temporary folder of its own, so that what it leaves behind can be seen. */
 async function tour(env: Record<string, string> = {}) {
@@ -15,7 +15,7 @@ async function tour(env: Record<string, string> = {}) {
   chmodSync(temporary, 0o711);
   const { code, output } = await new Promise<{ code: number; output: string }>((resolve) => {
     const options = { env: { ...bareEnvironment(), TMPDIR: temporary, ...env } };
-    execFile(process.execPath, [demo, '--fast'], options, (error, stdout, stderr) =>
+    execFile(process.execPath, [main, 'demo', '--fast'], options, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr }),
     );
   });

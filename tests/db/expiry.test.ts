@@ -2,7 +2,7 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { isStale } from '../../db/conflicts.ts';
+import { isStale } from '../../db/driver/conflicts.ts';
 import { createIdempotencyStore } from '../../db/idempotency.ts';
 import * as throttles from '../../db/throttles.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';

@@ -2,10 +2,11 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { Stale, Taken } from '../../db/conflicts.ts';
-import { createGroupCommit, type GroupCommit } from '../../db/group-commit.ts';
+import { UniqueViolation, VersionConflict } from '../../db/driver/conflicts.ts';
 import { accounts, auditEvents } from '../../db/schema.ts';
-import { insert, type Part, update } from '../../db/statement.ts';
+import { insert, update, type WriteFragment } from '../../db/write/fragment.ts';
+import { createGroupCommit } from '../../db/write/group-commit.ts';
+import type { GroupCommit } from '../../db/write/runner.ts';
 import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -40,17 +41,17 @@ afterAll(async () => {
 });
 
 /** A step of an account: its counter moves from `seq`, two audit rows tell of it, and it reports what it left. */
-const stepOf = (accountId: string, { seq = 0, reason = null as string | null } = {}): Part[] => [
+const stepOf = (accountId: string, { seq = 0, reason = null as string | null } = {}): WriteFragment[] => [
   {
     ...update(
       accounts,
       { updatedAt: now },
       { sql: 'id = ? and event_seq = ?', params: [accountId, seq] },
-      { must: 1, raw: 'event_seq = event_seq + 1' },
+      { expectRows: 1, raw: 'event_seq = event_seq + 1' },
     ),
     name: 'moved',
     returning: 'id, event_seq',
-    report: 'id',
+    returnsColumn: 'id',
   },
   insert(
     auditEvents,
@@ -68,7 +69,7 @@ const stepOf = (accountId: string, { seq = 0, reason = null as string | null } =
     sql: 'select event_seq::int as seq from {moved}',
     params: [],
     name: 'counted',
-    report: 'seq',
+    returnsColumn: 'seq',
   },
 ];
 const commitOf = (accountId: string, ...rest: [Parameters<typeof stepOf>[1]?]) =>
@@ -91,11 +92,11 @@ test('many at once are all written, by fewer statements, and each hears of itsel
 test('one decided on a row that has moved is stale; the others of its statement are written', async () => {
   const told = await Promise.allSettled(owners.map((id, i) => commitOf(id, { seq: i === 5 ? 7 : 0 })));
   const refused = told.flatMap((one, i) => (one.status === 'rejected' ? [{ i, reason: one.reason }] : []));
-  expect(refused).toEqual([{ i: 5, reason: expect.any(Stale) }]);
+  expect(refused).toEqual([{ i: 5, reason: expect.any(VersionConflict) }]);
   expect((await audited()).sort()).toEqual(whole(owners.filter((_, i) => i !== 5)).sort());
 });
 
-test('data that Postgres cannot store fails the commit that brings it, and nobody else', async () => {
+test('data that Postgres cannot store fails the commit that brings it, and no other', async () => {
   const told = await Promise.allSettled(
     owners.map((id, i) => commitOf(id, { reason: i === 9 ? 'a\0b' : null })),
   );
@@ -103,16 +104,16 @@ test('data that Postgres cannot store fails the commit that brings it, and nobod
   expect(await audited()).toHaveLength(MANY - 1);
 });
 
-test('a name that is taken is told to who asked for it', async () => {
+test('a name that is taken fails the one commit that asks for it', async () => {
   await sql`update accounts set username = 'ada' where id = ${owners[0]!}`;
-  const named = (id: string, username: string): Part[] => [
-    update(accounts, { username }, { sql: 'id = ?', params: [id] }, { must: 1 }),
+  const named = (id: string, username: string): WriteFragment[] => [
+    update(accounts, { username }, { sql: 'id = ?', params: [id] }, { expectRows: 1 }),
   ];
   const told = await Promise.allSettled(
     owners.slice(1).map((id, i) => lane.commit(named(id, i === 3 ? 'Ada' : id), new Set([id]))),
   );
   const refused = told.flatMap((one, i) => (one.status === 'rejected' ? [[i, one.reason]] : []));
-  expect(refused).toEqual([[3, expect.any(Taken)]]);
+  expect(refused).toEqual([[3, expect.any(UniqueViolation)]]);
 });
 
 test('two commits about one row never share a statement: the second meets what the first has left', async () => {
@@ -134,4 +135,16 @@ test('when the connection is lost all hear of it at once, those who wait as well
   const told = await Promise.allSettled(owners.slice(0, 9).map((id) => commitOf(id)));
   expect(told.every((one) => one.status === 'rejected' && one.reason === lost)).toBe(true);
   expect(calls).toBe(1);
+});
+
+test.each([
+  ['one too few', ['active']],
+  ['one too many', ['active', 'LIMITED', 'LIMITED']],
+])('a fragment with %s parameters fails before anything is sent', async (_, params) => {
+  const [id] = owners as [string];
+  const wrong: WriteFragment = { sql: 'update accounts set status = ?, tier = ?', params };
+  await expect(lane.commit([...stepOf(id), wrong], new Set([id]))).rejects.toThrow(
+    `2 marks for ${params.length} parameters in: update accounts set status = ?, tier = ?`,
+  );
+  expect(texts).toEqual([]);
 });

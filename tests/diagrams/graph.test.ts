@@ -11,16 +11,10 @@ import {
   setup,
   transition,
 } from 'xstate';
-import {
-  ANONYMOUS,
-  dominates,
-  edgesTaken,
-  guardName,
-  reachable,
-  simplePathCount,
-  toGraph,
-} from '../../machines/graph.ts';
+import { ANONYMOUS, guardName, toGraph } from '../../machines/graph.ts';
 import { loginMachine } from '../../machines/login.ts';
+import { edgesTaken } from '../machines/explore.ts';
+import { dominates, reachable, simplePathCount } from '../machines/graph-proof.ts';
 import { sampleMachine } from './sample-machine.ts';
 
 const graph = toGraph(sampleMachine);

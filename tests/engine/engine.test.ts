@@ -93,6 +93,105 @@ test('an effect whose id is already in the outbox has no second effect', async (
   expect([...rows]).toEqual([{ payload: { first: true }, status: 'done' }]);
 });
 
+/** What the audit says of repairs of the flow. */
+const repairs = async (flowId: string) => {
+  const rows = await sql`select data from audit_events where flow_id = ${flowId} and type = 'flow.repaired'`;
+  return rows.map(({ data }) => data);
+};
+
+describe('a sign-up whose snapshot is lost', () => {
+  const lose = (flowId: string) => sql`update flows set snapshot = '{}' where id = ${flowId}`;
+  const accountOf = async (id: string) =>
+    (await sql`select tier, status from accounts where id = ${id}`)[0] as { tier: string; status: string };
+  const flowOf = async (id: string) =>
+    (await sql`select state, status, version from flows where id = ${id}`)[0];
+  const PAN = { document_type: 'PAN', document_number: 'ABCDE1234F' };
+
+  test('of a LIMITED account resumes before KYC, for 50 requests at once with one repair', async () => {
+    const { flowId, accountId, access } = await walk('LIMITED');
+    const submitted = await app.call('POST', '/v1/kyc', { token: access, body: PAN });
+    expect(submitted).toMatchObject({ status: 202, body: { state: 'LIMITED.kyc_submitted' } });
+    await lose(flowId);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => app.call('GET', '/v1/kyc', { token: access })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set(answers.map(({ body }) => body.state))).toEqual(new Set(['LIMITED.kyc_none']));
+    expect(await repairs(flowId)).toEqual([
+      { repair: 'resume', tier: 'LIMITED', from: 'LIMITED.kyc_submitted' },
+    ]);
+    expect(await flowOf(flowId)).toMatchObject({ state: 'LIMITED.kyc_none', status: 'active' });
+    expect(await accountOf(accountId)).toEqual({ tier: 'LIMITED', status: 'active' });
+    const again = await app.call('POST', '/v1/kyc', { token: access, body: PAN });
+    expect(again).toMatchObject({ status: 202, body: { state: 'LIMITED.kyc_submitted' } });
+    const [kept] = await sql`select snapshot->'context' as c from flows where id = ${flowId}`;
+    expect(kept?.c).toMatchObject({ accountId, profileComplete: true, kyc: { submissions: 2 } });
+    expect(await brokenInvariants(sql)).toEqual({});
+  });
+
+  test('of a LIMITED account takes 50 submissions at once as one', async () => {
+    const { flowId, access } = await walk('LIMITED');
+    await lose(flowId);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => app.call('POST', '/v1/kyc', { token: access, body: PAN })),
+    );
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
+    expect(answers.every(({ status }) => status === 202 || status === 409)).toBe(true);
+    expect(await repairs(flowId)).toHaveLength(1);
+    expect(await brokenInvariants(sql)).toEqual({});
+  });
+
+  test('and that was taken out of circulation before resumes as well', async () => {
+    const { flowId, access } = await walk('LIMITED');
+    await sql`update flows set snapshot = '{}', status = 'quarantined' where id = ${flowId}`;
+    expect(await app.call('GET', '/v1/kyc', { token: access })).toMatchObject({
+      status: 200,
+      body: { state: 'LIMITED.kyc_none' },
+    });
+    expect(await repairs(flowId)).toHaveLength(1);
+  });
+
+  test('of an UNVERIFIED account is over with it, once for 50 requests at once', async () => {
+    const { flowId, accountId, token } = await walk('credentials_set');
+    await lose(flowId);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => complete(token)));
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 409, body: { code: 'flow_needs_restart' } });
+    expect(await repairs(flowId)).toEqual([
+      { repair: 'anew', tier: 'UNVERIFIED', from: 'UNVERIFIED.credentials_set' },
+    ]);
+    expect(await accountOf(accountId)).toEqual({ tier: 'UNVERIFIED', status: 'archived' });
+    expect(await sql`select 1 from credentials where account_id = ${accountId}`).toHaveLength(0);
+    expect(await brokenInvariants(sql)).toEqual({});
+  });
+
+  test('of a FULL account is not needed: the account stays FULL and logs in', async () => {
+    const { flowId, accountId, access, token, phone } = await walk('LIMITED');
+    await app.call('POST', '/v1/kyc', { token: access, body: { ...PAN, document_number: 'ABCPE9876K' } });
+    await app.relay.drain();
+    expect(await accountOf(accountId)).toEqual({ tier: 'FULL', status: 'active' });
+    await lose(flowId);
+    for (let time = 0; time < 2; time++)
+      expect(await app.call('GET', '/v1/auth/signup', { token })).toMatchObject({ status: 409 });
+    expect(await repairs(flowId)).toEqual([{ repair: 'needless', tier: 'FULL', from: 'FULL' }]);
+    expect(await flowOf(flowId)).toMatchObject({ status: 'quarantined' });
+    expect(await accountOf(accountId)).toEqual({ tier: 'FULL', status: 'active' });
+    app.clock.advance(2000);
+    await app.call('POST', '/v1/auth/send-otp', { body: { phone } });
+    const login = await app.call('POST', '/v1/auth/verify-otp', { body: { phone, otp: '000000' } });
+    expect(login).toMatchObject({ status: 200, body: { account_tier: 'FULL' } });
+  });
+
+  test('of a blocked account is not repaired while it is blocked', async () => {
+    const { flowId, accountId, token } = await walk('credentials_set');
+    await sql`update accounts set status = 'blocked' where id = ${accountId}`;
+    await lose(flowId);
+    expect((await complete(token)).status).toBe(409);
+    expect(await repairs(flowId)).toEqual([]);
+    expect(await accountOf(accountId)).toEqual({ tier: 'UNVERIFIED', status: 'blocked' });
+  });
+});
+
 describe('a snapshot that does not parse is contained', () => {
   const context = "snapshot->'context'";
   test.each([
@@ -114,14 +213,16 @@ describe('a snapshot that does not parse is contained', () => {
     const { phone, flowId, token } = await walk('code_sent');
     const other = await walk('code_sent');
     await sql.unsafe(`update flows set snapshot = ${expression} where id = '${flowId}'`);
-    const before = await still({ except: ['flows'] });
+    const except = ['flows', 'audit_events'];
+    const before = await still({ except });
     const verify = { body: { phone, otp: '000000' }, token };
     for (let time = 0; time < 2; time++) {
       const answer = await app.call('POST', '/v1/auth/signup/verify-otp', verify);
       expect(answer).toMatchObject({ status: 409, body: { code: 'flow_needs_restart' } });
     }
     expect(await app.call('GET', '/v1/auth/signup', { token })).toMatchObject({ status: 409 });
-    expect(await still({ except: ['flows'] })).toEqual(before);
+    expect(await still({ except })).toEqual(before);
+    expect(await repairs(flowId)).toEqual([{ repair: 'anew', tier: null, from: 'UNVERIFIED.code_sent' }]);
     const [row] = await sql`select status, version from flows where id = ${flowId}`;
     expect(row).toEqual({ status: 'quarantined', version: 1 });
     const goesOn = { body: { phone: other.phone, otp: '000000' }, token: other.token };
@@ -266,6 +367,20 @@ describe('rows that move between the decision and the commit', () => {
       extras: { state: 'LIMITED.kyc_submitted' },
     });
     expect(await sql`select 1 from kyc_records where flow_id = ${flowId}`).toHaveLength(1);
+  });
+
+  test('a flow that is archived meanwhile takes no step, and nothing of it is written', async () => {
+    const { flowId } = await walk('LIMITED');
+    const before = await still();
+    const sending = sendWhile(flowId, () => sql`update flows set status = 'archived' where id = ${flowId}`);
+    await expect(sending).rejects.toMatchObject({ status: 409 });
+    const after = await still();
+    expect(added(before, after, 'kyc_records')).toEqual([]);
+    expect(added(before, after, 'flow_steps').filter((row) => !row.refused)).toEqual([]);
+    expect(await sql`select status, state, version from flows where id = ${flowId}`).toMatchObject([
+      { status: 'archived', state: 'LIMITED.kyc_none', version: 4 },
+    ]);
+    await sql`update flows set status = 'active' where id = ${flowId}`;
   });
 
   test('a unique key that stays taken is a conflict, not an error, and changes nothing', async () => {

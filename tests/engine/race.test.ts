@@ -188,6 +188,26 @@ test('callers without the token cannot use up the checks of its holder', async (
   expect(holder.status).toBe(200);
 });
 
+test('50 wrong PINs at once over ten logins of one account: five are answered wrong, all others 429 or refused', async () => {
+  const { access: token, phone } = await signUpTo(call, codeOf, 'LIMITED', { pin: PIN });
+  const me = await call('GET', '/v1/users/me', { token });
+  expect(me.status).toBe(200);
+  const logins = await atOnce(10, (c) =>
+    c('POST', '/v1/auth/login', { body: { phone, password: PASSWORD } }),
+  );
+  const waiting = logins.map(({ body }) => body.flow_token as string);
+  expect(waiting.every((one) => typeof one === 'string')).toBe(true);
+  const answers = await atOnce(50, (c, i) =>
+    c('POST', '/v1/auth/login/step-up', { body: { pin: '999111' }, token: waiting[i % 10] }),
+  );
+  const { 401: wrongOnes = 0, 403: last = 0, 429: tooMany = 0, 409: over = 0 } = tally(answers);
+  expect({ told: wrongOnes + last, others: tooMany + over }).toEqual({ told: 5, others: 45 });
+  const unused = await atOnce(10, (c, i) =>
+    c('POST', '/v1/auth/login/step-up', { body: { pin: PIN }, token: waiting[i] }),
+  );
+  for (const { status } of unused) expect([429, 409]).toContain(status);
+});
+
 test('set-password 50 times at once is one step and one password', async () => {
   const { flowId, flowToken: token } = await signUpTo(call, codeOf, 'preuser_created');
   const answers = await atOnce(50, (c, i) =>

@@ -90,6 +90,7 @@ describe('verification without a usable hash', () => {
 
   test.each([
     ['beyond 1024 bytes', 'é'.repeat(513)],
+    ['of 1025 bytes', 'x'.repeat(1025)],
     ['with NUL', 'sec\0ret'],
     ['with a lone surrogate', 'secret\ud800'],
   ])('a secret %s is never hashed', async (_, secret) => {

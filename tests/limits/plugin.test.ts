@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
-import { redisCapacity } from '../../src/adapters/limits/capacity-ahead.ts';
 import { connectRedis, type RedisStore } from '../../src/adapters/redis.ts';
 import { createReports } from '../../src/http/limits/reports.ts';
 import networkLimit from '../../src/http/network-limit.ts';
@@ -10,7 +9,7 @@ import problems from '../../src/http/problems.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { eventually, hasRedisServer, type PrivateRedis, privateRedis } from './redis-server.ts';
 
-const silent = { warn: () => {}, info: () => {} };
+const silent = { warn: () => {}, error: () => {}, info: () => {} };
 const apps: FastifyInstance[] = [];
 
 async function serve(limit: number, redis?: RedisStore, salt: string = randomUUID()) {
@@ -22,9 +21,8 @@ async function serve(limit: number, redis?: RedisStore, salt: string = randomUUI
   await app.register(networkLimit, {
     window: { limit, windowMs: 60_000 },
     hashKey: (text) => `${salt}:${text}`,
-    clock,
     reports,
-    ...(redis ? { shared: redisCapacity(redis, 'capacity:') } : {}),
+    redis: redis ?? null,
   });
   app.get('/thing', async () => ({ ok: true }));
   app.get('/health/ready', async () => ({ ok: true }));

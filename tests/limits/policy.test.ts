@@ -14,6 +14,8 @@ let clock = systemClock();
 let lines: string[];
 const log = {
   warn: (details: object, message: string) => void lines.push(`${message} ${JSON.stringify(details)}`),
+  error: (details: object, message: string) =>
+    void lines.push(`error: ${message} ${JSON.stringify(details)}`),
 };
 const limitsOn = (store: LimitStore, numbers = defaultLimits) =>
   createLimits({ store, numbers, hashKey, clock, log });
@@ -104,7 +106,8 @@ describe('with counters', () => {
 
   it.each([
     ['range', 10, { range: '15555550' }],
-    ['country', 30, { country: 'US' }],
+    // Four fifths of all SMS of a minute: this caller has no account.
+    ['country', 24, { country: 'US' }],
   ])(
     'accepts but does not send beyond the SMS caps, with %s given, and says so once a minute',
     async (_, cap, over) => {
@@ -119,6 +122,73 @@ describe('with counters', () => {
       expect(await send({ identifier: '+15555559', ...over })).toEqual({ suppressed: false, capped: [] });
     },
   );
+
+  describe('all SMS together', () => {
+    let n = 0;
+    const stranger = () =>
+      send({ identifier: `+1555556${++n}`, network: `198.51.${n >> 8}.${n & 255}`, country: `X${n % 9}` });
+    const owner = () => {
+      n += 1;
+      return limits.codeSend({
+        purpose: 'login',
+        identifier: `+1555557${n}`,
+        network: `198.51.${n >> 8}.${n & 255}`,
+        country: `X${n % 9}`,
+        hasAccount: async () => true,
+      });
+    };
+    const sentOf = async (count: number, call: () => Promise<{ suppressed: boolean }>) => {
+      let sent = 0;
+      for (let i = 0; i < count; i++) if (!(await call()).suppressed) sent += 1;
+      return sent;
+    };
+
+    it('keep a fifth for people with accounts, who get no more than the whole either', async () => {
+      expect(await sentOf(40, stranger)).toBe(24);
+      expect(await sentOf(40, owner)).toBe(6);
+      expect(await sentOf(2, stranger)).toBe(0);
+      clock.advance(61_000);
+      expect(await sentOf(40, owner)).toBe(30);
+    });
+
+    it('raise one alarm per window for each part, which ends with the window', async () => {
+      const errors = () => lines.filter((line) => line.startsWith('error:'));
+      await sentOf(24, stranger);
+      expect([errors(), limits.alarms()]).toEqual([[], []]);
+      await sentOf(10, stranger);
+      expect(errors()).toEqual([expect.stringContaining('without an account reached')]);
+      await sentOf(10, owner);
+      expect(errors()).toHaveLength(2);
+      expect(errors()[1]).toContain('no SMS is sent');
+      expect(limits.alarms()).toHaveLength(2);
+      clock.advance(61_000);
+      expect(limits.alarms()).toEqual([]);
+      await sentOf(30, stranger);
+      expect(errors()).toHaveLength(3);
+    });
+
+    it('do not pass a send off as suppressed when the counters fail on the way to the reserve', async () => {
+      const store = memoryLimitStore();
+      let away = false;
+      limits = limitsOn({
+        take: (rules, now) => (away ? Promise.reject(new StoreUnavailable('away')) : store.take(rules, now)),
+      });
+      await sentOf(30, stranger);
+      const problem = await refusal(
+        limits.codeSend({
+          purpose: 'login',
+          identifier: '+15555580000',
+          network: '198.51.99.1',
+          country: 'X1',
+          hasAccount: async () => {
+            away = true;
+            return true;
+          },
+        }),
+      );
+      expect(problem.code).toBe('dependency_unavailable');
+    });
+  });
 
   it('does not put e-mail codes under the SMS caps', async () => {
     const sends = Array.from({ length: 35 }, (_, i) =>
@@ -208,6 +278,7 @@ describe('without counters', () => {
     ['password reset', (l) => l.passwordReset({ identifier: 'x', network: IP })],
     ['register', (l) => l.register({ identifier: 'x', network: IP })],
     ['mail', (l) => l.mail({ recipient: 'x' })],
+    ['a notice by SMS', (l) => l.smsNotice({ recipient: 'x', range: '1', country: null, noticeId: 'n' })],
   ])('refuses %s with 503 and Retry-After', async (_, call) => {
     const problem = await refusal(call(limits));
     expect(problem.code).toBe('dependency_unavailable');
@@ -222,6 +293,13 @@ describe('without counters', () => {
   it('goes on with local counters for refresh and users', async () => {
     expect(await allowedOf(15, () => limits.refresh({ sessionId: 's' }))).toBe(10);
     expect(await allowedOf(305, () => limits.user({ accountId: 'a' }))).toBe(300);
+  });
+
+  it('with its own counters full too, refuses guesses and serves what only limits capacity, never as suppressed', async () => {
+    // 50,000 live keys are as many as the stand-in holds.
+    for (let i = 0; i < 50_000; i++) await limits.refresh({ sessionId: `${i}` });
+    expect((await refusal(limits.passwordLogin({ network: IP }))).code).toBe('dependency_unavailable');
+    expect(await limits.refresh({ sessionId: 'one more' })).toEqual({ suppressed: false, capped: [] });
   });
 
   it('counts every fallback and logs each control once a minute', async () => {

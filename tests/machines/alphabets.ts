@@ -129,6 +129,7 @@ export function signupLetters(c: SignupContext): Letter<SignupEvent>[] {
     good('right, with grant', { ...code.right, grant: true }),
     good('right, person present', { ...code.right, login: OPENING }),
     good('right, without token', code.rightOpen),
+    good('right, by the address alone', { ...code.rightOpen, byAddress: true }),
     ...(['REVIEW', 'BLOCK', 'PENDING'] as const).map((d) =>
       good(`right, ${d}`, { ...code.right, risk: risk(d) }),
     ),

@@ -1,6 +1,7 @@
 /** Walks a machine over its whole alphabet, breadth first, with a monitor that remembers what was really proven. */
-import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, transition } from 'xstate';
+import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition } from 'xstate';
 import { type MachineId, registry } from '../../machines/index.ts';
+import { takeStep } from '../../machines/take-step.ts';
 import { alphabets, futureOf, type Letter } from './alphabets.ts';
 
 export type Effect = { type: string; params: Record<string, unknown> };
@@ -31,16 +32,26 @@ export const lettersOf = (id: MachineId, snapshot: AnyMachineSnapshot): Letter[]
 
 export const nameOf = ({ event, fact }: Letter): string => (fact ? `${event.type} (${fact})` : event.type);
 
-const effectsOf = (actions: unknown): Effect[] =>
-  (actions as { type: string; params?: Record<string, unknown> }[]).map(({ type, params }) => ({
-    type,
-    params: params ?? {},
-  }));
-
+/** What production takes, so that whatever is proven here is proven of it. */
 export function take(machine: AnyStateMachine, before: AnyMachineSnapshot, letter: Letter): Step {
-  const [after, actions] = transition(machine, before, letter.event as never);
-  return { before, letter, after: after as AnyMachineSnapshot, effects: effectsOf(actions) };
+  const { next, effects } = takeStep(machine, before, letter.event);
+  const params = (effect: { params?: unknown }) => (effect.params ?? {}) as Record<string, unknown>;
+  return {
+    before,
+    letter,
+    after: next,
+    effects: effects.map((effect) => ({ type: effect.type, params: params(effect) })),
+  };
 }
+
+export const edgesTaken = (...step: Parameters<typeof takeStep>): string[] => takeStep(...step).edges;
+
+/** Where a series of events ends. */
+export const after = (
+  machine: AnyStateMachine,
+  events: { type: string }[],
+  from: AnyMachineSnapshot = startOf(machine),
+): AnyMachineSnapshot => events.reduce((snapshot, event) => takeStep(machine, snapshot, event).next, from);
 
 export const startOf = (machine: AnyStateMachine): AnyMachineSnapshot =>
   initialTransition(machine)[0] as AnyMachineSnapshot;

@@ -1,16 +1,10 @@
 /** No path reaches LIMITED, FULL or a token without its gates: proven on the graph, and every guard proven to be needed. */
 import { describe, expect, test } from 'vitest';
 import type { AnyStateMachine } from 'xstate';
-import {
-  dominates,
-  type GraphEdge,
-  type MachineGraph,
-  reachable,
-  simplePathCount,
-  toGraph,
-} from '../../machines/graph.ts';
+import { type GraphEdge, type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { explore } from './explore.ts';
+import { dominates, reachable, simplePathCount } from './graph-proof.ts';
 import { monitors } from './monitors.ts';
 
 const graphs = Object.fromEntries(
@@ -60,13 +54,24 @@ describe('sign-up', () => {
   });
 
   test('by phone reaches LIMITED only past credentials and a profile', () => {
-    const without = any(on('CODE_CHECKED', 'byEmail'), (e) => e.event === 'IMPORTED');
+    const without = any(
+      on('CODE_CHECKED', 'byEmail'),
+      on('CODE_CHECKED', 'addressAlone'),
+      (e) => e.event === 'IMPORTED',
+    );
     const byPhone: MachineGraph = { ...signup, edges: signup.edges.filter((e) => !without(e)) };
     expect(gated(byPhone, 'LIMITED', on('PASSWORD_SET', 'credentialPresented'))).toBe(true);
     expect(gated(byPhone, 'LIMITED', (e) => e.event === 'PROFILE_SUBMITTED')).toBe(true);
     for (const state of ['preuser_created', 'credentials_set', 'risk_gate']) {
       expect(gated(byPhone, 'LIMITED', into(`UNVERIFIED.${state}`)), state).toBe(true);
     }
+  });
+
+  test('by the address alone reaches LIMITED only past credentials and a profile', () => {
+    const other = any(on('CODE_CHECKED', 'byEmail'), (e) => e.event === 'IMPORTED');
+    const alone: MachineGraph = { ...signup, edges: signup.edges.filter((e) => !other(e)) };
+    expect(gated(alone, 'LIMITED', on('PASSWORD_SET', 'credentialPresented'))).toBe(true);
+    expect(gated(alone, 'LIMITED', (e) => e.event === 'PROFILE_SUBMITTED')).toBe(true);
   });
 
   test('reaches FULL only past an accepted KYC, and only from LIMITED', () => {
@@ -234,6 +239,7 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     contactRegistered: false,
     signupUnderWay: false,
     byEmail: true,
+    addressAlone: false,
     contactVerified: true,
     credentialPresented: true,
     personPresent: true,

@@ -113,19 +113,31 @@ export const signupMonitor: Monitor<SignupGhost> = {
     never('somebody walks out of a review', event.type === 'ABANDON' && ghost.judged);
     ghost.proved ||= proved && to !== 'registered' && to !== 'resumed';
 
+    const discards = !!effect(step, 'discardRegistration');
     const stored = !!effect(step, 'storeCredentials');
     never(
       'credentials are written without token or grant',
       event.type === 'PASSWORD_SET' && event.presented === 'grant' && !was.grant,
     );
     never('credentials are written twice', stored && ghost.credentials);
-    ghost.credentials ||= stored;
+    ghost.credentials = stored || (ghost.credentials && !discards);
+    never(
+      'a PIN is remembered otherwise than it was set',
+      event.type === 'PASSWORD_SET' && is.pinSet !== event.pinSet,
+    );
     // A registration may bring a name; a profile is what somebody submits.
     const profiled = event.type === 'PROFILE_SUBMITTED' && !!effect(step, 'storeProfile');
     never('a profile of the unproven', event.type === 'PROFILE_SUBMITTED' && !ghost.proved);
     never('a profile is written twice', profiled && ghost.profile);
     ghost.profile ||= profiled;
 
+    const alone = event.type === 'CODE_CHECKED' && event.byAddress === true && was.entry === 'email';
+    const claims = alone && !!effect(step, 'claimContact');
+    never(
+      'the password of another person is kept',
+      claims && !(discards && to === 'UNVERIFIED.preuser_created'),
+    );
+    never('a registration is discarded for its own holder', discards && !alone);
     const login = 'login' in event ? event.login : null;
     never('a login opens for nobody', !!effect(step, 'openFlow') && login === null);
     never('a login opens below LIMITED', !!effect(step, 'openFlow') && !to.startsWith('LIMITED'));
@@ -163,8 +175,11 @@ export const signupMonitor: Monitor<SignupGhost> = {
     if (entered('LIMITED') && from !== 'FULL') {
       const passed = is.risk?.decision === 'ALLOW' || (reviewed && was.risk?.decision === 'REVIEW');
       never('LIMITED without an accepted code', !ghost.proved);
+      const welcome = effect(step, 'sendMail');
+      const mailbox = is.entry === 'email' ? is.contactId : null;
+      never('a welcome goes elsewhere than to the address of the sign-up', welcome?.contactId !== mailbox);
       never('LIMITED without a passed risk', !passed || ghost.blocked);
-      never('LIMITED by phone without credentials', is.entry === 'phone' && !ghost.credentials);
+      never('LIMITED without credentials', is.entry !== 'import' && !ghost.credentials);
       never('LIMITED by phone without a profile', is.entry === 'phone' && !ghost.profile);
     }
     never('FULL is left upwards', from === 'FULL' && event.type !== 'KYC_REVOKED');

@@ -42,6 +42,7 @@ const PARAMS: Record<string, string> = {
   endLoginWait: 'accountId',
   preferContact: 'accountId contactId',
   releasePreUser: 'accountId contactId',
+  discardRegistration: 'accountId',
   archiveContact: 'contactId',
   storeLink: 'accountId linkId',
   replaceCredentials: 'accountId linkId',
@@ -55,6 +56,7 @@ const PARAMS: Record<string, string> = {
   releaseContact: 'accountId contactId successor',
   restoreContact: 'accountId contactId instead',
   endProofs: 'accountId contactId',
+  cancelPendingFlows: 'accountId',
   endSessions: 'accountId reason except',
   supersedeFlows: 'contactId',
 };

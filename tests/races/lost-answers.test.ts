@@ -50,10 +50,9 @@ const committed = async () => {
     where committed_at is not null and status is null`;
   return row?.n as number;
 };
-/** Makes what is unanswered look longer ago than its answer can take, and every rotation than its grace. */
+/** Makes what is unanswered look as old as no request may become, plus a second, and every rotation than its grace. */
 const later = async () => {
-  await sql`update idempotency_records set created_at = created_at - interval '11 seconds',
-    committed_at = committed_at - interval '11 seconds' where status is null`;
+  await sql`update idempotency_records set created_at = now() - interval '6 seconds' where status is null`;
   await sql`update sessions set refresh_rotated_at = refresh_rotated_at - interval '11 seconds'`;
 };
 
@@ -67,6 +66,7 @@ async function killedInBetween({ path, body, token }: Request, marker: string) {
     await eventually(async () => (await committed()) > before);
     await doomed.kill();
     expect(await lost).toBeInstanceOf(Error);
+    await sql`update idempotency_records set created_at = now() + interval '1 hour' where status is null`;
     const hasty = await steady.call('POST', path, { body, token, headers });
     expect(hasty).toMatchObject({ status: 409, body: { code: 'idempotency_in_progress' } });
     await later();
@@ -168,6 +168,41 @@ test(
       token: again.body.flow_token,
     });
     expect(next.status).toBe(200);
+  },
+  SLOW,
+);
+
+test(
+  'killed between commit and answer, a check of a code without a key is told to have been right, and gives no token',
+  async () => {
+    const { flowToken, flowId, phone } = await signUpTo(
+      (...args) => steady.call(...args),
+      codeOf,
+      'code_sent',
+    );
+    const request = { body: { phone, otp: codeOf(flowId, 'signup') }, token: flowToken };
+    const way = await muteableDatabase(database.url);
+    try {
+      const doomed = await start(way.url);
+      way.loseAnswerTo('CODE_CHECKED', 'silence');
+      const lost = doomed.call('POST', '/v1/auth/signup/verify-otp', request).catch((error: Error) => error);
+      const state = async () => (await sql`select state from flows where id = ${flowId}`)[0]?.state;
+      await eventually(async () => (await state()) === 'UNVERIFIED.preuser_created');
+      await doomed.kill();
+      expect(await lost).toBeInstanceOf(Error);
+    } finally {
+      way.close();
+    }
+    const again = await steady.call('POST', '/v1/auth/signup/verify-otp', request);
+    expect(again).toMatchObject({
+      status: 409,
+      body: {
+        code: 'already_verified',
+        state: 'UNVERIFIED.preuser_created',
+        next: [{ href: '/v1/auth/signup/phone' }],
+      },
+    });
+    expect(JSON.stringify(again.body)).not.toMatch(/[a-z]+_token/);
   },
   SLOW,
 );

@@ -2,7 +2,7 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { commit, noChanges, type OutboxRow } from '../../db/commit.ts';
+import { commit, newChangeSet, type OutboxRow } from '../../db/commit.ts';
 import { createOutbox } from '../../db/outbox.ts';
 import { DeliveryError } from '../../src/adapters/ports.ts';
 import type { TopicHandler } from '../../src/engine/delivery.ts';
@@ -56,7 +56,7 @@ describe('rows leased by their own commit', () => {
       createdAt: new Date(clock.now()),
     }));
   const write = async (outbox: OutboxRow[], lease: Date | null) =>
-    (await commit(db.writes, { ...noChanges(new Date(clock.now()), { lease }), outbox })).leased;
+    (await commit(db.writes, { ...newChangeSet(new Date(clock.now()), { lease }), outbox })).leased;
   const statuses = async () =>
     Object.fromEntries(
       (await sql`select id, status, attempts from outbox`).map((r) => [r.id, `${r.status} ${r.attempts}`]),

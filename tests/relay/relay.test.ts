@@ -3,6 +3,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { createOutbox, type OutboxItem } from '../../db/outbox.ts';
+import { createReportStore } from '../../db/reports.ts';
 import { DeliveryError } from '../../src/adapters/ports.ts';
 import type { RelayLog, TopicHandler } from '../../src/engine/delivery.ts';
 import { createRelay, type Relay } from '../../src/engine/relay.ts';
@@ -116,7 +117,10 @@ describe('the outbox', () => {
     });
     expect(await row('poison')).toMatchObject({ status: 'dead', last_error: 'provider says no' });
     expect(errors).toMatchObject([{ id: 'poison', attempts: 10 }]);
-    expect(await createOutbox(db).lag(new Date(clock.now()))).toMatchObject({ pending: 0, dead: 1 });
+    expect(await createReportStore(db).health(new Date(clock.now()))).toMatchObject({
+      outboxPending: 0,
+      outboxDead: 1,
+    });
   });
 
   test('a mail outlives an afternoon without its provider, and not a day', async () => {

@@ -2,8 +2,7 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
-import { forgetUnowned, intern } from '../../db/contacts.ts';
-import { execute } from '../../db/statement.ts';
+import { forgetUnowned, internNow } from '../../db/contacts.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { register } from '../support/mail.ts';
 import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
@@ -114,7 +113,7 @@ test.each([
     `insert into contacts (id, type, canonical, value, created_at) values ($1, 'phone', $2, $2, '2001-01-01')`,
     [contact.id, contact.canonical],
   );
-  const name = (sql = db.writes) => execute(sql as never, [intern(contact, new Date())]);
+  const name = (sql = db.writes) => internNow({ writes: sql } as never, contact, new Date());
   const sql = postgres(app.databaseUrl, { max: 1, onnotice: () => {} });
   try {
     if (erasureFirst) {

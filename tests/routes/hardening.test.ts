@@ -106,34 +106,53 @@ describe('the route table', () => {
     expect([...PUBLIC, ...Object.keys(BODIES)].filter((name) => !registered.has(name))).toEqual([]);
   });
 
-  test('answers no nonsense with 5xx: any method and body on any path', async () => {
-    const bodies = [
-      '',
-      '{}',
-      '[]',
-      'null',
-      '"x"',
-      '0',
-      '{"phone":null}',
-      '{"a":{"a":{"a":{}}}}',
-      '{"phone":',
-      '\u0000',
-    ];
-    for (const { path } of routeTable(demo.server)) {
-      if (/events|docs|redoc|console|inspect/.test(path)) continue;
-      const url = path.replace(/:[a-z_]+/g, '%00').replace('*', 'x');
-      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const)
-        for (const payload of method === 'POST' ? bodies : bodies.slice(0, 2)) {
-          const answer = await demo.server.inject({
-            method,
-            url,
-            headers: { 'content-type': 'application/json' },
-            ...(method === 'GET' || method === 'HEAD' ? {} : { payload }),
-          });
-          expect(answer.statusCode, `${method} ${path} ${payload}`).toBeLessThan(500);
-        }
-    }
-  });
+  /** One credential of each kind, so that bodies behind authentication are judged too. */
+  async function credentials(): Promise<Record<string, Record<string, string>>> {
+    const person = await limited(demo);
+    const flow = await preUser(demo, freshPhone());
+    const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+    return {
+      anonymous: {},
+      person: bearer(person.access),
+      flow: bearer(flow),
+      admin: bearer(demo.secrets.adminToken),
+    };
+  }
+
+  test.each(['anonymous', 'person', 'flow', 'admin'])(
+    'answers no nonsense with 5xx: any method and body on any path, as %s',
+    async (who) => {
+      const wrong: string[] = [];
+      const headers = (await credentials())[who];
+      const bodies = [
+        '',
+        '{}',
+        '[]',
+        'null',
+        '"x"',
+        '0',
+        '{"phone":null}',
+        '{"a":{"a":{"a":{}}}}',
+        '{"phone":',
+        '\u0000',
+      ];
+      for (const { path } of routeTable(demo.server)) {
+        if (/events|docs|redoc|console|inspect/.test(path)) continue;
+        const url = path.replace(/:[a-z_]+/g, '%00').replace('*', 'x');
+        for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const)
+          for (const payload of method === 'POST' ? bodies : bodies.slice(0, 2)) {
+            const answer = await demo.server.inject({
+              method,
+              url,
+              headers: { 'content-type': 'application/json', ...headers },
+              ...(method === 'GET' || method === 'HEAD' ? {} : { payload }),
+            });
+            if (answer.statusCode >= 500) wrong.push(`${method} ${path} ${payload}: ${answer.body}`);
+          }
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
 });
 
 describe('a code that is no code', () => {

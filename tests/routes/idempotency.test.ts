@@ -102,6 +102,26 @@ test('a day later the key is free again', async () => {
   expect(later.body.flow_id).not.toBe(first.body.flow_id);
 });
 
+test.each([
+  ['before its commit', ', committed_at = null, steps = null', false],
+  ['after its commit', '', true],
+])('the key of a request that died %s is free again after six seconds, not earlier', async (_, died, had) => {
+  const [phone, k] = [freshPhone(), fresh()];
+  const first = await start(phone, k);
+  await query(
+    app,
+    `update idempotency_records set status = null, answer = null ${died}
+     where created_at = (select max(created_at) from idempotency_records)`,
+  );
+  app.clock.advance(5900);
+  expect(await start(phone, k)).toMatchObject({ status: 409, body: { code: 'idempotency_in_progress' } });
+  app.clock.advance(100);
+  const again = await start(phone, k);
+  expect(again.status).toBe(200);
+  expect(again.body.flow_id === first.body.flow_id).toBe(had);
+  expect((await start(phone, k)).text).toBe(again.text);
+});
+
 test.each(['short', 'x'.repeat(129), 'with space inside'])('the key %j is refused', async (k) => {
   expect((await start(freshPhone(), k)).body).toMatchObject({
     code: 'validation_failed',

@@ -5,6 +5,7 @@ import {
   ADULT,
   codeOf,
   expectProblem,
+  limited,
   REAL,
   realPhone,
   verifyOtp,
@@ -171,29 +172,155 @@ describe('spending caps accept and send nothing', () => {
   });
 });
 
-test('the budget of a number is counted in the database: a new process with empty counters refuses too', async () => {
-  const phone = realPhone();
-  for (let round = 0; round < 3; round++) {
-    const { flow_token: token } = (await send(phone)).body;
-    const code = await codeOf(app, phone);
-    for (let i = 0; i < 4 && round * 4 + i < 10; i++)
-      await app.call('POST', '/v1/auth/verify-otp', {
-        token,
-        body: { phone, otp: wrongFor(code) },
-        remoteAddress: elsewhere(),
-      });
+test('when strangers have used up their part of all SMS, an owner still gets a code, and the console says so', async () => {
+  const demo = await createTestApp({ env: { LIMIT_SMS_ALL: '10/1h' } });
+  const { phone } = await limited(demo);
+  const queued = async (number: string) => {
+    demo.clock.advance(2000);
+    const { body } = await demo.call('POST', '/v1/auth/send-otp', { body: { phone: number } });
+    const [row] = await demo.services.db.writes`
+      select count(*)::int as n from outbox where flow_id = ${body.flow_id} and topic = 'code.send'`;
+    return row?.n;
+  };
+  for (let i = 0; i < 7; i++) expect(await queued(freshPhone())).toBe(1);
+  expect((await demo.call('GET', '/console')).text).not.toContain('SMS cap');
+  expect(await queued(freshPhone())).toBe(0);
+  expect((await demo.call('GET', '/console')).text).toContain(
+    'SMS cap for numbers without an account reached',
+  );
+  for (let i = 0; i < 2; i++) expect(await queued(phone)).toBe(1);
+  expect(await queued(phone)).toBe(0);
+  await demo.close();
+});
+
+describe('wrong codes for one number', () => {
+  type Place = { network: string; device?: string };
+  const enter = (phone: string, otp: string, token: string, { network, device }: Place) =>
+    app.call('POST', '/v1/auth/verify-otp', {
+      token,
+      body: { phone, otp, ...(device ? { device_id: device } : {}) },
+      remoteAddress: network,
+    });
+  /** A login code and its token; the next one may be asked for after this. */
+  const ask = async (phone: string) => {
     app.clock.advance(2 * MINUTE);
-  }
-  const { flow_token: token } = (await send(phone)).body;
-  const code = await codeOf(app, phone);
-  const second = await createTestApp({
-    env: REAL,
-    databaseUrl: app.databaseUrl,
-    secrets: app.secrets,
+    const sent = await send(phone);
+    expect(sent.status).toBe(200);
+    return { token: sent.body.flow_token as string, code: await codeOf(app, phone) };
+  };
+  const failuresOf = async (phone: string): Promise<number> => {
+    const [row] = await app.services.db.writes`
+      select t.count from throttles t join contacts c on t.key = 'code:d:' || c.id where c.canonical = ${phone}`;
+    return row?.count ?? 0;
+  };
+  /** So many flows for one number with a code each; few enough that all may be asked for within a day. */
+  const flowsOf = async (phone: string, count: number) => {
+    const flows = [];
+    for (let i = 0; i < count; i++) flows.push(await ask(phone));
+    return flows;
+  };
+
+  test('in two foreign flows of one network leave the owner’s right code good', async () => {
+    const phone = realPhone();
+    const network = elsewhere();
+    const statuses: number[] = [];
+    for (const { token, code } of await flowsOf(phone, 2))
+      for (let i = 0; i < 5; i++)
+        statuses.push((await enter(phone, wrongFor(code), token, { network })).status);
+    expect(statuses).toEqual([400, 400, 400, 400, 429, 429, 429, 429, 429, 429]);
+    expect(await failuresOf(phone)).toBe(5);
+    const { token, code } = await ask(phone);
+    expectProblem(await enter(phone, code, token, { network }), 429, 'rate_limited');
+    expect((await enter(phone, code, token, { network: elsewhere() })).status).toBe(200);
   });
-  second.clock.advance(app.clock.offset());
-  expectProblem(await verifyOtp(second, phone, code, token), 429, 'rate_limited');
-  await second.close();
+
+  test('of thirty networks at once are compared fifteen times in all, and a device of the owner still gets in', async () => {
+    const { phone } = await limited(app, { device: 'a-device-of-the-owner' });
+    const flows = await flowsOf(phone, 5);
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, elsewhere).flatMap((network, i) => {
+        const { token, code } = flows[i % flows.length]!;
+        return [1, 2].map(() => enter(phone, wrongFor(code), token, { network }));
+      }),
+    );
+    const seen = new Set(answers.map(({ status }) => status));
+    for (const status of seen) expect([400, 409, 429]).toContain(status);
+    // A flow locks at its fifth, so that parallel answers leave room: the rest comes one by one.
+    for (const { token, code } of flows)
+      for (let i = 0; i < 5; i++) await enter(phone, wrongFor(code), token, { network: elsewhere() });
+    expect(await failuresOf(phone)).toBe(15);
+    const { token, code } = await ask(phone);
+    expectProblem(await enter(phone, code, token, { network: elsewhere() }), 429, 'rate_limited');
+    expectProblem(
+      await enter(phone, code, token, { network: elsewhere(), device: 'another-device' }),
+      429,
+      'rate_limited',
+    );
+    const device = 'a-device-of-the-owner';
+    expect((await enter(phone, code, token, { network: elsewhere(), device })).status).toBe(200);
+  });
+
+  test('are twenty a day, also from a known device', async () => {
+    const device = 'a-device-of-the-owner';
+    const { phone } = await limited(app, { device });
+    for (const { token, code } of await flowsOf(phone, 5))
+      for (let i = 0; i < 5; i++) await enter(phone, wrongFor(code), token, { network: elsewhere(), device });
+    expect(await failuresOf(phone)).toBe(20);
+    const { token, code } = await ask(phone);
+    expectProblem(await enter(phone, code, token, { network: elsewhere(), device }), 429, 'rate_limited');
+    app.clock.advance(DAY);
+    const next = await ask(phone);
+    expect((await enter(phone, next.code, next.token, { network: elsewhere(), device })).status).toBe(200);
+  });
+
+  test('of others stay counted when the owner logs in, the owner’s own do not', async () => {
+    const phone = realPhone();
+    const [theirs, mine] = [elsewhere(), elsewhere()];
+    const [foreign, own] = await flowsOf(phone, 2);
+    for (let i = 0; i < 3; i++)
+      await enter(phone, wrongFor(foreign!.code), foreign!.token, { network: theirs });
+    for (let i = 0; i < 2; i++) await enter(phone, wrongFor(own!.code), own!.token, { network: mine });
+    expect(await failuresOf(phone)).toBe(5);
+    expect((await enter(phone, own!.code, own!.token, { network: mine })).status).toBe(200);
+    expect(await failuresOf(phone)).toBe(3);
+  });
+
+  test('without the token leave its holder’s checks alone, from however many networks', async () => {
+    const phone = realPhone();
+    for (let i = 0; i < 3; i++) {
+      await ask(phone);
+      for (let n = 0; n < 10; n++) await check(phone, '111111');
+    }
+    expect(await failuresOf(phone)).toBe(10);
+    const { token, code } = await ask(phone);
+    expect((await enter(phone, code, token, { network: elsewhere() })).status).toBe(200);
+  });
+
+  test('a device known to one account is no device of another: it opens no share of a foreign number', async () => {
+    const { phone } = await limited(app, { device: 'a-device-of-the-owner' });
+    await limited(app, { device: 'a-device-of-somebody' });
+    for (const { token, code } of await flowsOf(phone, 4))
+      for (let i = 0; i < 5; i++)
+        await enter(phone, wrongFor(code), token, { network: elsewhere(), device: 'a-device-of-somebody' });
+    expect(await failuresOf(phone)).toBe(15);
+  });
+
+  test('are counted in the database: a new process with empty counters refuses too', async () => {
+    const phone = realPhone();
+    const network = elsewhere();
+    for (const { token, code } of await flowsOf(phone, 2))
+      for (let i = 0; i < 3; i++) await enter(phone, wrongFor(code), token, { network });
+    const { token, code } = await ask(phone);
+    const second = await createTestApp({ env: REAL, databaseUrl: app.databaseUrl, secrets: app.secrets });
+    second.clock.advance(app.clock.offset());
+    const answer = await second.call('POST', '/v1/auth/verify-otp', {
+      token,
+      body: { phone, otp: code },
+      remoteAddress: network,
+    });
+    expectProblem(answer, 429, 'rate_limited');
+    await second.close();
+  });
 });
 
 describe('the demo', () => {

@@ -258,3 +258,54 @@ test('a new password ends the wait that wrong guesses at the old one have earned
   await reset(await latestToken(person.userId));
   expect((await login(NEW_PASSWORD)).status).toBe(200);
 });
+
+describe('a reset ends what was under way', () => {
+  const verify = (token: string, phone: string) =>
+    app.call('POST', '/v1/auth/verify-otp', {
+      token,
+      body: { phone, otp: '000000', device_id: 'device-one' },
+    });
+
+  test('a login code sent before it opens no session, one sent afterwards does', async () => {
+    const person = await owner('codes@example.com');
+    const sent = await app.call('POST', '/v1/auth/send-otp', { body: { phone: person.phone } });
+    await ask('codes@example.com');
+    expect((await reset(await latestToken(person.userId))).status).toBe(200);
+    expect((await verify(sent.body.flow_token, person.phone)).status).toBe(409);
+    app.clock.advance(4000);
+    const again = await app.call('POST', '/v1/auth/send-otp', { body: { phone: person.phone } });
+    expect(await verify(again.body.flow_token, person.phone)).toMatchObject({
+      status: 200,
+      body: { auth_status: 'AUTHENTICATED' },
+    });
+  });
+
+  test('a contact that waits for its code is not added, not even by the owner’s next session', async () => {
+    const person = await owner('pending@example.com');
+    const added = await app.call('POST', '/v1/users/me/contacts', {
+      token: person.accessToken,
+      body: { type: 'email', value: 'thief@example.com', current_password: PASSWORD },
+    });
+    expect(added.status).toBe(202);
+    await ask('pending@example.com');
+    expect((await reset(await latestToken(person.userId))).status).toBe(200);
+    app.clock.advance(4000);
+    const sent = await app.call('POST', '/v1/auth/send-otp', { body: { phone: person.phone } });
+    const { access_token: token } = (await verify(sent.body.flow_token, person.phone)).body;
+    const answer = await app.call('POST', '/v1/users/me/contacts/verify', {
+      token,
+      body: { flow_token: added.body.flow_token, code: '000000' },
+    });
+    expect(answer.status).toBe(409);
+    const { contacts } = (await app.call('GET', '/v1/users/me/contacts', { token })).body;
+    expect(contacts.map(({ value }: { value: string }) => value)).not.toContain('thief@example.com');
+  });
+
+  test('codes of other people stay good', async () => {
+    const [person, other] = [await owner('mine@example.com'), await owner('other@example.com')];
+    const sent = await app.call('POST', '/v1/auth/send-otp', { body: { phone: other.phone } });
+    await ask('mine@example.com');
+    expect((await reset(await latestToken(person.userId))).status).toBe(200);
+    expect((await verify(sent.body.flow_token, other.phone)).status).toBe(200);
+  });
+});

@@ -70,6 +70,75 @@ test('within the grace a spent token gives the very same successor, however ofte
   expect((await refresh(answers[0]?.body.refresh_token)).status).toBe(200);
 });
 
+/** One presentation of a token, as a client with this device id, user agent and address makes it. */
+const refreshAs = (
+  refresh_token: string,
+  { device, agent, address }: { device?: string; agent?: string; address?: string },
+) =>
+  app.call('POST', '/v1/auth/refresh', {
+    body: { refresh_token, ...(device === undefined ? {} : { device_id: device }) },
+    headers: agent === undefined ? {} : { 'user-agent': agent },
+    ...(address === undefined ? {} : { remoteAddress: address }),
+  });
+
+test.each([
+  ['another device id', { device: 'device-one', agent: 'App/1' }, { device: 'device-two', agent: 'App/1' }],
+  ['no device id any more', { device: 'device-one', agent: 'App/1' }, { agent: 'App/1' }],
+  ['a device id all of a sudden', { agent: 'App/1' }, { device: 'device-one', agent: 'App/1' }],
+  ['another user agent', { agent: 'App/1' }, { agent: 'Curl/8' }],
+  ['no user agent any more', { agent: 'App/1' }, { agent: '' }],
+])('within the grace, %s gets 401 and ends that session, and no other one', async (_, first, second) => {
+  const person = await signUp(app);
+  const elsewhere = await logIn(app, person.phone);
+  const next = await refreshAs(person.refresh, first);
+  expect(next.status).toBe(200);
+  const replays = await Promise.all(Array.from({ length: 8 }, () => refreshAs(person.refresh, second)));
+  for (const replay of replays)
+    expect(replay).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+  expect((await refreshAs(next.body.refresh_token, first)).status).toBe(401);
+  expect(await me(next.body.access_token)).toBe(401);
+  expect((await refresh(elsewhere.refresh)).status).toBe(200);
+  expect(await events(person.userId, 'token.reuse_detected')).toBe(1);
+  expect(await events(person.userId, 'session.revoked')).toBe(1);
+});
+
+test.each([
+  [
+    'of the same device',
+    { device: 'device-one', agent: 'App/1', address: '198.51.100.7' },
+    { device: 'device-one', agent: 'App/2', address: '2001:db8::1' },
+  ],
+  [
+    'with the same user agent',
+    { agent: 'App/1', address: '198.51.100.7' },
+    { agent: 'App/1', address: '203.0.113.7' },
+  ],
+])(
+  'within the grace, a repetition %s from another network gets the same successor',
+  async (_, first, second) => {
+    const { refresh: token } = await signUp(app);
+    const next = await refreshAs(token, first);
+    const again = await refreshAs(token, second);
+    expect(again).toMatchObject({ status: 200, body: { refresh_token: next.body.refresh_token } });
+    expect((await refreshAs(next.body.refresh_token, second)).status).toBe(200);
+  },
+);
+
+test('a client that has been updated since the login may repeat its refresh: the last rotation counts', async () => {
+  const person = await signUp(app, { device_id: 'device-old', headers: { 'user-agent': 'App/1' } });
+  const next = await refreshAs(person.refresh, { agent: 'App/2' });
+  const again = await refreshAs(person.refresh, { agent: 'App/2' });
+  expect(again).toMatchObject({ status: 200, body: { refresh_token: next.body.refresh_token } });
+});
+
+test('a stored rotation names neither the device nor the user agent that made it', async () => {
+  const person = await signUp(app);
+  await refreshAs(person.refresh, { device: 'device-one', agent: 'Peculiar/7' });
+  const [row] = await rows('select * from sessions where id = $1', person.sessionId);
+  expect(row?.refresh_client).toMatch(/^[0-9a-f]{64}$/);
+  for (const clear of ['device-one', 'Peculiar']) expect(JSON.stringify(row)).not.toContain(clear);
+});
+
 test('a token spent longer ago ends every session of the user, although the answer is a 401, and says so once', async () => {
   const person = await signUp(app);
   const elsewhere = await logIn(app, person.phone);

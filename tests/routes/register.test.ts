@@ -14,6 +14,7 @@ const WIDE = {
   LIMIT_PASSWORD_LOGIN_NETWORK: '1000/1m',
   LIMIT_NETWORK: '10000/1m',
   LIMIT_MAIL: '1000/1m',
+  LIMIT_CODE_CHECK_DAILY: '100/1m',
 };
 
 let app: TestApp;
@@ -113,7 +114,7 @@ describe('register', () => {
     });
     const alone = freshEmail();
     await register(app, alone);
-    expect(await verify({ email: alone.toUpperCase(), code: '000000' })).toMatchObject({ status: 200 });
+    expect(await verify({ email: alone.toUpperCase(), code: '000000' })).toMatchObject({ status: 202 });
   });
 
   test.each([
@@ -231,6 +232,94 @@ describe('verify-email', () => {
     });
     expect(answer.body.refresh_token).toBeNull();
     expect(String(answer.headers['set-cookie'])).toContain('HttpOnly');
+  });
+});
+
+describe('verification by the address alone', () => {
+  const FOREIGN = 'Somebody-Elses-1';
+  const MINE = 'Correct-Horse-9-Battery';
+  const logIn = (email: string, password: string) =>
+    app.call('POST', '/v1/auth/login', { body: { email, password } });
+  const setPassword = (token: string | undefined, password: string) =>
+    app.call('POST', '/v1/auth/signup/set-password', { token, body: { password } });
+
+  test('a password that another person registered opens nothing; the person of the mailbox sets their own', async () => {
+    const email = freshEmail();
+    const foreign = await register(app, email, { password: FOREIGN, name: 'Mallory Foreign' });
+    const proven = await verify({ email, code: '000000' });
+    expect(proven).toMatchObject({
+      status: 202,
+      body: { verified: true, state: 'UNVERIFIED.preuser_created', flow_token: expect.any(String) },
+    });
+    expect(proven.body.access_token).toBeUndefined();
+    expect(proven.body.next).toContainEqual(
+      expect.objectContaining({ event: 'PASSWORD_SET', href: '/v1/auth/signup/set-password' }),
+    );
+    expect(await logIn(email, FOREIGN)).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
+    // Who registered has no way to go on: neither the token nor the code is worth anything any more.
+    const old = foreign.body.flow_token;
+    expect(await setPassword(old, FOREIGN)).toMatchObject({ status: 401 });
+    for (const who of [{ flow_token: old }, { user_id: foreign.body.user_id }, { email }])
+      expect((await verify({ ...who, code: '000000' })).status).toBeGreaterThanOrEqual(400);
+
+    const token = proven.body.flow_token;
+    expect(await setPassword(token, MINE)).toMatchObject({
+      status: 200,
+      body: { state: 'UNVERIFIED.credentials_set' },
+    });
+    const done = await app.call('POST', '/v1/auth/signup/profile', {
+      token,
+      body: { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10', token_transport: 'body' },
+    });
+    expect(done).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+    const me = await app.call('GET', '/v1/users/me', { token: done.body.access_token });
+    expect(me).toMatchObject({ status: 200, body: { email } });
+    expect(me.text).not.toContain('Mallory');
+    expect((await logIn(email, FOREIGN)).status).toBe(401);
+    expect(await logIn(email, MINE)).toMatchObject({ status: 200, body: { user_id: done.body.user_id } });
+    const [row] = await query(
+      app,
+      "select count(*)::int as n from audit_events where flow_id = $1 and type = 'registration.discarded'",
+      [proven.body.flow_id],
+    );
+    expect(row).toEqual({ n: 1 });
+  });
+
+  test('50 at once, with the token and by the address: the password counts only if its holder was first', async () => {
+    const email = freshEmail();
+    const { body } = await register(app, email, { password: FOREIGN });
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        verify(i % 2 ? { email, code: '000000' } : { flow_token: body.flow_token, code: '000000' }),
+      ),
+    );
+    const won = answers.filter(({ status }) => status < 300);
+    expect(won).toHaveLength(1);
+    const holder = won[0]?.body.state === 'LIMITED.kyc_none';
+    expect((await logIn(email, FOREIGN)).status).toBe(holder ? 200 : 401);
+  });
+
+  test('a user name that was registered for the address is free again', async () => {
+    const [email, other] = [freshEmail(), freshEmail()];
+    const username = `alone${process.pid}`;
+    const hub = (address: string) =>
+      app.call('POST', '/balance_hub/auth/register', {
+        body: { username, email: address, password: FOREIGN, full_name: 'Mallory' },
+      });
+    expect((await hub(email)).status).toBe(201);
+    expect((await hub(other)).status).toBe(409);
+    expect((await verify({ email, code: '000000' })).status).toBe(202);
+    expect((await hub(other)).status).toBe(201);
+  });
+
+  test('naming the account or holding the token is no foreign verification: the registered password stays', async () => {
+    for (const way of ['user_id', 'flow_token']) {
+      const email = freshEmail();
+      const { body } = await register(app, email);
+      const verified = await verify({ [way]: body[way], email, code: '000000' });
+      expect(verified).toMatchObject({ status: 200, body: { state: 'LIMITED.kyc_none' } });
+      expect((await logIn(email, MAIL_PASSWORD)).status).toBe(200);
+    }
   });
 });
 
@@ -407,19 +496,3 @@ describe('resend-verification', () => {
     },
   );
 });
-
-test('answers take as long for taken addresses (medians are reported, not asserted)', async () => {
-  const { email } = await emailPerson(app);
-  const times = { taken: [] as number[], free: [] as number[] };
-  const timed = async (list: number[], address: string) => {
-    const started = performance.now();
-    await register(app, address);
-    list.push(performance.now() - started);
-  };
-  for (let i = 0; i < 200; i++) {
-    await timed(times.taken, email);
-    await timed(times.free, freshEmail());
-  }
-  const median = (list: number[]) => list.sort((a, b) => a - b)[list.length / 2]?.toFixed(2);
-  console.info(`register, 200 pairs: taken ${median(times.taken)} ms, free ${median(times.free)} ms`);
-}, 60_000);

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { query } from '../support/people.ts';
 import {
   ADULT,
   codeOf,
@@ -167,6 +168,54 @@ describe('a code of the sign-up', () => {
     expect(resumed.body).toMatchObject({ flow_id: flow, status: 'credentials_set', verified: true });
     expectProblem(await where(real, first), 401, 'invalid_flow_token');
     expect((await submitProfile(real, resumed.body.flow_token)).body.account_tier).toBe('LIMITED');
+  });
+
+  test('that was right is 409 with state and next for the replaced token, which opens nothing', async () => {
+    const phone = realPhone();
+    const old = (await startSignup(real, phone)).body.flow_token;
+    const code = await codeOf(real, phone);
+    const first = await verifySignup(real, phone, code, old);
+    expect(first.body.flow_token).not.toBe(old);
+    for (const otp of [code, '000000']) {
+      const repeated = await verifySignup(real, phone, otp, old);
+      expectProblem(repeated, 409, 'already_verified');
+      expect(repeated.body).toMatchObject({
+        state: 'UNVERIFIED.preuser_created',
+        next: [{ event: 'PHONE_SUBMITTED', href: '/v1/auth/signup/phone' }],
+      });
+      expect(repeated.text).not.toMatch(/[a-z]+_token/);
+    }
+    // Who has the answer goes on with its own token, and is told so.
+    const held = await verifySignup(real, phone, code, first.body.flow_token);
+    expectProblem(held, 409, 'already_verified');
+    expect(held.body.next.map((a: { event: string }) => a.event)).toContain('PASSWORD_SET');
+    expectProblem(await setPassword(real, { password: PASSWORD }, old), 401, 'invalid_flow_token');
+    expectProblem(await where(real, old), 401, 'invalid_flow_token');
+    // By what `next` names, the person gets on where the sign-up is.
+    real.clock.advance(31_000);
+    const anew = await startSignup(real, phone);
+    const resumed = await verifySignup(real, phone, await codeOf(real, phone), anew.body.flow_token);
+    expect(resumed.body).toMatchObject({ flow_id: first.body.flow_id, status: 'preuser_created' });
+    expect((await setPassword(real, { password: PASSWORD }, resumed.body.flow_token)).status).toBe(200);
+    const late = await verifySignup(real, phone, code, old);
+    expect(late.body).toMatchObject({ code: 'already_verified', state: 'UNVERIFIED.credentials_set' });
+    real.clock.advance(real.services.config.flow.tokenTtlS * 1000);
+    expectProblem(await verifySignup(real, phone, code, old), 401, 'invalid_flow_token');
+  });
+
+  test('begins a new sign-up where the snapshot of the one under way is lost, and the number is not taken', async () => {
+    const phone = realPhone();
+    const lost = await withPassword(real, phone);
+    const { flow_id: flow } = (await where(real, lost)).body;
+    await query(real, "update flows set snapshot = '{}' where id = $1", [flow]);
+    expectProblem(await submitProfile(real, lost), 409, 'flow_needs_restart');
+    real.clock.advance(31_000);
+    const { flow_token: token } = (await startSignup(real, phone)).body;
+    const proven = await verifySignup(real, phone, await codeOf(real, phone), token);
+    expect(proven.body).toMatchObject({ status: 'preuser_created' });
+    expect(proven.body.flow_id).not.toBe(flow);
+    await setPassword(real, { password: PASSWORD }, proven.body.flow_token);
+    expect((await submitProfile(real, proven.body.flow_token)).body.account_tier).toBe('LIMITED');
   });
 
   test('of a registered phone leads to the login and gives no token', async () => {

@@ -75,7 +75,7 @@ test('after a reset no login that was begun before it opens a session, by whiche
   const { person, email, token } = await stolen();
   const other = await byPhone(person);
   expect((await reset(email, person.userId)).status).toBe(200);
-  for (const waiting of [token, other]) expect((await stepUp(waiting)).status).toBe(403);
+  for (const waiting of [token, other]) expect((await stepUp(waiting)).status).toBe(409);
   expect(await sessionsOf(person.userId)).toHaveLength(0);
 });
 

@@ -38,6 +38,7 @@ export const testSecrets = (): Secrets => ({
   secretKey: hex(),
   webhookSecret: hex(),
   adminToken: hex(),
+  introspectionToken: hex(),
 });
 
 /** Cheap hashes and wide limits unless a test asks for the real ones through `env`. */
@@ -49,6 +50,8 @@ const TEST_ENV = {
   HASH_ITERATIONS: '1',
   HASH_THREADS: '1',
   LOG_LEVEL: 'error',
+  // Counted in real time, whatever a test does to the clock.
+  LIMIT_NETWORK: '100000/1m',
 };
 
 export async function createTestApp(

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadOrCreateSecrets, type Secrets } from '../../src/kernel/crypto/secrets-file.ts';
 
-const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Hashes that cost nothing, and every limit out of the way: for tests of what happens without them. */
@@ -91,7 +91,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   let output = '';
-  const child = spawn(process.execPath, ['--disable-warning=FSTDEP023', SERVER], {
+  const child = spawn(process.execPath, ['--disable-warning=FSTDEP023', MAIN, 'start'], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,

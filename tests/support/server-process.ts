@@ -33,7 +33,7 @@ export type ServerProcess = { url: string; output(): string; stop(): Promise<voi
 export async function startServerProcess(env: Record<string, string>): Promise<ServerProcess> {
   const port = await freePort();
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-server-'));
-  const child = spawn(process.execPath, ['src/server.ts'], {
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'start'], {
     cwd: root,
     env: { ...bareEnvironment(), PORT: String(port), DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -129,6 +129,47 @@ describe('key manager', () => {
     expect(store.rows.get(oldKid)!.status).toBe('retired');
   });
 
+  test('a retiring key verifies until exactly its time, is gone then, and only then retires', async () => {
+    const store = memoryStore();
+    let now = 1_790_000_000_000;
+    const clock = { ...systemClock(), now: () => now };
+    const manager = await createKeyManager({ store, kms: boxKms(), clock, alg: 'ES256' });
+    await manager.refresh();
+    const oldKid = manager.keys().signing.kid;
+    // The next key becomes active no earlier than others must have seen it.
+    now += MAX_AGE + 5000 - 1;
+    await expect(manager.rotate()).rejects.toMatchObject({ code: 'conflict', extras: { retryAfter: 1 } });
+    now += 1;
+    await manager.rotate();
+    const end = now + 900_000 + 30_000 + MAX_AGE + 5000;
+
+    now = end - 1;
+    await manager.refresh();
+    expect(manager.keys().verifying.has(oldKid)).toBe(true);
+    await manager.rotate();
+    expect(store.rows.get(oldKid)!.status).toBe('retiring');
+    now = end;
+    await manager.refresh();
+    expect(manager.keys().verifying.has(oldKid)).toBe(false);
+    now = end - 1 + MAX_AGE + 5000;
+    await manager.rotate();
+    expect(store.rows.get(oldKid)!.status).toBe('retired');
+  });
+
+  test('a rotation at exactly the end of a retiring key retires it', async () => {
+    const store = memoryStore();
+    let now = 1_790_000_000_000;
+    const clock = { ...systemClock(), now: () => now };
+    const manager = await createKeyManager({ store, kms: boxKms(), clock, alg: 'ES256' });
+    await manager.refresh();
+    const oldKid = manager.keys().signing.kid;
+    now += MAX_AGE + 5000;
+    await manager.rotate();
+    now += 900_000 + 30_000 + MAX_AGE + 5000;
+    await manager.rotate();
+    expect(store.rows.get(oldKid)!.status).toBe('retired');
+  });
+
   test('rotating without a next key publishes one and asks for patience', async () => {
     const { manager, store } = await setUp();
     await expect(manager.rotate()).rejects.toMatchObject({ code: 'conflict', extras: { retryAfter: 305 } });

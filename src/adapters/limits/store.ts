@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import type { Redis, Result } from 'ioredis';
 import { StoreUnavailable } from '../breaker.ts';
 import type { RedisStore } from '../redis.ts';
-import type { CapacityCounter } from './capacity.ts';
 
 /** `limit` units in any span of `windowMs`. `key` must already be a keyed hash: it is stored as it is. */
 export type LimitRule = {
@@ -16,8 +15,8 @@ export type LimitRule = {
   windowMs: number;
   /** `refuse` stops the call; `suppress` lets it through with nothing spent and the caller told. */
   onExceed: 'refuse' | 'suppress';
-  /** Protects capacity only, so a count close to the sliding window will do. Must stand alone in its call. */
-  capacity?: true;
+  /** Reaching this cap is an alarm with this message. */
+  alarm?: string;
   /** What takes the unit, by name: while that unit lives, taking it again costs nothing and is never refused. */
   unit?: string;
 };
@@ -160,19 +159,12 @@ declare module 'ioredis' {
  * Counters shared by all replicas. Time comes from the caller, so that one clock rules; the real-time expiry of a
  * key (window plus a minute) only bounds memory and assumes clocks closer together than that.
  */
-export function redisLimitStore(redis: RedisStore, prefix: string, capacity?: CapacityCounter): LimitStore {
+export function redisLimitStore(redis: RedisStore, prefix: string): LimitStore {
   redis.client.defineCommand('takeLimits', { lua: TAKE });
   const instance = randomBytes(9).toString('base64url');
   let calls = 0;
   return {
     async take(rules, nowMs) {
-      const [only] = rules;
-      if (capacity && only?.capacity) {
-        const count = await capacity(storedKey(only), only, nowMs);
-        return count.allowed
-          ? { allowed: true, suppressed: false, capped: [] }
-          : { allowed: false, rule: only, retryAfterMs: count.waitMs };
-      }
       calls += 1;
       const keys = rules.map((rule) => `${prefix}${storedKey(rule)}`);
       const member = `${instance}.${calls}`;

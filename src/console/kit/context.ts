@@ -1,8 +1,8 @@
 /** What the pages of the console are given: stores, machines, the guard, and how a page is sent. */
 import { gzipSync } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type ConsoleStore, type Health, NO_HEALTH } from '../../../db/console.ts';
 import type { FlowStatsStore } from '../../../db/flow-stats.ts';
+import { type Health, NO_HEALTH, type ReportStore } from '../../../db/reports.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import type { Guard } from './guard.ts';
@@ -11,7 +11,7 @@ import type { Models } from './model.ts';
 
 export type Console = {
   s: Services;
-  store: ConsoleStore;
+  store: ReportStore;
   stats: FlowStatsStore;
   models: Models;
   guard: Guard;
@@ -21,7 +21,7 @@ export type Console = {
 export { Problem };
 
 /** The strip is part of every page: a page about a database that is away must still come. */
-async function healthOf(store: ConsoleStore, now: number): Promise<Health> {
+async function healthOf(store: ReportStore, now: number): Promise<Health> {
   return store.health(new Date(now)).catch(() => NO_HEALTH);
 }
 
@@ -35,6 +35,7 @@ export function createConsole(parts: Omit<Console, 'send'>): Console {
       const frame = {
         health: await healthOf(store, s.clock.now()),
         redis: redis() as 'none' | 'ok' | 'away',
+        alarms: s.limits.alarms(),
         demoTools: guard.demoTools,
         docs: s.config.docs.enabled,
         demo: s.config.demo,

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import type { FlowItem } from '../../../db/console.ts';
+import type { FlowItem } from '../../../db/reports.ts';
 import { DEMO_CODE } from '../../engine/proofs.ts';
 import { type Console, Problem } from './context.ts';
 import { type Html, html } from './html.ts';

@@ -2,8 +2,10 @@
  * Who may reach the console: this machine's own names, pages of the console itself, and in production whoever signed in
  * with the admin token. Every answer carries a policy under which injected markup could load or run nothing.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { createConsoleSessionStore } from '../../../db/console-sessions.ts';
+import { onlyCookie } from '../../http/cookies.ts';
 import { requireOwnHost } from '../../http/own-host.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -32,18 +34,23 @@ export function createGuard(s: Services) {
   const production = config.env === 'production';
   const ownHost = requireOwnHost(config);
   const cookieName = `${config.session.cookiePrefix}vestibule_console`;
+  const sessions = createConsoleSessionStore(s.db);
   /** Bound to the admin token, so that another one ends every session. */
   const seal = (text: string): string =>
     createHmac('sha256', keyring.key('cursor'))
       .update(`console/${text}/${s.adminToken ?? ''}`)
       .digest('base64url');
 
-  const signedIn = (request: FastifyRequest): boolean => {
-    const cookies = (request.headers.cookie ?? '').split(/; ?/);
-    const given = cookies.find((c) => c.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1) ?? '';
-    const [expires = '', seal_ = ''] = given.split('.');
-    return Number(expires) > clock.now() && same(seal_, seal(`session/${expires}`));
+  /** Key of the session that the cookie names; whether it lives is for the store to say. */
+  const keyOf = (request: FastifyRequest): string | null => {
+    const cookie = onlyCookie(request, cookieName);
+    return cookie ? seal(`session/${cookie}`) : null;
   };
+  const isSignedIn = async (request: FastifyRequest): Promise<boolean> => {
+    const key = keyOf(request);
+    return key !== null && (await sessions.live(key, new Date(clock.now())));
+  };
+  const admitted = new WeakSet<FastifyRequest>();
 
   const cookie = (value: string, seconds: number): string =>
     [
@@ -59,19 +66,28 @@ export function createGuard(s: Services) {
     /** Inbox, demo flows and everything else that acts or shows messages. */
     demoTools: !production,
     needsLogin: production,
-    signedIn,
+    /** As the request was found when it came in. */
+    signedIn: (request: FastifyRequest): boolean => admitted.has(request),
+    /** For what outlives its request. */
+    stillSignedIn: async (request: FastifyRequest): Promise<boolean> =>
+      !production || (await isSignedIn(request)),
     /** Goes into every form of ours; a page of another origin cannot read it. */
     formToken: seal('form'),
     checkForm(token: unknown): void {
       if (typeof token !== 'string' || !same(token, this.formToken)) throw new Problem('foreign_origin');
     },
     /** @throws Problem invalid_credentials */
-    signIn(reply: FastifyReply, token: string): void {
+    async signIn(reply: FastifyReply, token: string): Promise<void> {
       if (s.adminToken === null || !same(token, s.adminToken)) throw new Problem('invalid_credentials');
-      const expires = String(clock.now() + SESSION_MS);
-      reply.header('set-cookie', cookie(`${expires}.${seal(`session/${expires}`)}`, SESSION_MS / 1000));
+      const value = randomBytes(32).toString('base64url');
+      const now = clock.now();
+      await sessions.open(seal(`session/${value}`), new Date(now), new Date(now + SESSION_MS));
+      reply.header('set-cookie', cookie(value, SESSION_MS / 1000));
     },
-    signOut(reply: FastifyReply): void {
+    /** The session is over, whoever else still has its cookie. */
+    async signOut(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      const key = keyOf(request);
+      if (key !== null) await sessions.end(key);
       reply.header('set-cookie', cookie('', 0));
     },
 
@@ -87,7 +103,8 @@ export function createGuard(s: Services) {
         await ownHost(request);
         refuseForeign(request);
         const open = /^\/console\/(login|assets\/)/.test(request.url);
-        if (production && !open && !signedIn(request)) return reply.redirect('/console/login', 303);
+        if (production && (await isSignedIn(request))) admitted.add(request);
+        if (production && !open && !admitted.has(request)) return reply.redirect('/console/login', 303);
       });
     },
   };

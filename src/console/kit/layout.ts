@@ -1,5 +1,5 @@
 /** The frame of every page: where one is, how the service does, and the one style sheet. */
-import type { Health } from '../../../db/console.ts';
+import type { Health } from '../../../db/reports.ts';
 import { count, duration } from './format.ts';
 import { type Html, html, type Part } from './html.ts';
 
@@ -15,6 +15,8 @@ export type Page = {
 export type Frame = {
   health: Health;
   redis: 'none' | 'ok' | 'away';
+  /** Spending caps reached of late. */
+  alarms: string[];
   demoTools: boolean;
   docs: boolean;
   signedIn: boolean;
@@ -28,7 +30,7 @@ function chip(label: string, value: string, level: 'ok' | 'warn' | 'bad' | 'off'
   return html`<li class="chip is-${level}" title="${hint}"><span class="lamp"></span>${label} <b>${value}</b></li>`;
 }
 
-function strip({ health: h, redis }: Frame): Html {
+function strip({ health: h, redis, alarms }: Frame): Html {
   const lag = h.outboxOldestMs;
   return html`<ul class="strip" id="strip" aria-label="Health">
 ${chip('Postgres', h.database ? 'ok' : 'away', h.database ? 'ok' : 'bad', 'Whether the database answers')}
@@ -36,6 +38,7 @@ ${chip('Redis', redis === 'none' ? 'not used' : redis, redis === 'none' ? 'off' 
 ${chip('Outbox', h.outboxPending === 0 ? 'empty' : `${more(h.outboxPending)} · ${duration(lag)}`, lag > LATE_MS ? 'warn' : 'ok', 'Messages waiting, and how late the oldest is')}
 ${chip('Dead letters', more(h.outboxDead), h.outboxDead > 0 ? 'bad' : 'ok', 'Messages that were given up')}
 ${chip('Timers due', more(h.timersDue), h.timersDue > 0 && h.timersLateMs > LATE_MS ? 'warn' : 'ok', 'Flows whose time is up and that have not been told yet')}
+${alarms.map((message) => chip('SMS', 'cap reached', 'bad', message))}
 </ul>`;
 }
 

@@ -1,7 +1,7 @@
 /** /console/flows/:id: the way one flow took, step by step, and what it can do next. It changes nothing. */
 import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
-import type { FlowItem, OutboxEntry, Step } from '../../../db/console.ts';
+import type { FlowItem, OutboxEntry, Step } from '../../../db/reports.ts';
 import { registry } from '../../../machines/index.ts';
 import { restore, viewOf } from '../../engine/snapshots.ts';
 import { differences, shownText, word } from '../../engine/visible-context.ts';

@@ -1,6 +1,6 @@
 /** /console/flows: which flows, by machine, state, tier, age, id, and which of them are stuck. All of it in the URL. */
 import type { FastifyInstance } from 'fastify';
-import type { FlowFilter, FlowItem } from '../../../db/console.ts';
+import type { FlowFilter, FlowItem } from '../../../db/reports.ts';
 import type { Console } from '../kit/context.ts';
 import { duration, shortId, stamp } from '../kit/format.ts';
 import { type Html, html } from '../kit/html.ts';

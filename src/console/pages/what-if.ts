@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
-import type { FlowItem, Step } from '../../../db/console.ts';
+import type { FlowItem, Step } from '../../../db/reports.ts';
 import { isMachineId, registry } from '../../../machines/index.ts';
 import { restore } from '../../engine/snapshots.ts';
 import { differences, shownText, word } from '../../engine/visible-context.ts';

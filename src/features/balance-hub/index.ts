@@ -1,4 +1,5 @@
 /** The documented `/balance_hub` API over the same flows. */
+import { onlyCookie } from '../../http/cookies.ts';
 import type { Feature } from '../../http/feature.ts';
 import { balanceHubRoutes } from './routes.ts';
 import { COOKIE_NAME, readCookieValue } from './session-cookie.ts';
@@ -9,7 +10,7 @@ export const feature: Feature = {
   credentials: (s) => [
     {
       scheme: 'balanceHubCookie',
-      read: (request) => request.cookies[COOKIE_NAME],
+      read: (request) => onlyCookie(request, COOKIE_NAME),
       identityOf: async (text) => {
         const named = readCookieValue(s.keyring.key('cookie'), text);
         if (!named || named.expiresAt <= s.clock.now()) return null;

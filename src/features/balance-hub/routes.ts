@@ -87,6 +87,7 @@ export const balanceHubRoutes =
             code,
             name: accountId,
             locate: async () => ({ accountId, machine: 'signup' }),
+            byAddress: false,
             token: null,
             session: null,
           },

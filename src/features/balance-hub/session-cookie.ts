@@ -6,6 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { LiveSession } from '../../../db/sessions.ts';
 import type { Config } from '../../config/index.ts';
+import { onlyCookie } from '../../http/cookies.ts';
 import { requireOwnOrigin } from '../../http/own-origin.ts';
 import type { Services } from '../../http/services.ts';
 import { hmacSha256 } from '../../kernel/crypto/hmac.ts';
@@ -66,13 +67,13 @@ export function clearSessionCookie(reply: FastifyReply, config: Pick<Config, 'se
 
 /**
  * The live session the cookie names; null without a cookie, or with one that is no longer worth anything.
- * @throws Problem foreign_origin when another site made a browser send it
+ * @throws Problem foreign_origin when another site made a browser send it, validation_failed when it was sent twice
  */
 export async function sessionOfCookie(
   request: FastifyRequest,
   s: Pick<Services, 'config' | 'keyring' | 'sessions' | 'clock'>,
 ): Promise<LiveSession | null> {
-  const text = request.cookies[COOKIE_NAME];
+  const text = onlyCookie(request, COOKIE_NAME);
   if (text === undefined) return null;
   requireOwnOrigin(request, s.config);
   const named = readCookieValue(s.keyring.key('cookie'), text);
@@ -82,7 +83,7 @@ export async function sessionOfCookie(
 
 /** As `authenticate` does for an access token. @throws Problem unauthenticated, invalid_token, foreign_origin, rate_limited */
 export async function authenticateByCookie(request: FastifyRequest, s: Services): Promise<LiveSession> {
-  if (request.cookies[COOKIE_NAME] === undefined) throw new Problem('unauthenticated');
+  if (onlyCookie(request, COOKIE_NAME) === undefined) throw new Problem('unauthenticated');
   const live = await sessionOfCookie(request, s);
   if (!live) throw new Problem('invalid_token');
   await s.limits.user({ accountId: `user:${live.account.id}` });

@@ -86,6 +86,8 @@ export const contactRoutes =
             identifier: contact.canonical,
             network: caller.network,
             ...contact.caps,
+            // The account that asks, whoever the number belongs to.
+            hasAccount: async () => true,
           },
           caller,
         );
@@ -154,14 +156,14 @@ export const contactRoutes =
               if (view.purpose !== 'contact' || view.accountId !== account.id || !loaded.contact) {
                 throw new Problem('invalid_flow_token');
               }
-              s.proofs.codeBudget(loaded, holder);
+              const enclosures = s.proofs.codeBudget(loaded, { holder, network: caller.network });
               const verdict = s.proofs.codeVerdict(view, 'contact', code, holder);
               const opens = await additionOf(
                 s,
                 { accountId: account.id, contact: loaded.contact },
                 caller.now,
               );
-              return { event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens } };
+              return { enclosures, event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens } };
             },
             caller,
           ),

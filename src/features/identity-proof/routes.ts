@@ -106,14 +106,14 @@ export const identityProofRoutes =
         const caller = callerOf(request, s);
         await limits.codeCheck({ network: caller.network }, caller);
         const contact = contactId(email);
-        await checkedCode(s, { token: null, name: contact, now: caller.now }, () =>
+        await checkedCode(s, { token: null, name: contact, network: caller.network, now: caller.now }, () =>
           engine.send(
             'challenge',
             { contactId: contact, machine: 'challenge', purpose: `proof:${project}` },
             (loaded, view) => {
-              proofs.codeBudget(loaded, false);
+              const enclosures = proofs.codeBudget(loaded, { holder: false, network: caller.network });
               const verdict = proofs.codeVerdict(view, 'proof', code, false);
-              return { event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens: null } };
+              return { enclosures, event: { type: 'CODE_CHECKED', now: caller.now, verdict, opens: null } };
             },
             caller,
           ),

@@ -1,6 +1,5 @@
 /** One imported person enters the sign-up machine by an event of its own, and reaches LIMITED at most. */
-import { intern } from '../../../db/contacts.ts';
-import { execute } from '../../../db/statement.ts';
+import { internNow } from '../../../db/contacts.ts';
 import { systemEnvelope } from '../../engine/records.ts';
 import { mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
@@ -50,7 +49,7 @@ async function enter(
   const contacts = other ? [first, other] : [first];
   const phone = contacts.find(({ type }) => type === 'phone')?.canonical ?? null;
   // A statement does not see what it inserts, and the next one claims the contacts.
-  for (const contact of contacts) await execute(s.db.writes, [intern(contact, new Date(now))]);
+  for (const contact of contacts) await internNow(s.db, contact, new Date(now));
   try {
     const { flow } = await s.engine.open(
       'signup',

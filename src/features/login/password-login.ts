@@ -4,7 +4,6 @@
  */
 import * as credentials from '../../../db/credentials.ts';
 import type { PasswordLogin } from '../../../db/password-logins.ts';
-import { execute } from '../../../db/statement.ts';
 import type { Result } from '../../engine/engine.ts';
 import { auditRow } from '../../engine/records.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
@@ -90,5 +89,5 @@ async function rehash(
   password: string,
 ): Promise<void> {
   const fresh = await hasher.hash(password).catch(() => null);
-  if (fresh !== null) await execute(db.writes, [credentials.rehash(accountId, old, fresh)]);
+  if (fresh !== null) await credentials.rehash(db, accountId, old, fresh);
 }

@@ -36,6 +36,7 @@ export const loginRoutes =
         const phone = phoneOf(request.body.phone);
         const caller = callerOf(request, s);
         const token = flowTokenOf(request, request.body.flow_token);
+        const contact = contactId(phone.e164);
         const { suppressed } = await limits.codeSend(
           {
             purpose: 'login',
@@ -43,10 +44,10 @@ export const loginRoutes =
             network: caller.network,
             range: phone.range,
             ...(phone.country ? { country: phone.country } : {}),
+            hasAccount: async () => (await s.accounts.ownerOf(contact)) !== undefined,
           },
           caller,
         );
-        const contact = contactId(phone.e164);
         const event = {
           type: 'CODE_REQUESTED' as const,
           now: caller.now,
@@ -119,7 +120,13 @@ export const loginRoutes =
         const [loginId, sessionId] = [mint(), mint()];
         const { opened, loaded } = await checkedCode(
           s,
-          { token, name: contact, now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          {
+            token,
+            name: contact,
+            network: caller.network,
+            now: caller.now,
+            showsLock: proofs.showsLock(phone.e164),
+          },
           () =>
             engine.send(
               'challenge',
@@ -129,8 +136,9 @@ export const loginRoutes =
               (loaded, view) => {
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contact);
-                proofs.codeBudget(loaded, holder);
+                const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
                 return {
+                  enclosures,
                   event: {
                     type: 'CODE_CHECKED',
                     now: caller.now,

@@ -1,12 +1,16 @@
 /** Sessions over HTTP: refresh, logout, the list of one's own devices, and introspection for services. */
 import { z } from 'zod';
 import type { createSessionStore } from '../../../db/sessions.ts';
+import { deviceInput } from '../../http/inputs.ts';
 import type { Refreshed } from './refresh.ts';
 import { deviceLabel } from './user-agent.ts';
 
 export const refreshBody = z
   .strictObject({
     refresh_token: z.string().max(4096).optional().describe('Only when it is not in the cookie'),
+    device_id: deviceInput
+      .optional()
+      .describe('Stable identifier of the device; a repetition within the grace must carry the same one'),
   })
   .nullish()
   .meta({ id: 'Refresh' });

@@ -4,8 +4,8 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/index.ts';
+import { onlyCookie } from '../../http/cookies.ts';
 import type { TokenTransport } from '../../http/inputs.ts';
-import { Problem } from '../../kernel/problems.ts';
 import type { Revealed } from './issue-tokens.ts';
 
 type CookieConfig = { session: Config['session'] };
@@ -37,11 +37,7 @@ export function clearRefreshCookie(reply: FastifyReply, config: CookieConfig): v
 
 /** The refresh token of the cookie, or null without one. A repeated cookie has no meaning and is refused. */
 export function refreshCookieOf(request: FastifyRequest, { session }: CookieConfig): string | null {
-  const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.split('=', 1)[0]?.trim());
-  if (pairs.filter((name) => name === session.cookieName).length > 1) {
-    throw new Problem('validation_failed', { detail: 'The refresh cookie was sent more than once.' });
-  }
-  return request.cookies[session.cookieName] || null;
+  return onlyCookie(request, session.cookieName) || null;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Spends a refresh token and gives the next one. Whatever an attacker or a bad network does, a family has one live
- * successor, and a spent token shown late ends every session of its user.
+ * successor. A spent token shown by another client ends its session; shown late, it ends every session of its user.
  */
 import type { Family, Grantee } from '../../../db/refresh.ts';
 import { scopeOf } from '../../../machines/login.ts';
@@ -36,6 +36,12 @@ export function createRefresh(
   };
   const tokenOf = (sessionId: string, generation: number) =>
     refreshTokenFor(keyring.key('refresh'), sessionId, generation);
+
+  /** The device, or where none is named the user agent: a client that repeats its request has the same one. */
+  const clientOf = ({ deviceId, envelope }: SendContext): string =>
+    deviceId === null
+      ? keyring.lookupHash('refresh-user-agent', envelope.userAgent ?? '')
+      : keyring.lookupHash('refresh-device', deviceId);
 
   /** Ours by its own secret, before any store is asked. */
   function read(token: string) {
@@ -91,6 +97,7 @@ export function createRefresh(
         generation,
         hash: refreshHash(token),
         nextHash: refreshHash(tokenOf(sessionId, generation + 1)),
+        client: clientOf(context),
         now,
         idleExpiresAt: new Date(context.now + rules.idleMs),
         reservation: reservationOf(context),
@@ -105,14 +112,15 @@ export function createRefresh(
 
       const family = await store.family(sessionId, now);
       if (!family?.open || generation >= family.generation) throw new Problem('invalid_token');
-      const justSpent = generation === family.generation - 1;
-      if (justSpent && context.now - family.rotatedAt <= rules.graceMs)
-        return answer(sessionId, family.generation, family);
+      const justSpent =
+        generation === family.generation - 1 && context.now - family.rotatedAt <= rules.graceMs;
+      const sameClient = family.rotatedBy === null || family.rotatedBy === clientOf(context);
+      if (justSpent && sameClient) return answer(sessionId, family.generation, family);
       await ends.end(
         {
           accountId: family.accountId,
           sessionId,
-          which: 'all',
+          which: justSpent ? 'this' : 'all',
           reason: 'token_reuse',
           event: { type: 'token.reuse_detected', outcome: 'failure', reason: 'token_reuse' },
         },

@@ -41,7 +41,8 @@ export const sessionRoutes =
             'A new access token for a refresh token',
             'Takes the refresh token from the HttpOnly cookie or from the body, never both, and answers the same way. ' +
               'Every call spends the token and gives its successor; repeating it within seconds gives the same ' +
-              'successor, and a spent token shown later ends every session of the user.',
+              'successor. A spent token that another device (or, without `device_id`, another user agent) shows ' +
+              'within these seconds ends its session; shown later, it ends every session of the user.',
           ),
           security: [{ refreshCookie: [] }, {}],
           body: refreshBody,
@@ -51,7 +52,8 @@ export const sessionRoutes =
       async (request, reply) => {
         const given = presented(request, s, request.body?.refresh_token);
         try {
-          const refreshed = await refresh.rotate(given.token, callerOf(request, s));
+          const caller = callerOf(request, s, { deviceId: request.body?.device_id });
+          const refreshed = await refresh.rotate(given.token, caller);
           if (given.transport === 'cookie') {
             const { persistent, expiresAt } = refreshed.grantee;
             const left = persistent ? (expiresAt - s.clock.now()) / 1000 : null;

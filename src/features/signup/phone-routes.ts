@@ -1,7 +1,14 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { isReservedPhone } from '../../adapters/reserved.ts';
-import { checkedCode, handedOver, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
+import {
+  checkedCode,
+  handedOver,
+  openToken,
+  ownFlow,
+  problemsFor,
+  refuseRepeated,
+} from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
@@ -121,16 +128,24 @@ export const signupPhoneRoutes =
         const accountId = mint();
         const { flow } = await checkedCode(
           s,
-          { token, name: contactId(phone.e164), now: caller.now, showsLock: proofs.showsLock(phone.e164) },
+          {
+            token,
+            name: contactId(phone.e164),
+            network: caller.network,
+            now: caller.now,
+            showsLock: proofs.showsLock(phone.e164),
+          },
           () =>
             engine.send(
               'signup',
               locate(token, phone.e164),
               (loaded, view) => {
+                refuseRepeated(s, { loaded, view, token, now: caller.now });
                 const holder = proofs.holder(loaded, token, caller.now);
                 proofs.sameContact(loaded, contactId(phone.e164));
-                proofs.codeBudget(loaded, holder);
+                const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
                 return {
+                  enclosures,
                   event: {
                     type: 'CODE_CHECKED',
                     now: caller.now,

@@ -48,7 +48,7 @@ export const signupProfileRoutes =
             (loaded, view) => {
               proofs.holder(loaded, token, caller.now);
               const codeRetries = Number(view.context.codeRetries);
-              const phone = loaded.contact?.canonical ?? null;
+              const phone = loaded.contact?.type === 'phone' ? loaded.contact.canonical : null;
               return {
                 event: {
                   type: 'PROFILE_SUBMITTED',

@@ -64,7 +64,9 @@ export const verifyEmailBody = z
     user_id: z.uuid().optional(),
     email: emailInput
       .optional()
-      .describe('Enough only while one registration of the address is open; else send `user_id`'),
+      .describe(
+        'Enough only while one registration of the address is open; alone, it asks for a new password',
+      ),
     flow_token: flowTokenInput.optional(),
     device_fingerprint: deviceInput.optional(),
     persist_session: z.boolean().default(false),

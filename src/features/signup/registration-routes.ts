@@ -116,7 +116,9 @@ export const registrationRoutes =
         schema: {
           ...doc(
             'Prove the e-mail address with the code of the mail; logs in once LIMITED is reached',
-            'Wrong, expired, used and unknown look alike.',
+            'Wrong, expired, used and unknown look alike. By the address alone, without the token or `user_id`, ' +
+              'what was registered is discarded, since another person may have chosen the password: `next` asks ' +
+              'for a password and the profile.',
           ),
           body: verifyEmailBody,
           response: { 200: signupAnswer, 202: signupAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
@@ -136,6 +138,7 @@ export const registrationRoutes =
             code: body.code,
             name,
             locate: () => locate(token, body.user_id, contact),
+            byAddress: token === null && body.user_id === undefined,
             token,
             session: { persistent: body.persist_session },
           },

@@ -3,14 +3,14 @@
  * tells a caller about other accounts.
  */
 
-import { Taken } from '../../../db/conflicts.ts';
+import { UniqueViolation } from '../../../db/driver/conflicts.ts';
 import type { Locator } from '../../../db/flows.ts';
 import { anotherCode } from '../../engine/another-code.ts';
 import type { Result } from '../../engine/engine.ts';
 import { alreadyCommitted, reservationOf, settled } from '../../engine/keyed-run.ts';
 import { acceptPassword } from '../../engine/new-password.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
-import { checkedCode } from '../../http/flow-answers.ts';
+import { checkedCode, refuseRepeated } from '../../http/flow-answers.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { capitalsOf, type Email } from '../../kernel/identifiers/index.ts';
@@ -82,7 +82,7 @@ export async function registerByEmail(
 /** A username is a public name: that somebody has it may be said. @throws Problem conflict */
 export const uniquely = <T>(work: Promise<T>): Promise<T> =>
   work.catch((error) => {
-    if (!(error instanceof Taken)) throw error;
+    if (!(error instanceof UniqueViolation)) throw error;
     throw new Problem(
       'conflict',
       {
@@ -99,6 +99,8 @@ export type CodeEntry = {
   name: string;
   /** Looked for once the caller may ask; nobody hears whether there is one. */
   locate: () => Promise<Locator>;
+  /** Without a token or the account's id: whoever enters the code may not be who registered. */
+  byAddress: boolean;
   /** The flow's own token, or null for somebody who only names it. */
   token: string | null;
   /** The session to open once LIMITED is reached; null opens none. */
@@ -115,9 +117,10 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       'signup',
       await entry.locate(),
       (loaded, view) => {
+        refuseRepeated(s, { loaded, view, token, now: caller.now });
         const holder = proofs.holder(loaded, token, caller.now);
         proofs.aboutEmail(loaded);
-        proofs.codeBudget(loaded, holder);
+        const enclosures = proofs.codeBudget(loaded, { holder, network: caller.network });
         const codeRetries = Number(view.context.codeRetries);
         const login = session && {
           flowId: loginId,
@@ -129,6 +132,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
           }),
         };
         return {
+          enclosures,
           event: {
             type: 'CODE_CHECKED',
             now: caller.now,
@@ -136,6 +140,7 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
             owner: proofs.owner(loaded),
             accountId: view.accountId ?? '',
             grant: false,
+            byAddress: entry.byAddress,
             tokenTtlMs: s.config.flow.tokenTtlS * 1000,
             risk: proofs.risk({ age: null, birthDateLater: true, codeRetries, phone: null }, caller.now),
             login,
@@ -144,7 +149,8 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
       },
       caller,
     );
-  return checkedCode(s, { token, name: entry.name, now: caller.now }, send);
+  const { network, now } = caller;
+  return checkedCode(s, { token, name: entry.name, network, now }, send);
 }
 
 /** Puts the wish for another code on its way; what comes of it shows in the mailbox only. @throws Problem rate_limited */

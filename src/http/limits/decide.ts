@@ -70,9 +70,8 @@ export function createModes(options: {
 
   const settle = (control: Control, verdict: LimitVerdict): Decision => {
     if (!verdict.allowed) throw tooMany(control, verdict.retryAfterMs, retryStepMs);
-    const capped = verdict.capped.map((rule) => rule.name);
-    for (const rule of capped) reports.capped(rule);
-    return { suppressed: verdict.suppressed, capped };
+    for (const rule of verdict.capped) reports.capped(rule);
+    return { suppressed: verdict.suppressed, capped: verdict.capped.map((rule) => rule.name) };
   };
 
   return {

@@ -28,7 +28,14 @@ export type CodeSend = {
   range?: string;
   country?: string;
   networkClass?: 'send-code';
+  /** Whether the identifier is an account's, which has a part of all SMS to itself. Asked only when the rest is used up. */
+  hasAccount?: () => Promise<boolean>;
 };
+
+/** Of all SMS, what goes to numbers without an account. */
+const FOR_STRANGERS = 4 / 5;
+const STRANGERS_CAPPED = 'SMS cap for numbers without an account reached: their codes are not sent';
+const ALL_CAPPED = 'SMS cap reached: no SMS is sent';
 
 /** Every decision throws Problem `rate_limited`; all but `refresh` and `user` may throw `dependency_unavailable`. */
 export type Limits = {
@@ -57,6 +64,8 @@ export type Limits = {
   user(call: { accountId: string }): Promise<Decision>;
   /** Decisions taken without the shared counters since start, by control. */
   degraded(): Record<string, number>;
+  /** Spending caps reached of late, as messages. */
+  alarms(): string[];
   /** For the network-wide limit, which the HTTP plugin counts. */
   reports: Reports;
 };
@@ -95,13 +104,21 @@ export function createLimits(options: {
       refuse(`${name}-site`, site, { ...window, limit: window.limit * numbers.siteFactor }, rememberedKey),
     ];
   };
-  const smsCaps = ({ range, country }: Pick<CodeSend, 'range' | 'country'>): LimitRule[] => {
+  const overall = (name: string, window: Window, reserve: 'kept' | 'open'): LimitRule => {
+    const all = suppress(name, 'all', window, rememberedKey);
+    if (reserve === 'open') return { ...all, alarm: ALL_CAPPED };
+    return { ...all, limit: Math.max(1, Math.floor(window.limit * FOR_STRANGERS)), alarm: STRANGERS_CAPPED };
+  };
+  const smsCaps = (
+    { range, country }: Pick<CodeSend, 'range' | 'country'>,
+    reserve: 'kept' | 'open',
+  ): LimitRule[] => {
     if (range === undefined && country === undefined) return [];
     return [
       ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
       ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry, rememberedKey)]),
-      suppress('sms-global', 'all', numbers.smsGlobal, rememberedKey),
-      suppress('sms-daily', 'all', numbers.smsDaily, rememberedKey),
+      overall('sms-global', numbers.smsGlobal, reserve),
+      overall('sms-daily', numbers.smsDaily, reserve),
     ];
   };
   const pair = (name: string, call: { identifier: string; network: string }, own: Window, shown: Window) => ({
@@ -121,7 +138,7 @@ export function createLimits(options: {
       isReplay(asking) ? Promise.resolve({ suppressed: false, capped: [] }) : decide(call);
 
   return {
-    codeSend: once((call: CodeSend) => {
+    codeSend: once(async (call: CodeSend) => {
       const facade = call.networkClass === 'send-code';
       const shown = facade ? numbers.sendCodeNetwork : numbers.codeSendNetwork;
       const subject = `${call.purpose}:${call.identifier}`;
@@ -130,9 +147,13 @@ export function createLimits(options: {
         refuse('code-send-burst', subject, numbers.codeSendBurst),
         refuse('code-send-daily', subject, numbers.codeSendDaily),
         ...fromNetwork(facade ? 'send-code' : 'code-send', call.network, shown),
-        ...smsCaps(call),
+        ...smsCaps(call, 'kept'),
       ];
-      return modes.closed({ name: 'code-send', shown, rules });
+      const decision = await modes.closed({ name: 'code-send', shown, rules });
+      const overallFull = decision.capped.some((name) => name === 'sms-global' || name === 'sms-daily');
+      if (!overallFull || !(await call.hasAccount?.())) return decision;
+      // The identifier and the network have paid above. Without counters this is a 503 like any other send.
+      return modes.closed({ name: 'code-send', shown, rules: smsCaps(call, 'open') });
     }),
     codeCheck: once(({ network }) =>
       modes.closed(networkOnly('code-check', network, numbers.codeCheckNetwork)),
@@ -175,7 +196,7 @@ export function createLimits(options: {
     },
     smsNotice({ recipient, range, country, noticeId: unit }) {
       const own = suppress('sms-notice-recipient', recipient, numbers.mailRecipient);
-      const rules = [own, ...smsCaps({ range, ...(country === null ? {} : { country }) })];
+      const rules = [own, ...smsCaps({ range, ...(country === null ? {} : { country }) }, 'open')];
       const named = rules.map((rule) => ({ ...rule, unit }));
       return modes.closed({ name: 'sms-notice', shown: numbers.mailRecipient, rules: named });
     },
@@ -183,9 +204,10 @@ export function createLimits(options: {
       modes.open({
         name: 'user',
         shown: numbers.user,
-        rules: [{ ...refuse('user', accountId, numbers.user), capacity: true }],
+        rules: [refuse('user', accountId, numbers.user)],
       }),
     degraded: reports.counts,
+    alarms: reports.alarms,
     reports,
   };
 }

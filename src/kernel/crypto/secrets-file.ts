@@ -1,9 +1,19 @@
 /** Secrets for a service that was given none: made once under the data folder, readable by its owner only. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../config/read.ts';
+import { hmacSha256 } from './hmac.ts';
 
 export const SECRETS_FILE = 'secrets.json';
 
@@ -14,7 +24,11 @@ const contents = z.strictObject({
   secretKey: hex,
   webhookSecret: hex,
   adminToken: hex,
+  /** Missing in files of earlier builds. */
+  introspectionToken: hex.optional(),
 });
+
+type Contents = z.infer<typeof contents>;
 
 export type Secrets = {
   /** 32 bytes. */
@@ -24,9 +38,10 @@ export type Secrets = {
   secretKey: string;
   webhookSecret: string;
   adminToken: string;
+  introspectionToken: string;
 };
 
-const fresh = (): z.infer<typeof contents> => {
+const fresh = (): Contents => {
   const secret = () => randomBytes(32).toString('hex');
   return {
     masterKey: secret(),
@@ -34,18 +49,19 @@ const fresh = (): z.infer<typeof contents> => {
     secretKey: secret(),
     webhookSecret: secret(),
     adminToken: secret(),
+    introspectionToken: secret(),
   };
 };
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code;
 
-/** A finished file is linked into place, so that a second process sees all of it or none and the first one wins. */
-function create(path: string): void {
+/** A finished file is put into place, so that a second process sees all of it or none. */
+function put(path: string, secrets: Contents, place: (draft: string, path: string) => void): void {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(draft, `${JSON.stringify(fresh(), null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  writeFileSync(draft, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
   try {
-    linkSync(draft, path);
+    place(draft, path);
   } catch (error) {
     if (!isCode(error, 'EEXIST')) throw error;
   } finally {
@@ -70,6 +86,19 @@ function parse(raw: string): unknown {
   }
 }
 
+/** Derived from what is there, so that two processes that complete the file at once write the same. */
+function complete(path: string, secrets: Contents): string {
+  const introspectionToken = hmacSha256(Buffer.from(secrets.secretKey, 'hex'), 'introspectionToken').toString(
+    'hex',
+  );
+  try {
+    put(path, { ...secrets, introspectionToken }, renameSync);
+  } catch (cause) {
+    throw new ConfigError('DATA_DIR', `names a folder whose ${SECRETS_FILE} cannot be written`, { cause });
+  }
+  return introspectionToken;
+}
+
 /**
  * Reads the secrets under `dataDir`, making them first when there are none. Never overwrites a file it cannot read:
  * losing the master key loses everything encrypted with it.
@@ -80,7 +109,8 @@ export function loadOrCreateSecrets(dataDir: string): Secrets {
   let raw: string | null;
   try {
     mkdirSync(dataDir, { recursive: true });
-    if (existing(path) === null) create(path);
+    // Linked: of two processes that make the file, the first one wins.
+    if (existing(path) === null) put(path, fresh(), linkSync);
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
     raw = existing(path);
   } catch (cause) {
@@ -97,6 +127,7 @@ export function loadOrCreateSecrets(dataDir: string): Secrets {
   }
   return {
     ...secrets.data,
+    introspectionToken: secrets.data.introspectionToken ?? complete(path, secrets.data),
     masterKey: Buffer.from(secrets.data.masterKey, 'hex'),
     passwordPepper: Buffer.from(secrets.data.passwordPepper, 'hex'),
   };

@@ -1,6 +1,7 @@
 /**
  * E-mail text → one canonical address. The rule, used everywhere: the whole address is lower case, the domain in
- * A-labels. A spelling that reads differently to another program (quotes, comments, look-alike @) is refused.
+ * A-labels. A spelling that reads differently to another program (quotes, comments, encoded words, look-alike @) is
+ * refused.
  */
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
@@ -19,6 +20,8 @@ export const emailInput = z
 const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 /** RFC 5321 §4.1.2 Dot-string: ASCII, so that no two local parts differ only in Unicode form. */
 const LOCAL = new RegExp(`^${ATOM}(?:\\.${ATOM})*$`);
+/** What a mail program may decode (RFC 2047 §2), with its end or without. */
+const ENCODED_WORD = /=\?[^?]*\?[BQ]\?/i;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
 /** Throws validation_failed at /body/email. Linear in the input, which is refused unread beyond 254 characters. */
@@ -27,7 +30,7 @@ export function parseEmail(input: string): Email {
   if (!input.isWellFormed()) throw refused();
   const [local, domain] = halves(input);
   halves(input.normalize('NFKC')); // another program may normalise before it splits
-  if (local.length > 64 || !LOCAL.test(local)) throw refused();
+  if (local.length > 64 || !LOCAL.test(local) || ENCODED_WORD.test(local)) throw refused();
 
   const ascii = asciiDomain(domain);
   const canonical = `${local.toLowerCase()}@${ascii}`;

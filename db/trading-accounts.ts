@@ -189,6 +189,20 @@ export function createTradingAccountStore(db: Database) {
       (await one.execute({ id, accountId, now: now.toISOString() }))[0],
     /** With the sealed credentials, for whoever has found out that the caller may use them. */
     credentialsOf: async (id: string) => (await credentials.execute({ id }))[0],
+    isLinked: async (ownerId: string, broker: 'kite' | 'paper', brokerUserId: string): Promise<boolean> =>
+      (
+        await db.reads
+          .select({ id: tradingAccounts.id })
+          .from(tradingAccounts)
+          .where(
+            and(
+              eq(tradingAccounts.ownerId, ownerId),
+              eq(tradingAccounts.broker, broker),
+              eq(tradingAccounts.brokerUserId, brokerUserId),
+              isNull(tradingAccounts.unlinkedAt),
+            ),
+          )
+      ).length > 0,
     linkedIds: async (ownerId: string): Promise<string[]> =>
       (
         await db.reads

@@ -149,14 +149,5 @@ export function createTradingShareStore(db: Database) {
           ),
         )
         .limit(limit),
-
-    /** The account a person acts for, with its place in its own order; undefined unless it is active and FULL. */
-    memberOf: async (accountId: string) =>
-      (
-        await db.reads
-          .select({ id: accounts.id, eventSeq: accounts.eventSeq })
-          .from(accounts)
-          .where(and(eq(accounts.id, accountId), eq(accounts.status, 'active')))
-      )[0],
   };
 }

@@ -66,6 +66,15 @@ export function createUserStore(db: Database) {
       return row;
     },
 
+    /** An account that is active, with its place in its own order. */
+    activeAccount: async (accountId: string) =>
+      (
+        await db.reads
+          .select({ id: accounts.id, eventSeq: accounts.eventSeq })
+          .from(accounts)
+          .where(and(eq(accounts.id, accountId), eq(accounts.status, 'active')))
+      )[0],
+
     contactsOf: (accountId: string) =>
       db.reads
         .select()

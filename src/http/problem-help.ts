@@ -17,6 +17,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   step_up_required: 'The action needs a second factor proven recently. Complete one and repeat the request.',
   access_denied: 'The caller is known but may not do this.',
   account_blocked: 'The account has been blocked. Only an operator can change that.',
+  factor_required:
+    'This is shown only right after a second factor, and the account has none. Set one up first.',
   email_not_verified: 'Verify the e-mail address first; the verification message can be requested again.',
   insufficient_scope:
     'The token is valid but lacks a scope the route demands. Obtain a token that carries it.',
@@ -27,6 +29,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   already_verified:
     'The code was right before, and the answer to it was given or lost. The flow is in `state`; go on with `next`.',
   conflict: 'The request contradicts what is stored. Read the resource again before deciding.',
+  credentials_unreadable:
+    'What is stored was altered, moved, or belongs to a key that is gone; nothing of it is shown. An alarm was raised. Send the credentials anew.',
   flow_needs_restart: 'The flow was abandoned, expired or cannot be read any more. Start a new one.',
   idempotency_in_progress:
     'The first request with this Idempotency-Key has not finished. Repeat it after `retry_after`.',
@@ -35,6 +39,8 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
   payload_too_large: 'The body exceeds the limit: 16 KiB, or 64 KiB for webhooks.',
   unsupported_media_type:
     'Only `application/json` in UTF-8, without content encoding, is read; introspection takes a form as well.',
+  broker_rejected:
+    'The broker refuses the key, the secret or the token, or they belong to another user of the broker. Nothing was stored or replaced.',
   weak_password: 'The password does not meet the policy. `errors` lists the reasons; choose another.',
   weak_pin: 'The PIN is too easy to guess. Choose another.',
   idempotency_mismatch: 'The Idempotency-Key was used before with a different request. Use a new key.',

@@ -38,8 +38,8 @@ export function plainHasher(pepper: Buffer) {
     });
   const dummy = dummyHash(DEFAULT_PARAMS);
   return {
-    hash: (secret: string) => perform({ kind: 'hash', secret }) as Promise<string>,
+    hash: (secret: string) => perform({ kind: 'hash', secret, key: 'pepper' }) as Promise<string>,
     verify: (phc: string | null, secret: string) =>
-      perform({ kind: 'argon2', phc: phc ?? dummy, secret, keyed: true }) as Promise<boolean>,
+      perform({ kind: 'argon2', phc: phc ?? dummy, secret, key: 'pepper' }) as Promise<boolean>,
   };
 }

@@ -13,6 +13,8 @@ const keysBy = <Id, Key>(join: (...pieces: (string | Id)[]) => Key) => ({
   anonymousPerCode: (name: Id) => join('open:c:', name),
   anonymousOfNetwork: (name: Id, network: Id) => join('open:n:', name, ':', network),
   pin: (account: Id) => join('pin:', account),
+  /** Wrong answers to one factor. */
+  factor: (factor: Id) => join('factor:', factor),
   /** The present password, asked of somebody signed in. */
   password: (account: Id) => join('password:', account),
   /** Failed logins of the account that owns the identifier, or of an identifier without an owner. */

@@ -18,10 +18,18 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
     [accountId, hashes.passwordHash, hashes.pinHash, now.toISOString()],
   );
 
-/** Replaces a hash by one of the same password, unless the password has changed meanwhile. */
-export const rehash = (db: Pick<Database, 'writes'>, accountId: string, old: string, fresh: string) =>
+export type Secret = 'password' | 'pin';
+
+/** Replaces a hash by one of the same password or PIN, unless that has changed meanwhile. */
+export const rehash = (
+  db: Pick<Database, 'writes'>,
+  accountId: string,
+  secret: Secret,
+  old: string,
+  fresh: string,
+) =>
   execute(db.writes, [
-    fragment('update credentials set password_hash = ? where account_id = ? and password_hash = ?', [
+    fragment(`update credentials set ${secret}_hash = ? where account_id = ? and ${secret}_hash = ?`, [
       fresh,
       accountId,
       old,

@@ -4,6 +4,7 @@ import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
 import { and, desc, eq, inArray, sql } from './driver/drizzle.ts';
+import { factorsOf } from './factors.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import { execute } from './write/compose.ts';
@@ -59,6 +60,8 @@ const columns = {
     passwordVersion: credentials.passwordVersion,
   },
   device: { deviceId: devices.deviceId },
+  /** Of the account: what may answer L4, with the failures of each. */
+  factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
   otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`
     case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (

@@ -4,6 +4,7 @@ import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
 import { sql } from './driver/drizzle.ts';
+import { factorsOf } from './factors.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
 import { openSessionsOf } from './session-limit.ts';
 import type { Window } from './throttles.ts';
@@ -50,6 +51,7 @@ export function createPasswordLogins(db: Database) {
         pinHash: credentials.pinHash,
         passwordVersion: credentials.passwordVersion,
       },
+      factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,
       name: sql<
         string | null

@@ -172,6 +172,8 @@ export const sessions = pgTable(
     amr: text().array().notNull(),
     acr: text().notNull(),
     authTime: at().notNull(),
+    /** A factor of the account came or went: what was proven before counts as a single factor from here on. */
+    downgradedAt: at(),
     persistent: boolean().notNull(),
     scope: text().array().notNull(),
     createdAt: at().notNull(),
@@ -189,6 +191,48 @@ export const sessions = pgTable(
   (t) => [
     index().on(t.accountId).where(sql`${t.revokedAt} is null`),
     index('sessions_ended').on(sql`coalesce(${t.revokedAt}, ${t.expiresAt})`),
+  ],
+);
+
+/**
+ * What a person can prove besides the first factor: authenticator app, backup codes, passkey, another verified channel. The
+ * id is that of the factor flow, where enrolment is one. Secrets are sealed by the KMS, backup codes are keyed hashes.
+ */
+export const factors = pgTable(
+  'factors',
+  {
+    id: uuid().primaryKey(),
+    accountId: uuid()
+      .notNull()
+      .references(() => accounts.id),
+    kind: text().notNull(),
+    label: text(),
+    state: text({ enum: ['pending', 'active', 'locked', 'disabled', 'replaced'] }).notNull(),
+    /** Sealed under `factor|<id>`; gone once the factor has ended. */
+    secretSealed: text(),
+    publicKey: text(),
+    /** How a credential names itself to its relying party (WebAuthn), base64url. */
+    credentialId: text(),
+    /** The proven address or number a code goes to. */
+    contactId: uuid(),
+    /** Last time step or counter that was used; it only grows. */
+    lastStep: bigint({ mode: 'number' }),
+    /** Keyed hashes of the single-use codes that are left. */
+    codes: text().array().notNull().default(sql`'{}'`),
+    /** What else its kind needs: time step, transports, backup flags. No secret. */
+    details: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+    createdAt: at().notNull(),
+    confirmedAt: at(),
+    lastUsedAt: at(),
+    endedAt: at(),
+  },
+  (t) => [
+    index('factors_of_account').on(t.accountId).where(sql`${t.endedAt} is null`),
+    uniqueIndex('factors_credential').on(t.credentialId).where(sql`${t.endedAt} is null`),
+    // A second one of these replaces the first.
+    uniqueIndex('factors_one_each')
+      .on(t.accountId, t.kind)
+      .where(sql`${t.kind} in ('totp', 'backup_codes') and ${t.state} in ('active', 'locked')`),
   ],
 );
 

@@ -9,29 +9,42 @@ export type WrappedRow = { id: string; key: string; blob: string };
 /** A value sealed on its own: its text names its master key. */
 export type ValueRow = { id: string; accountId: string; sealed: string };
 
-export type SealedCounts = { trading_accounts: Record<string, number>; kyc_records: Record<string, number> };
+/** Where values sealed on their own are stored. */
+const COLUMNS = { kyc_records: 'number_sealed', factors: 'secret_sealed' } as const;
+export type ValueTable = keyof typeof COLUMNS;
+export const VALUE_TABLES = Object.keys(COLUMNS) as ValueTable[];
+
+/** Rows by master key, for each table; of values by the beginning of their text. */
+export type SealedCounts = Record<'trading_accounts' | ValueTable, Record<string, number>>;
 
 /** Values sealed before the vault begin with `v1.<master key>.`, later ones with `v2.<base64url of it>.`. */
-const VALUE_KEY = `split_part(number_sealed, '.', 1) || '.' || split_part(number_sealed, '.', 2)`;
+const beginning = (column: string): string =>
+  `split_part(${column}, '.', 1) || '.' || split_part(${column}, '.', 2)`;
 
-const counted = (rows: readonly { key: string; count: string }[]): Record<string, number> =>
+type Counted = { key: string; count: string };
+const byKey = (rows: readonly Counted[]): Record<string, number> =>
   Object.fromEntries(rows.map(({ key, count }) => [key, Number(count)]));
 
 export type SealedValues = ReturnType<typeof createSealedValues>;
 
 export function createSealedValues({ writes }: Pick<Database, 'writes'>) {
   return {
-    /** Rows by master key; those of KYC numbers by the beginning of their text. */
     async count(): Promise<SealedCounts> {
-      const [accounts, kyc] = await Promise.all([
-        writes.unsafe<{ key: string; count: string }[]>(
-          'select wrapping_key as key, count(*) as count from trading_accounts where wrapping_key is not null group by 1',
+      const dataKeys = writes.unsafe<Counted[]>(
+        'select wrapping_key as key, count(*) as count from trading_accounts where wrapping_key is not null group by 1',
+      );
+      const values = VALUE_TABLES.map((table) =>
+        writes.unsafe<Counted[]>(
+          `select ${beginning(COLUMNS[table])} as key, count(*) as count from ${table}
+           where ${COLUMNS[table]} <> '' group by 1`,
         ),
-        writes.unsafe<{ key: string; count: string }[]>(
-          `select ${VALUE_KEY} as key, count(*) as count from kyc_records where number_sealed <> '' group by 1`,
-        ),
-      ]);
-      return { trading_accounts: counted(accounts), kyc_records: counted(kyc) };
+      );
+      const [accounts, kyc, factors] = await Promise.all([dataKeys, ...values]);
+      return {
+        trading_accounts: byKey(accounts ?? []),
+        kyc_records: byKey(kyc ?? []),
+        factors: byKey(factors ?? []),
+      };
     },
 
     /** Data keys after `after` that another master key wraps, in the order of their ids. */
@@ -56,22 +69,22 @@ export function createSealedValues({ writes }: Pick<Database, 'writes'>) {
       return count;
     },
 
-    /** KYC numbers after `after` that do not begin as values under the active master key do. */
-    values: async (prefix: string, after: string, limit: number): Promise<ValueRow[]> => [
+    /** Values after `after` that do not begin as those under the active master key do. */
+    values: async (table: ValueTable, prefix: string, after: string, limit: number): Promise<ValueRow[]> => [
       ...(await writes.unsafe<ValueRow[]>(
-        `select id, account_id as "accountId", number_sealed as sealed from kyc_records
-         where id > $1::uuid and number_sealed <> '' and not starts_with(number_sealed, $2)
+        `select id, account_id as "accountId", ${COLUMNS[table]} as sealed from ${table}
+         where id > $1::uuid and ${COLUMNS[table]} <> '' and not starts_with(${COLUMNS[table]}, $2)
          order by id limit $3::int`,
         [after, prefix, limit],
         { prepare: true },
       )),
     ],
 
-    async replaceValues(rows: readonly { id: string; before: string; sealed: string }[]) {
+    async replaceValues(table: ValueTable, rows: readonly { id: string; before: string; sealed: string }[]) {
       const { count } = await writes.unsafe(
-        `update kyc_records k set number_sealed = n.sealed
+        `update ${table} t set ${COLUMNS[table]} = n.sealed
          from jsonb_to_recordset($1::jsonb) as n(id uuid, before text, sealed text)
-         where k.id = n.id and k.number_sealed = n.before`,
+         where t.id = n.id and t.${COLUMNS[table]} = n.before`,
         [JSON.stringify(rows)],
         { prepare: true },
       );

@@ -3,6 +3,7 @@
 import type { Database, Reader } from './client.ts';
 import { and, desc, eq, gt, isNull, sql } from './driver/drizzle.ts';
 import { ending } from './ended-sessions.ts';
+import { hasSecondFactor } from './factors.ts';
 import { accounts, contacts, credentials, profiles, sessions } from './schema.ts';
 import { fragment, insert, type WriteFragment } from './write/fragment.ts';
 
@@ -25,6 +26,14 @@ export const end = (ids: string[], reason: string, now: Date): WriteFragment =>
      where id in (${ids.map(() => '?').join(', ')}) and revoked_at is null`,
     [now.toISOString(), reason, ...ids],
     ids.length,
+  );
+
+/** What was proven in them before counts as one factor from now on. */
+export const downgrade = (accountId: string, now: Date, except: string | null): WriteFragment =>
+  fragment(
+    `update sessions set acr = 'aal1', amr = array_remove(amr, 'mfa'), downgraded_at = ?::timestamptz
+     where account_id = ? and revoked_at is null and id is distinct from ?::uuid`,
+    [now.toISOString(), accountId, except],
   );
 
 export const rememberDevice = (accountId: string, deviceId: string, now: Date): WriteFragment =>
@@ -74,6 +83,7 @@ export function createSessionStore(db: Database) {
         amr: sessions.amr,
         scope: sessions.scope,
         authTime: sessions.authTime,
+        downgradedAt: sessions.downgradedAt,
         persistent: sessions.persistent,
         revokedAt: sessions.revokedAt,
         idleExpiresAt: sessions.idleExpiresAt,
@@ -101,6 +111,7 @@ export function createSessionStore(db: Database) {
         avatarUrl: profiles.avatarUrl,
         completedAt: profiles.completedAt,
       },
+      mfa: hasSecondFactor(sql`${accounts.id}`),
       pinSet: sql<boolean>`${credentials.pinHash} is not null`,
       phone: contact('phone'),
       email: contact('email'),

@@ -23,6 +23,21 @@ export const count = (windows: Window[], now: Date): WriteFragment => {
   );
 };
 
+/** The failure next after `before`: stale when another one was counted meanwhile, so that none shares a place. */
+export const countNext = ({ key, windowMs }: Window, before: number, now: Date): WriteFragment => {
+  const at = now.toISOString();
+  return {
+    sql: `insert into throttles (key, count, window_ends_at) values (?, 1, ?::timestamptz)
+     on conflict (key) do update set
+       count = case when throttles.window_ends_at <= ?::timestamptz then 1 else throttles.count + 1 end,
+       window_ends_at = case when throttles.window_ends_at <= ?::timestamptz
+         then excluded.window_ends_at else throttles.window_ends_at end`,
+    returning: 'throttles.count <> ?::int as moved',
+    params: [key, new Date(now.getTime() + windowMs).toISOString(), at, at, before + 1],
+    abortIf: 'moved',
+  };
+};
+
 const limitOf = (windows: Window[], key: string) =>
   `case ${key} ${windows.map(() => 'when ? then ?::int').join(' ')} end`;
 const limitParams = (windows: Window[]) => windows.flatMap((w) => [w.key, w.limit]);

@@ -38,11 +38,11 @@ export const replacePreferences = (accountId: string, preferences: Record<string
     [accountId, JSON.stringify(preferences)],
   );
 
-/** Sets the password only if it is still the one that was checked. */
-export const changePassword = (accountId: string, hash: string, checked: string, now: Date): WriteFragment =>
+/** Sets the password only if it is still the one that was checked, however it is hashed by now. */
+export const changePassword = (accountId: string, hash: string, checked: number, now: Date): WriteFragment =>
   fragment(
     `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
-     where account_id = ? and password_hash = ?`,
+     where account_id = ? and password_version = ?`,
     [hash, now.toISOString(), accountId, checked],
     1,
   );
@@ -57,6 +57,7 @@ export function createUserStore(db: Database) {
         .select({
           eventSeq: accounts.eventSeq,
           passwordHash: credentials.passwordHash,
+          passwordVersion: sql<number>`coalesce(${credentials.passwordVersion}, 0)`,
           failures: sql<number>`coalesce((select t.count from throttles t where t.key = ${counterKeySql.password(sql`accounts.id`)}
             and t.window_ends_at > ${now.toISOString()}::timestamptz), 0)`,
         })
@@ -172,6 +173,7 @@ export function createUserStore(db: Database) {
         await tx`delete from contacts where account_id = ${accountId}`;
         await tx`delete from profiles where account_id = ${accountId}`;
         await tx`delete from credentials where account_id = ${accountId}`;
+        await tx`delete from factors where account_id = ${accountId}`;
         await tx`delete from devices where account_id = ${accountId}`;
         await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
         await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;

@@ -15,12 +15,23 @@ export type MailTemplate =
   | 'contact_change_undone'
   | 'account_deleted'
   | 'new_device'
+  | 'factor_added'
+  | 'factor_removed'
+  | 'factor_waiting'
+  | 'backup_codes_renewed'
   | 'already_registered';
 
 /** What the owner of an account is told wherever it reads. */
 export type Notice = Extract<
   MailTemplate,
-  'password_changed' | 'contact_changed' | 'contact_change_undone' | 'account_deleted'
+  | 'password_changed'
+  | 'contact_changed'
+  | 'contact_change_undone'
+  | 'account_deleted'
+  | 'factor_added'
+  | 'factor_removed'
+  | 'factor_waiting'
+  | 'backup_codes_renewed'
 >;
 
 /** What a one-time code is for. */
@@ -106,8 +117,27 @@ export type Effects = {
   endSessions: { accountId: string; reason: string; except?: string };
   /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
   supersedeFlows: { contactId: string };
-  /** A wrong (or, with `reset`, a right) step-up PIN. */
-  countPin: { accountId: string; reset: boolean };
+  /** A wrong answer to a factor, the next after `failures`; stale when another one was counted meanwhile. */
+  countFactorFailure: { accountId: string; factorId: string; failures: number };
+  /**
+   * A right answer: the enclosed step or code is spent, and the failures start anew unless they were full by the time of
+   * the commit. Null: nothing was answered.
+   */
+  useFactor: { accountId: string; factorId: string | null };
+  /** A factor whose secret or key is enclosed; earlier ones of its kind that wait for their confirmation are dropped. */
+  pendFactor: { accountId: string; factorId: string; kind: string };
+  confirmFactor: { accountId: string; factorId: string };
+  /** No answer to it counts any more; its secret goes. */
+  endFactor: { accountId: string; factorId: string; state: 'disabled' | 'replaced' };
+  /** Nobody can answer it until it is replaced. */
+  lockFactor: { accountId: string; factorId: string };
+  /** A setup that nobody confirmed leaves nothing behind. */
+  dropFactor: { accountId: string; factorId: string };
+  /** Enclosed backup codes, in place of any others. */
+  storeBackupCodes: { accountId: string };
+  dropBackupCodes: { accountId: string };
+  /** What was proven before counts as one factor from now on, in every session but this one. */
+  downgradeSessions: { accountId: string; except: string | null };
   /** A wrong code, counted durably per identifier over all flows and resends. */
   countFailure: { contactId: string; holder: boolean };
   /** A right code: the identifier's counters start anew, unless they were full by the time of the commit. */
@@ -169,7 +199,16 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   cancelPendingFlows: effect(),
   endSessions: effect(),
   supersedeFlows: effect(),
-  countPin: effect(),
+  countFactorFailure: effect(),
+  useFactor: effect(),
+  pendFactor: effect(),
+  confirmFactor: effect(),
+  endFactor: effect(),
+  lockFactor: effect(),
+  dropFactor: effect(),
+  storeBackupCodes: effect(),
+  dropBackupCodes: effect(),
+  downgradeSessions: effect(),
   countFailure: effect(),
   clearFailures: effect(),
   clearLoginFailures: effect(),

@@ -1,6 +1,7 @@
 /** Every lifecycle by name. A new one is one line here. */
 import { challenge } from './challenge.ts';
 import { contactChange } from './contact-change.ts';
+import { factor } from './factor.ts';
 import { login } from './login.ts';
 import type { EventsOf, MachineModule } from './module.ts';
 import { recovery } from './recovery.ts';
@@ -13,6 +14,7 @@ const modules = {
   challenge,
   recovery,
   contact_change: contactChange,
+  factor,
   trading_link: tradingLink,
 };
 

@@ -5,12 +5,26 @@ import { effects } from './effects.ts';
 import { count, duration, moment, word } from './fields.ts';
 import { bare, type EventsOf, event, type MachineModule } from './module.ts';
 import { SAMPLE } from './samples.ts';
-import { loginV1toV2 } from './upgrades.ts';
+import { loginV1toV2, loginV2toV3 } from './upgrades.ts';
 
 const MINUTE = 60_000;
 
-export const FACTORS = ['pin', 'totp'] as const;
-export type Factor = (typeof FACTORS)[number];
+/** What an answer at L4 shows: that the owner is present, or a second kind of factor (NIST AAL2). The second shows both. */
+export const LEVELS = ['presence', 'second'] as const;
+export type Level = (typeof LEVELS)[number];
+
+/** One way to answer L4. Kinds are words to the machine: what one is worth stands beside it. */
+export const factorSchema = z.strictObject({
+  id: z.string(),
+  kind: z.string(),
+  level: z.enum(LEVELS),
+  /** RFC 8176 names of what it proves. */
+  amr: z.array(z.string()),
+  /** Where its code goes; it answers no login that began by that very contact. */
+  contactId: z.string().optional(),
+});
+export type Factor = z.infer<typeof factorSchema>;
+
 export const METHODS = ['phone_code', 'password', 'oauth', 'passkey', 'signup'] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -20,9 +34,9 @@ export const subjectSchema = z.strictObject({
   status: z.enum(['active', 'blocked', 'deleted', 'archived']),
   tier: z.enum(['UNVERIFIED', 'LIMITED', 'FULL']),
   /** Factors the account has set up and may use now. */
-  factors: z.array(z.enum(FACTORS)),
-  /** Factors that no policy may skip (an enabled second factor), besides the risk-based ones. */
-  mandatory: z.array(z.enum(FACTORS)),
+  factors: z.array(factorSchema),
+  /** Whether it has enrolled a second factor, usable or not: then no login passes without one. */
+  mfa: z.boolean(),
   knownDevice: z.boolean(),
   /** Moves with every new password; 0 while none was ever set. */
   passwordVersion: z.int(),
@@ -49,8 +63,11 @@ export const loginContextSchema = z.strictObject({
   endsAt: z.int().nullable().default(null),
   highRisk: z.boolean(),
   method: z.enum(METHODS),
-  required: z.array(z.enum(FACTORS)),
-  satisfied: z.array(z.enum(FACTORS)),
+  /** What the first proof is worth by itself: a passkey that verified its user is two factors. */
+  firstProof: z.enum(['aal1', 'aal2']),
+  /** What L4 waits for; null: nothing. */
+  required: z.enum(LEVELS).nullable(),
+  satisfied: z.array(factorSchema),
   attemptsLeft: z.int().min(0),
   scope: z.array(z.string()),
   denial: z.string().nullable(),
@@ -64,8 +81,8 @@ const SAMPLE_SUBJECT: Subject = {
   accountId: SAMPLE.account,
   status: 'active',
   tier: 'FULL',
-  factors: ['pin'],
-  mandatory: [],
+  factors: [{ id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] }],
+  mfa: false,
   knownDevice: true,
   passwordVersion: 1,
   signupFlowId: null,
@@ -82,6 +99,9 @@ export const loginEvents = {
       persistent: z.boolean(),
       endsAt: moment.nullable(),
       highRisk: z.boolean(),
+      firstProof: z.enum(['aal1', 'aal2']),
+      /** Id of the factor whose right answer came with the first proof; null without one. */
+      answered: word.nullable(),
       stepUp: z.strictObject({ attempts: count, ttlMs: duration }),
     },
     () => ({
@@ -93,14 +113,23 @@ export const loginEvents = {
       persistent: false,
       endsAt: null,
       highRisk: false,
+      firstProof: 'aal1' as const,
+      answered: null,
       stepUp: { attempts: 3, ttlMs: 10 * MINUTE },
     }),
   ),
   STEP_UP_ANSWERED: event(
-    { factor: z.enum(FACTORS), ok: z.boolean(), subject: subjectSchema.nullable() },
-    (c: Pick<LoginContext, 'required' | 'subject'>) => ({
-      factor: c.required.find((factor) => factor !== 'pin') ?? ('pin' as const),
+    {
+      factorId: word,
+      ok: z.boolean(),
+      /** Wrong answers to this factor before, as counted for the account. */
+      failures: count,
+      subject: subjectSchema.nullable(),
+    },
+    (c: Pick<LoginContext, 'required' | 'subject' | 'contactId'>) => ({
+      factorId: waysToAnswer(c)[0]?.id ?? 'pin',
       ok: true,
+      failures: 0,
       subject: c.subject ?? SAMPLE_SUBJECT,
     }),
   ),
@@ -118,7 +147,8 @@ const START: LoginContext = {
   endsAt: null,
   highRisk: false,
   method: 'phone_code',
-  required: [],
+  firstProof: 'aal1',
+  required: null,
   satisfied: [],
   attemptsLeft: 0,
   scope: [],
@@ -132,36 +162,52 @@ const SCOPES = { UNVERIFIED: [], LIMITED: ['profile:read', 'kyc:write'], FULL: [
 /** L3: what a tier grants now; the database decides, whatever an older token says. */
 export const scopeOf = (tier: Subject['tier']): readonly string[] => SCOPES[tier];
 
-/** Which factors this login still needs: the account's own second factor, and its PIN on a new device or at high risk. */
-const stepUpFactors = (c: LoginContext): Factor[] => {
-  const { subject } = c;
-  if (!subject || c.method === 'signup') return [];
-  const suspicious = !subject.knownDevice || c.highRisk;
-  const pin: Factor[] = suspicious && subject.factors.includes('pin') ? ['pin'] : [];
-  return [...new Set([...subject.mandatory, ...pin])];
+/** What this login still needs: a second factor where one is enrolled, else presence on a new device or at high risk. */
+const levelNeeded = ({ subject, method, firstProof, highRisk }: LoginContext): Level | null => {
+  if (!subject || method === 'signup' || firstProof === 'aal2') return null;
+  if (subject.mfa) return 'second';
+  const suspicious = !subject.knownDevice || highRisk;
+  return suspicious && subject.factors.some((f) => f.level === 'presence') ? 'presence' : null;
 };
+
+const reaches = (factor: Factor, level: Level): boolean => factor.level === 'second' || level === 'presence';
+
+/** Factors that answer what L4 waits for. */
+export const waysToAnswer = (c: Pick<LoginContext, 'subject' | 'required' | 'contactId'>): Factor[] => {
+  const { required } = c;
+  return required === null ? [] : usable(c).filter((f) => reaches(f, required));
+};
+
+/** What began the login is no second way to prove it. */
+const usable = ({ subject, contactId }: Pick<LoginContext, 'subject' | 'contactId'>): Factor[] =>
+  (subject?.factors ?? []).filter((f) => f.contactId === undefined || f.contactId !== contactId);
 
 /** Whose wrong passwords these were: an identifier that still waits for its code counts for itself. */
 const countedOn = ({ subject, contactId }: LoginContext): string =>
   (subject?.contactProven === false ? contactId : subject?.accountId) ?? '';
 
+const hasSecondFactor = (c: LoginContext): boolean => c.satisfied.some((f) => f.level === 'second');
+
+/** A PIN shows presence but is no second kind of factor. */
+export const assurance = (c: LoginContext): 'aal1' | 'aal2' =>
+  c.firstProof === 'aal2' || hasSecondFactor(c) ? 'aal2' : 'aal1';
+
 /** RFC 8176 names of what was proven. */
 export const methodsUsed = (c: LoginContext): string[] => [
-  ...(
-    {
-      phone_code: ['otp', 'sms'],
-      password: ['pwd'],
-      oauth: ['fed'],
-      passkey: ['hwk'],
-      signup: ['otp'],
-    } as const
-  )[c.method],
-  ...c.satisfied.map((f) => (f === 'totp' ? 'otp' : f)),
+  ...new Set([
+    ...(
+      {
+        phone_code: ['otp', 'sms'],
+        password: ['pwd'],
+        oauth: ['fed'],
+        passkey: ['hwk'],
+        signup: ['otp'],
+      } as const
+    )[c.method],
+    ...c.satisfied.flatMap((f) => f.amr),
+    ...(assurance(c) === 'aal2' ? ['mfa'] : []),
+  ]),
 ];
-
-/** A PIN shows presence but is no second kind of factor, so only TOTP or a passkey reaches aal2. */
-export const assurance = (c: LoginContext): string =>
-  c.satisfied.includes('totp') || c.method === 'passkey' ? 'aal2' : 'aal1';
 
 type Args = { context: LoginContext };
 
@@ -176,14 +222,16 @@ const machine = setup({
     /** Whoever sets a new password ends what others have begun, by whichever way in. */
     proofStands: ({ context }) => context.subject?.passwordVersion === context.passwordVersion,
     tierGranted: ({ context }) => context.subject?.tier === 'LIMITED' || context.subject?.tier === 'FULL',
-    factorsSatisfied: ({ context }) => context.required.every((f) => context.satisfied.includes(f)),
+    factorsSatisfied: ({ context: { required, satisfied } }) =>
+      required === null || satisfied.some((f) => reaches(f, required)),
     answerAccepted: ({ context, event }) =>
       event.type === 'STEP_UP_ANSWERED' &&
       event.ok &&
       event.now < (context.dueAt ?? 0) &&
       context.attemptsLeft > 0 &&
       event.subject?.accountId === context.subject?.accountId &&
-      context.required.includes(event.factor),
+      // As they are by now: what was taken away meanwhile answers nothing.
+      waysToAnswer({ ...context, subject: event.subject }).some((f) => f.id === event.factorId),
     /** A timer read before the login moved on is void. */
     timeUp: ({ context, event }) =>
       event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
@@ -191,6 +239,15 @@ const machine = setup({
       context.attemptsLeft <= 1 || (event.type === 'STEP_UP_ANSWERED' && event.now >= (context.dueAt ?? 0)),
   },
 });
+
+/** What came with the first proof is used up with it. */
+const useAnswer = {
+  type: 'useFactor',
+  params: ({ context: c, event: e }: { context: LoginContext; event: LoginEvent }) => ({
+    accountId: c.subject?.accountId ?? '',
+    factorId: e.type === 'PRIMARY_PROVED' ? e.answered : null,
+  }),
+} as const;
 
 const takePrimary = machine.assign(({ event: e }) =>
   e.type === 'PRIMARY_PROVED'
@@ -204,12 +261,23 @@ const takePrimary = machine.assign(({ event: e }) =>
         endsAt: e.endsAt,
         highRisk: e.highRisk,
         method: e.method,
+        firstProof: e.firstProof,
+        satisfied: usable(e).filter((f) => f.id === e.answered),
         attemptsLeft: e.stepUp.attempts,
         provedAt: e.now,
         dueAt: e.now + e.stepUp.ttlMs,
       }
     : {},
 );
+
+const countWrong = {
+  type: 'countFactorFailure',
+  params: ({ context: c, event: e }: { context: LoginContext; event: LoginEvent }) => ({
+    accountId: c.subject?.accountId ?? '',
+    factorId: e.type === 'STEP_UP_ANSWERED' ? e.factorId : '',
+    failures: e.type === 'STEP_UP_ANSWERED' ? e.failures : 0,
+  }),
+} as const;
 
 export const loginMachine = machine.createMachine({
   id: 'login',
@@ -225,6 +293,7 @@ export const loginMachine = machine.createMachine({
             target: 'L1_identity',
             actions: [
               takePrimary,
+              useAnswer,
               {
                 type: 'clearLoginFailures',
                 params: ({ context: c }: Args) => ({
@@ -234,7 +303,7 @@ export const loginMachine = machine.createMachine({
               },
             ],
           },
-          { target: 'L1_identity', actions: takePrimary },
+          { target: 'L1_identity', actions: [takePrimary, useAnswer] },
         ],
       },
     },
@@ -267,7 +336,7 @@ export const loginMachine = machine.createMachine({
           target: 'L4_step_up',
           actions: assign(({ context: c }) => ({
             scope: [...scopeOf(c.subject?.tier ?? 'UNVERIFIED')],
-            required: stepUpFactors(c),
+            required: levelNeeded(c),
           })),
         },
         { target: 'L6_result.ONBOARDING_REQUIRED' },
@@ -285,33 +354,30 @@ export const loginMachine = machine.createMachine({
             actions: [
               assign(({ context: c, event: e }) => ({
                 subject: e.subject,
-                satisfied: [...new Set([...c.satisfied, e.factor])],
+                satisfied: [
+                  ...c.satisfied,
+                  ...usable({ ...c, subject: e.subject }).filter((f) => f.id === e.factorId),
+                ],
               })),
               {
-                type: 'countPin',
-                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: true }),
+                type: 'useFactor',
+                params: ({ context: c, event: e }) => ({
+                  accountId: c.subject?.accountId ?? '',
+                  factorId: e.factorId,
+                }),
               },
             ],
           },
           {
             guard: 'lastAnswer',
             target: 'L6_result.DENIED',
-            actions: [
-              assign({ denial: 'step_up_failed', attemptsLeft: 0 }),
-              {
-                type: 'countPin',
-                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: false }),
-              },
-            ],
+            actions: [assign({ denial: 'step_up_failed', attemptsLeft: 0 }), countWrong],
           },
           {
             target: 'L4_step_up',
             actions: [
               assign(({ context: c }) => ({ attemptsLeft: c.attemptsLeft - 1 })),
-              {
-                type: 'countPin',
-                params: ({ context: c }) => ({ accountId: c.subject?.accountId ?? '', reset: false }),
-              },
+              countWrong,
               {
                 type: 'audit',
                 params: ({ context: c }) => ({
@@ -389,11 +455,11 @@ export const loginMachine = machine.createMachine({
 
 export const login = {
   id: 'login',
-  version: 2,
+  version: 3,
   context: loginContextSchema,
   events: loginEvents,
   machine: loginMachine,
-  upgrades: { 1: loginV1toV2 },
+  upgrades: { 1: loginV1toV2, 2: loginV2toV3 },
   needsActiveAccount: false,
   usual: (state, now) =>
     state === 'idle'
@@ -403,7 +469,7 @@ export const login = {
           subject: { ...SAMPLE_SUBJECT, knownDevice: false },
           passwordVersion: SAMPLE_SUBJECT.passwordVersion,
           sessionId: SAMPLE.session,
-          required: ['pin'],
+          required: 'presence',
           scope: ['*'],
           attemptsLeft: 3,
           provedAt: now,

@@ -52,3 +52,30 @@ export const challengeV1toV2: Upgrade = ({ value, context: { notify: _notify, ..
   value,
   context,
 });
+
+/** What the names v2 listed were worth. */
+const V2_FACTORS: Record<string, object> = {
+  pin: { id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] },
+  totp: { id: 'totp', kind: 'totp', level: 'second', amr: ['otp'] },
+};
+const lifted = (names: unknown): object[] => (names as string[]).flatMap((name) => V2_FACTORS[name] ?? []);
+
+/** v2 named factors and asked for each by name; now each tells what it is worth, and L4 waits for a level. */
+export const loginV2toV3: Upgrade = ({ value, context, status }) => {
+  const { factors, mandatory, ...subject } = record(context.subject);
+  const required = context.required as string[];
+  return {
+    status,
+    value,
+    context: {
+      ...context,
+      subject:
+        context.subject === null
+          ? null
+          : { ...subject, factors: lifted(factors), mfa: (mandatory as string[]).length > 0 },
+      firstProof: context.method === 'passkey' ? 'aal2' : 'aal1',
+      required: required.includes('totp') ? 'second' : required.length > 0 ? 'presence' : null,
+      satisfied: lifted(context.satisfied),
+    },
+  };
+};

@@ -3,8 +3,9 @@ import { hashSync } from '@node-rs/argon2';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, type ImportFormat } from '../src/features/import/formats.ts';
-import { importLines, type LineOutcome } from '../src/features/import/import-lines.ts';
+import { importLines, type LineOutcome, tally } from '../src/features/import/import-lines.ts';
 import { importUser } from '../src/features/import/import-user.ts';
+import { readProof } from '../src/features/import/proof.ts';
 import { createTestApp, freshPhone, type TestApp } from './support/app.ts';
 import { query } from './support/people.ts';
 
@@ -53,7 +54,12 @@ const LINES: [ImportFormat, object, string][] = [
   ],
   [
     'supabase',
-    { id: '2a', email: 'sb2@example.com', email_confirmed_at: 'x', encrypted_password: ARGON2 },
+    {
+      id: '2a',
+      email: 'sb2@example.com',
+      email_confirmed_at: '2024-01-01T00:00:00Z',
+      encrypted_password: ARGON2,
+    },
     'sb2@example.com',
   ],
   [
@@ -86,7 +92,7 @@ describe('a verified person', () => {
             [email],
           )
         )[0]!.password_hash;
-      await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^\$argon2id\$/);
+      await expect.poll(hashOf, { timeout: 5000 }).toMatch(/^bound\$argon2id\$/);
       expect(await hashOf()).not.toBe(ARGON2);
       expect((await logIn(PASSWORD)).status).toBe(200);
     },
@@ -112,7 +118,10 @@ describe('a verified person', () => {
   });
 
   test('is taken once', async () => {
-    const user = FORMATS.supabase.parse({ email: 'twice@example.com', email_confirmed_at: 'x' });
+    const user = FORMATS.supabase.parse({
+      email: 'twice@example.com',
+      email_confirmed_at: '2024-01-01T00:00:00Z',
+    });
     expect(await importUser(app.services, user)).toBe('imported');
     expect(await importUser(app.services, user)).toBe('exists');
     expect(
@@ -129,7 +138,7 @@ test.each([
   ['no contact at all', {}, 'no_contact'],
   [
     'an address no mail system would read the same way',
-    { email: 'a@b@c.co', email_confirmed_at: 'x' },
+    { email: 'a@b@c.co', email_confirmed_at: '2024-01-01T00:00:00Z' },
     'invalid_contact',
   ],
 ])('%s is not taken', async (_what, line, outcome) => {
@@ -142,9 +151,9 @@ describe('two proven contacts', () => {
   const line = (email: string, phone: string, more = {}) =>
     FORMATS.supabase.parse({
       email,
-      email_confirmed_at: 'x',
+      email_confirmed_at: '2024-01-01T00:00:00Z',
       phone: phone.slice(1),
-      phone_confirmed_at: 'x',
+      phone_confirmed_at: '2024-01-01T00:00:00Z',
       encrypted_password: HASH,
       ...more,
     });
@@ -188,7 +197,7 @@ describe('two proven contacts', () => {
 
 describe('one bad line', () => {
   const good = (email: string, name?: string) =>
-    JSON.stringify({ email, email_confirmed_at: 'x', raw_user_meta_data: { name } });
+    JSON.stringify({ email, email_confirmed_at: '2024-01-01T00:00:00Z', raw_user_meta_data: { name } });
 
   async function taken(lines: string[], services = app.services): Promise<LineOutcome[]> {
     const told: LineOutcome[] = [];
@@ -254,4 +263,126 @@ test('a foreign hash format is left behind instead of stored', () => {
     accounts: [{ providerId: 'credential', password: 'salt:0123abcd' }],
   });
   expect(user.passwordHash).toBeNull();
+});
+
+describe('what counts as proof of a contact', () => {
+  const NOW = Date.parse('2026-01-01T00:00:00Z');
+  const PROVEN = [
+    true,
+    1,
+    'true',
+    'TRUE',
+    '1',
+    't',
+    'T',
+    'yes',
+    'Yes',
+    'y',
+    'Y',
+    ' true ',
+    '2024-02-29',
+    '2024-01-01T10:00:00.123Z',
+    '2024-01-01 10:00:00.123456+00',
+    '2024-01-01 10:00:00',
+    '2024-01-01T10:00:00+05:30',
+    1_704_103_200,
+    1_704_103_200_000,
+  ];
+  const UNPROVEN = [
+    undefined,
+    null,
+    false,
+    0,
+    '',
+    '  ',
+    'false',
+    'FALSE',
+    'no',
+    'No',
+    '0',
+    'null',
+    'NULL',
+    '0000-00-00',
+    '0000-00-00 00:00:00',
+    '0001-01-01T00:00:00Z',
+    '0001-01-01 00:00:00+00',
+    '1970-01-01',
+    '1970-01-01T00:00:00.000Z',
+    '1970-01-01 05:30:00+05:30',
+  ];
+  const NEITHER = [
+    'x',
+    'maybe',
+    'verified',
+    'unverified',
+    '2',
+    -1,
+    2,
+    'undefined',
+    'never',
+    '2024-02-30',
+    '2024-13-01',
+    '2023-02-29T00:00:00Z',
+    '2024-01-01T25:00:00Z',
+    '2026-01-02',
+    '9999-12-31T23:59:59Z',
+    'infinity',
+    '01/02/2024',
+    '1900-01-01',
+    1_893_456_000_000,
+    Number.NaN,
+    {},
+    [],
+    ['true'],
+  ];
+  test.each(PROVEN)('%j is one', (value) => expect(readProof(value, NOW)).toBe(true));
+  test.each(UNPROVEN)('%j says that there is none', (value) => expect(readProof(value, NOW)).toBe(false));
+  test.each(NEITHER)('%j is not understood', (value) => expect(readProof(value, NOW)).toBeUndefined());
+
+  const FIELDS: [ImportFormat, string, 'emailVerified' | 'phoneVerified'][] = [
+    ['better-auth', 'emailVerified', 'emailVerified'],
+    ['better-auth', 'phoneNumberVerified', 'phoneVerified'],
+    ['supabase', 'email_confirmed_at', 'emailVerified'],
+    ['supabase', 'phone_confirmed_at', 'phoneVerified'],
+    ['authjs', 'emailVerified', 'emailVerified'],
+  ];
+  test.each(FIELDS)('in %s, %s is read like that', (format, field, read) => {
+    const parse = (value: unknown) => FORMATS[format].safeParse({ [field]: value });
+    expect(parse('yes').data?.[read]).toBe(true);
+    expect(parse('false').data?.[read]).toBe(false);
+    expect(parse('0001-01-01T00:00:00Z').data?.[read]).toBe(false);
+    expect(FORMATS[format].parse({})[read]).toBe(false);
+    expect(parse('maybe').success).toBe(false);
+  });
+
+  test('a line whose proof is not understood is reported and creates no account; "false" creates none either', async () => {
+    const person = (email: string, emailVerified: unknown) => JSON.stringify({ email, emailVerified });
+    const told: LineOutcome[] = [];
+    const lines = [
+      person('p1@example.com', 'false'),
+      person('p2@example.com', 'perhaps'),
+      person('p3@example.com', 'True'),
+      person('p4@example.com', '0000-00-00 00:00:00'),
+    ];
+    await importLines(app.services, 'authjs', lines, (one) => told.push(one));
+    expect(told.sort((a, b) => a.line - b.line).map(({ outcome }) => outcome)).toEqual([
+      'unverified',
+      'unreadable',
+      'imported',
+      'unverified',
+    ]);
+    const rows = await query(app, "select canonical from contacts where canonical ~ '^p[0-9]@'");
+    expect(rows).toEqual([{ canonical: 'p3@example.com' }]);
+  });
+});
+
+test('a file with a byte order mark and CRLF is read; accounts without a usable hash are counted apart', async () => {
+  const line = (email: string, password: string) =>
+    JSON.stringify({ email, emailVerified: true, accounts: [{ providerId: 'credential', password }] });
+  const file = `\uFEFF${[line('w1@example.com', HASH), line('w2@example.com', 'scrypt:abc'), line('w1@example.com', '')].join('\r\n')}\r\n`;
+  const counts = tally();
+  // One by one, so that the third line finds the first one's account.
+  for (const text of file.split('\n'))
+    await importLines(app.services, 'better-auth', [text], (one) => counts.add(one));
+  expect(counts.summary()).toBe('imported: 2, exists: 1; imported without a usable password hash: 1');
 });

@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { FORMATS, isImportFormat } from '../features/import/formats.ts';
-import type { LineOutcome } from '../features/import/import-lines.ts';
 import { argumentsOf, type Command, EXIT, print, UsageError } from './command.ts';
 
 const NAMES = Object.keys(FORMATS);
@@ -28,23 +27,24 @@ export const command: Command = {
     if (!file || more.length > 0) throw new UsageError('exactly one FILE.jsonl is needed');
     // Before a database is started for it.
     await (await open(file)).close();
-    const [{ openServices }, { importLines }] = await Promise.all([
+    const [{ openServices }, { importLines, tally }] = await Promise.all([
       import('../wiring/start.ts'),
       import('../features/import/import-lines.ts'),
     ]);
     const { services, close } = await openServices();
-    const counts = new Map<LineOutcome['outcome'], number>();
+    const counts = tally();
     try {
       const input = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
-      await importLines(services, format, input, ({ line, outcome, reason }) => {
-        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      await importLines(services, format, input, (told) => {
+        const { line, outcome, reason } = told;
+        counts.add(told);
         if (outcome === 'imported') return;
         process.stderr.write(`line ${line}: ${outcome}${reason === undefined ? '' : ` (${reason})`}\n`);
       });
     } finally {
       await close();
     }
-    print([...counts].map(([outcome, n]) => `${outcome}: ${n}`).join(', ') || 'nothing to import');
+    print(counts.summary());
     return counts.has('failed') ? EXIT.failed : EXIT.ok;
   },
 };

@@ -23,7 +23,7 @@ export async function kmsStatus({ db, keeper }: Parts): Promise<string> {
   const counts = await createSealedValues(db).count();
   const lines = Object.entries(counts).flatMap(([table, byKey]) =>
     Object.entries(byKey).map(([named, count]) => {
-      const name = table === 'kyc_records' ? nameOf(named) : named;
+      const name = table === 'trading_accounts' ? named : nameOf(named);
       return `${table}  ${name}  ${count}${isUnder(named, active) ? '' : '  to rewrap'}`;
     }),
   );

@@ -66,6 +66,12 @@ export function assemble(settings: Settings, environment: Environment) {
       /** The `/balance_hub` cookie lives as long as its contract says, on a session that can end earlier. */
       balanceHubTtlS: (v.ACCESS_TOKEN_EXPIRE_MINUTES ?? 30) * 60,
     },
+    totp: {
+      /** Shown in the app. */
+      issuer: v.APP_NAME,
+      stepS: v.MFA_TOTP_WINDOW_SECONDS,
+    },
+    features: { mfaTotp: v.FEATURE_MFA_TOTP, sharedAccounts: v.FEATURE_SHARED_ACCOUNTS },
     flow: {
       tokenTtlS: v.FLOW_TOKEN_TTL_SECONDS,
       signupTtlDays: v.SIGNUP_TTL_DAYS,
@@ -104,7 +110,6 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    features: { sharedAccounts: v.FEATURE_SHARED_ACCOUNTS },
     cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
     introspectionToken: v.INTROSPECTION_TOKEN,
     adminToken: v.ADMIN_TOKEN,

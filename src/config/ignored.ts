@@ -14,8 +14,6 @@ export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
  * `variables.ts` and removes them here.
  */
 export const NOT_AVAILABLE: readonly string[] = [
-  'MFA_TOTP_WINDOW_SECONDS',
-  'FEATURE_MFA_TOTP',
   'FEATURE_GOOGLE_OAUTH',
   'GOOGLE_OAUTH_CLIENT_ID',
   'GOOGLE_OAUTH_CLIENT_SECRET',

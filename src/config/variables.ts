@@ -184,6 +184,11 @@ const PROOFS = {
     aliases: ['OTP_EXPIRE_SECONDS'],
   }),
   CODE_ATTEMPTS: setting(p.integer(1, 5), '5', 'Tries per code', { aliases: ['OTP_ATTEMPTS_LIMIT'] }),
+  MFA_TOTP_WINDOW_SECONDS: setting(
+    p.integer(30, 60),
+    '30',
+    'Time step of authenticator apps set up from now on; those in use keep theirs',
+  ),
   SECOND_FACTOR_ATTEMPTS: setting(p.integer(1, 5), '3', 'Tries per step-up at login'),
   EMAIL_VERIFICATION_CODE_EXPIRY_MINUTES: optional(
     p.integer(5, 60),
@@ -263,6 +268,11 @@ const ADAPTERS = {
 
 const OPERATION = {
   FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
+  FEATURE_MFA_TOTP: setting(
+    p.flag,
+    'true',
+    'Authenticator apps; off answers 404, and whoever has one is asked for it all the same',
+  ),
   CONSOLE_ENABLED: optional(p.flag, 'The developer console', { otherwise: 'true outside production' }),
   CONSOLE_HOSTS: setting(
     p.list(p.text),

@@ -3,6 +3,7 @@ import type { FlowRow } from '../../db/commit.ts';
 import { cancelPendingFlows, endProofs } from '../../db/contact-changes.ts';
 import * as contacts from '../../db/contacts.ts';
 import * as credentials from '../../db/credentials.ts';
+import * as factors from '../../db/factors.ts';
 import * as kyc from '../../db/kyc.ts';
 import { archiveOthers, setToken } from '../../db/other-flows.ts';
 import { endSurplus } from '../../db/session-limit.ts';
@@ -15,6 +16,7 @@ import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import {
   accountChange,
+  countFactorFailure,
   endSessions,
   endShares,
   enqueue,
@@ -43,6 +45,12 @@ export type Enclosures = {
   shares?: tradingShares.LiveShare[];
   /** The public name of a new account. */
   username?: string;
+  /** What a right answer uses up. */
+  factorUse?: factors.FactorUse;
+  /** A factor that is set up: its sealed secret or public key. */
+  factor?: factors.NewFactor;
+  /** Id and keyed hashes of new backup codes. */
+  backupCodes?: { id: string; hashes: readonly string[] };
   /** The windows that the check of a code was admitted by; the last two are the identifier's and its network's. */
   codeWindows?: throttles.Window[];
   /** Id of the provider's message that carried the event; a message counts once. */
@@ -54,7 +62,7 @@ export type EffectRules = {
   sessionAbsoluteMs: number;
   /** Live sessions of one account. */
   sessionMax: number;
-  pinWindows(accountId: string): throttles.Window[];
+  factorWindow(accountId: string, factorId: string): throttles.Window;
   /** Failed password logins: of a device the account knows, or of everybody else together. */
   loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
 };
@@ -207,10 +215,41 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     supersedeFlows: (p, c) => {
       c.changes.rows.push(archiveOthers(c.flow, p.contactId));
     },
-    countPin: (p, c) => {
-      const windows = rules.pinWindows(p.accountId);
-      const settle = p.reset ? throttles.giveBack : throttles.countWithin;
-      c.changes.rows.push(settle(windows, now(c)));
+    countFactorFailure: (p, c) => countFactorFailure(c, rules, p),
+    useFactor: (p, c) => {
+      if (p.factorId === null) return;
+      c.changes.rows.push(throttles.giveBack([rules.factorWindow(p.accountId, p.factorId)], now(c)));
+      // A PIN is not used up.
+      if (c.enclosures.factorUse) c.changes.rows.push(factors.use(c.enclosures.factorUse, now(c)));
+    },
+    pendFactor: (p, c) => {
+      const row = enclosed(c.enclosures.factor, 'factor');
+      c.changes.before.push(
+        ...factors.pend({ id: p.factorId, accountId: p.accountId, kind: p.kind }, row, now(c)),
+      );
+    },
+    confirmFactor: (p, c) => {
+      const used = c.enclosures.factorUse;
+      c.changes.rows.push(factors.confirm(p.factorId, used && 'step' in used ? used.step : null, now(c)));
+    },
+    endFactor: (p, c) => {
+      c.changes.rows.push(factors.end(p.factorId, p.state, now(c)));
+    },
+    lockFactor: (p, c) => {
+      c.changes.rows.push(factors.lock(p.factorId));
+    },
+    dropFactor: (p, c) => {
+      c.changes.rows.push(factors.drop(p.factorId));
+    },
+    storeBackupCodes: (p, c) => {
+      const codes = enclosed(c.enclosures.backupCodes, 'backupCodes');
+      c.changes.rows.push(factors.storeCodes({ accountId: p.accountId, ...codes }, now(c)));
+    },
+    dropBackupCodes: (p, c) => {
+      c.changes.rows.push(factors.dropCodes(p.accountId, now(c)));
+    },
+    downgradeSessions: (p, c) => {
+      c.changes.rows.push(sessions.downgrade(p.accountId, now(c), p.except));
     },
     countFailure: (_, c) => {
       c.changes.rows.push(throttles.countWithin(enclosed(c.enclosures.codeWindows, 'codeWindows'), now(c)));

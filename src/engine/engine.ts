@@ -28,7 +28,16 @@ import { createReplay } from './replay.ts';
 import { createRevive } from './revive.ts';
 import { type FlowView, viewOf } from './snapshots.ts';
 
-export type Decision<M extends MachineId> = { event: MachineEvents[M]; enclosures?: Enclosures };
+export type Decision<M extends MachineId> = {
+  event: MachineEvents[M];
+  enclosures?: Enclosures;
+  /** Other flows of the same account that take a step in the same commit, before this one. */
+  also?: Also[];
+};
+/** A flow that was read, and what it is sent. */
+export type Also = {
+  [M in MachineId]: { machine: M; loaded: LoadedFlow; event: MachineEvents[M] };
+}[MachineId];
 export type Opening<M extends MachineId> = Decision<M> & {
   flowId: string;
   /** How long the opener's token lives. */
@@ -93,17 +102,20 @@ export function createEngine(deps: {
     const definition = registry[machineId];
     const restored = revive(definition, loaded, context);
     const view = viewOf(definition, loaded.flow as FlowRow, restored);
-    const { event, enclosures = {} } = await decide(loaded, view);
+    const { event, enclosures = {}, also = [] } = await decide(loaded, view);
     const own = admit({ definition, loaded, view, restored, event, context });
     const { account } = loaded;
     const changes = begun(context);
+    const work = { enclosures, context, changes, account: onlyAccount(account) };
+    for (const other of also) {
+      const its = registry[other.machine];
+      const [row, snapshot] = [other.loaded.flow as FlowRow, revive(its, other.loaded, context)];
+      const view = viewOf(its, row, snapshot);
+      admit({ definition: its, loaded: other.loaded, view, restored: snapshot, event: other.event, context });
+      advance(its, { row, snapshot, isNew: false }, other.event, { ...work, enclosures: {} });
+    }
     const current = { row: loaded.flow as FlowRow, snapshot: restored, isNew: false };
-    const views = advance(definition, current, event, {
-      enclosures,
-      context,
-      changes,
-      account: onlyAccount(account),
-    });
+    const views = advance(definition, current, event, work);
     const touched = account ? changes.accounts.get(account.id) : undefined;
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));

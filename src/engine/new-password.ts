@@ -12,8 +12,8 @@ import { Problem } from '../kernel/problems.ts';
 export async function acceptPassword(
   { config, hasher }: { config: Pick<Config, 'password'>; hasher: Hasher },
   password: string,
-  /** `context`: what the person is known by; `previous`: the hash a new password must not match. */
-  options: { context: string[]; previous?: string | null; pointer?: string },
+  /** `context`: what the person is known by; `previous`: the hash of the account a new password must not match. */
+  options: { accountId: string; context: string[]; previous?: string | null; pointer?: string },
 ): Promise<string> {
   const errors = checkPassword(password, {
     policy: config.password.policy === 'nist' ? 'nist' : 'default',
@@ -22,11 +22,12 @@ export async function acceptPassword(
     pointer: options.pointer ?? '/body/password',
   });
   if (errors.length) throw new Problem('weak_password', { errors });
-  if (options.previous && (await hasher.verify(options.previous, password))) {
+  const { accountId, previous } = options;
+  if (previous && (await hasher.verify(previous, password, accountId))) {
     const same = { code: 'password_unchanged', message: 'Choose another password than the present one' };
     throw new Problem('weak_password', {
       errors: [{ pointer: options.pointer ?? '/body/password', ...same }],
     });
   }
-  return hasher.hash(password);
+  return hasher.hash(password, accountId);
 }

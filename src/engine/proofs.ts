@@ -1,17 +1,20 @@
 /** Builds what only evidence may build: code verdicts, login subjects, openings. No route or body can name these. */
+import type { StoredFactor } from '../../db/factors.ts';
 import type { LoadedFlow } from '../../db/flows.ts';
 import type { PasswordLogin, Throttle } from '../../db/password-logins.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Code, CodeTerms, CodeVerdict } from '../../machines/code.ts';
 import type { Purpose } from '../../machines/effects.ts';
-import type { Factor, LoginEvent, Method, Subject } from '../../machines/login.ts';
+import type { LoginEvent, Method, Subject } from '../../machines/login.ts';
 import type { Owner, Risk } from '../../machines/signup-context.ts';
 import { isReservedPhone, type ReservedOutcome, reservedOutcome } from '../adapters/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-local.ts';
 import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
 import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { isBound } from '../kernel/hashing/index.ts';
 import { Problem } from '../kernel/problems.ts';
+import { type Factors, type FactorVerdict, PIN } from './factors/index.ts';
 import type { DurableWindows } from './rules.ts';
 import type { FlowView } from './snapshots.ts';
 
@@ -28,7 +31,7 @@ export type ProofRules = {
   stepUpAttempts: number;
   stepUpTtlMs: number;
   codeWindows: DurableWindows['codeWindows'];
-  pinWindows(accountId: string): throttles.Window[];
+  factorWindow: DurableWindows['factorWindow'];
   loginWindows(subjectId: string, deviceId: string | null): throttles.Window[];
   risk: RiskRules;
   externalRisk: boolean;
@@ -39,11 +42,29 @@ const passwordLocked = ({ endsAt }: Throttle, now: number): Problem =>
 
 export type Proofs = ReturnType<typeof createProofs>;
 
-export function createProofs({ keyring, rules }: { keyring: Keyring; rules: ProofRules }) {
+export function createProofs({
+  keyring,
+  factors,
+  rules,
+}: {
+  keyring: Keyring;
+  factors: Factors;
+  rules: ProofRules;
+}) {
   const demoOutcome = (phone: string | null): ReservedOutcome | null =>
     rules.demo && phone ? reservedOutcome(phone) : null;
 
   const passwordLimit = rules.loginWindows('', null)[0]?.limit ?? 0;
+  const pinFailures = ({ account, failures }: LoadedFlow): number =>
+    failures[rules.factorWindow(account?.id ?? '', PIN.id).key] ?? 0;
+  /** What may answer L4, and whether no login passes without a second factor. */
+  const waysIn = (
+    credential: { pinHash: string | null } | null,
+    stored: StoredFactor[],
+  ): Pick<Subject, 'factors' | 'mfa'> => ({
+    factors: [...(credential?.pinHash ? [PIN] : []), ...factors.ways(stored)],
+    mfa: factors.enrolled(stored),
+  });
   const retryAfter = (window: throttles.Window): number => Math.ceil(window.windowMs / 1000);
 
   return {
@@ -166,13 +187,11 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
     subject(loaded: LoadedFlow): Subject | null {
       const { account, credential, device } = loaded;
       if (!account) return null;
-      const factors: Factor[] = credential?.pinHash ? ['pin'] : [];
       return {
         accountId: account.id,
         status: account.status,
         tier: account.tier,
-        factors,
-        mandatory: [],
+        ...waysIn(credential, loaded.factors),
         knownDevice: device !== null,
         passwordVersion: credential?.passwordVersion ?? 0,
         signupFlowId: loaded.signupFlowId,
@@ -187,8 +206,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         accountId: account.id,
         status: account.status,
         tier: account.tier,
-        factors: credential?.pinHash ? ['pin'] : [],
-        mandatory: [],
+        ...waysIn(credential, read.factors),
         knownDevice: read.knownDevice,
         passwordVersion: credential?.passwordVersion ?? 0,
         signupFlowId: read.signupFlowId,
@@ -215,9 +233,14 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       return { accountId: account.id, tier: account.tier, signupFlowId: loaded.signupFlowId };
     },
 
+    /** Refuses before any comparison while a factor of the account waits after too many wrong answers. */
+    factorBudget(accountId: string, factorId: string, failures: number): void {
+      const window = rules.factorWindow(accountId, factorId);
+      if (failures >= window.limit) throw new Problem('rate_limited', { retryAfter: retryAfter(window) });
+    },
+
     pinBudget(loaded: LoadedFlow): void {
-      const full = throttles.full(rules.pinWindows(loaded.account?.id ?? ''), loaded.failures);
-      if (full) throw new Problem('rate_limited', { retryAfter: retryAfter(full) });
+      this.factorBudget(loaded.account?.id ?? '', PIN.id, pinFailures(loaded));
     },
 
     /** Local rules as facts; with an external provider the machine waits for its verdict instead. */
@@ -251,29 +274,60 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
       persistent: boolean;
       highRisk: boolean;
       endsAt?: number | null;
+      /** `aal2` for a passkey that verified its user. */
+      firstProof?: 'aal1' | 'aal2';
+      /** The factor whose right answer came along. */
+      answered?: string | null;
     }): LoginEvent & { type: 'PRIMARY_PROVED' } {
       return {
         type: 'PRIMARY_PROVED',
         ...facts,
         endsAt: facts.endsAt ?? null,
+        firstProof: facts.firstProof ?? 'aal1',
+        answered: facts.answered ?? null,
         stepUp: { attempts: rules.stepUpAttempts, ttlMs: rules.stepUpTtlMs },
       };
     },
 
     /** A checked PIN; void when the account set another one between the check and the decision. */
-    stepUpAnswered(
-      fresh: LoadedFlow,
-      checked: LoadedFlow,
-      factor: Factor,
-      matches: boolean,
-      now: number,
-    ): LoginEvent {
-      const unchanged = fresh.credential?.pinHash === checked.credential?.pinHash;
+    pinAnswered(fresh: LoadedFlow, checked: LoadedFlow, matches: boolean, now: number): LoginEvent {
+      const [present, then] = [fresh.credential, checked.credential];
+      // A hash that was only bound to its account meanwhile is no change.
+      const rebound =
+        present?.passwordVersion === then?.passwordVersion &&
+        isBound(present?.pinHash) &&
+        !isBound(then?.pinHash);
+      const unchanged = present?.pinHash === then?.pinHash || rebound;
       return {
         type: 'STEP_UP_ANSWERED',
         now,
-        factor,
+        factorId: PIN.id,
         ok: matches && unchanged && Boolean(fresh.credential?.pinHash),
+        failures: pinFailures(fresh),
+        subject: this.subject(fresh),
+      };
+    },
+
+    /** What no login takes: sent where none waits for an answer, so that it is refused like any other event. */
+    noAnswer(fresh: LoadedFlow, now: number): LoginEvent {
+      return {
+        type: 'STEP_UP_ANSWERED',
+        now,
+        factorId: '',
+        ok: false,
+        failures: 0,
+        subject: this.subject(fresh),
+      };
+    },
+
+    /** An answer to one of the account's factors. */
+    factorAnswered(fresh: LoadedFlow, { factor, use }: FactorVerdict, now: number): LoginEvent {
+      return {
+        type: 'STEP_UP_ANSWERED',
+        now,
+        factorId: factor.id,
+        ok: use !== null,
+        failures: factor.failures,
         subject: this.subject(fresh),
       };
     },
@@ -288,7 +342,7 @@ export function createProofs({ keyring, rules }: { keyring: Keyring; rules: Proo
         status: loaded.account?.status ?? 'active',
         tier: 'LIMITED',
         factors: [],
-        mandatory: [],
+        mfa: false,
         knownDevice: true,
         passwordVersion: loaded.credential?.passwordVersion ?? 0,
         signupFlowId: loaded.flow.id,

@@ -3,6 +3,7 @@
 import type { AccountChange, AuditRow, Changes } from '../../db/commit.ts';
 import * as notices from '../../db/notices.ts';
 import { endAll } from '../../db/sessions.ts';
+import * as throttles from '../../db/throttles.ts';
 import { end, type LiveShare } from '../../db/trading-shares.ts';
 import type { Notice } from '../../machines/effects.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
@@ -71,6 +72,17 @@ export function notifyOwner(
   r.changes.rows.push(
     notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, linkTo, ...notice }),
   );
+}
+
+/** A wrong answer to a factor. The owner is told of the one that fills the window: nobody gets further for a while. */
+export function countFactorFailure(
+  r: RecordContext,
+  rules: { factorWindow(accountId: string, factorId: string): throttles.Window },
+  { accountId, factorId, failures }: { accountId: string; factorId: string; failures: number },
+): void {
+  const window = rules.factorWindow(accountId, factorId);
+  r.changes.rows.push(throttles.countNext(window, failures, r.changes.now));
+  if (failures + 1 === window.limit) notifyOwner(r, { accountId, template: 'factor_waiting' });
 }
 
 /** With an account the row takes its next place in that account's order. */

@@ -3,9 +3,10 @@
  * statement that replaces only what is still as it was read, so it may be killed and started again at any moment.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SealedValues } from '../../db/sealed-values.ts';
+import { type SealedValues, VALUE_TABLES, type ValueRow, type ValueTable } from '../../db/sealed-values.ts';
 import { DecryptionError, type KeyWrapper, type KmsPort } from '../kernel/kms.ts';
-import { parseValue, valuePrefix, withWrapping } from '../kernel/vault/vault.ts';
+import { accountOf, parseValue, valuePrefix, withWrapping } from '../kernel/vault/vault.ts';
+import { sealContext } from './factors/index.ts';
 
 export type Progress = { done: number; left: number; perSecond: number; secondsLeft: number };
 export type Outcome = {
@@ -24,6 +25,12 @@ export type RewrapOptions = {
   /** Milliseconds between batches, for what else the service does. */
   pauseMs?: number;
   onProgress?: (progress: Progress) => void;
+};
+
+/** What each table's values are sealed for. */
+const CONTEXTS: Record<ValueTable, (row: ValueRow) => string> = {
+  kyc_records: ({ id, accountId }) => `kyc|${accountId}|${id}|number`,
+  factors: ({ id }) => sealContext(id),
 };
 
 const FIRST = '00000000-0000-0000-0000-000000000000';
@@ -81,26 +88,34 @@ export async function rewrapAll(options: RewrapOptions): Promise<Outcome> {
     },
   );
 
-  await walk(
-    (after) => sealed.values(valuePrefix(active), after, batch),
-    async (rows) => {
-      const fresh: { id: string; before: string; sealed: string }[] = [];
-      for (const { id, accountId, sealed: before } of rows) {
-        try {
-          fresh.push({ id, before, sealed: await moved(before, accountId, `kyc|${accountId}|${id}|number`) });
-        } catch (error) {
-          if (!(error instanceof DecryptionError)) throw error;
-          outcome.unreadable.push(id);
+  for (const table of VALUE_TABLES) {
+    await walk(
+      (after) => sealed.values(table, valuePrefix(active), after, batch),
+      async (rows) => {
+        const fresh: { id: string; before: string; sealed: string }[] = [];
+        for (const row of rows) {
+          try {
+            fresh.push({
+              id: row.id,
+              before: row.sealed,
+              sealed: await moved(row.sealed, CONTEXTS[table](row)),
+            });
+          } catch (error) {
+            if (!(error instanceof DecryptionError)) throw error;
+            outcome.unreadable.push(row.id);
+          }
         }
-      }
-      return fresh.length ? sealed.replaceValues(fresh) : 0;
-    },
-  );
+        return fresh.length ? sealed.replaceValues(table, fresh) : 0;
+      },
+    );
+  }
   return outcome;
 
-  async function moved(value: string, account: string, context: string): Promise<string> {
+  async function moved(value: string, context: string): Promise<string> {
     if (value.startsWith('v1.')) return kms.encrypt(await kms.decrypt(value, context), context);
-    const [result] = await keeper.rewrap([{ account, wrapped: parseValue(value).wrapped }]);
+    const [result] = await keeper.rewrap([
+      { account: accountOf(context), wrapped: parseValue(value).wrapped },
+    ]);
     if (!result || result instanceof DecryptionError) throw result ?? new DecryptionError('not rewrapped');
     return withWrapping(value, result);
   }

@@ -1,4 +1,4 @@
-/** Which durable failure windows belong to whom: the identifier of a code, the account of a PIN or a password. */
+/** Which durable failure windows belong to whom: the identifier of a code, the factor or the account that is guessed at. */
 import { counterKey } from '../../db/counter-keys.ts';
 import type { Window } from '../../db/throttles.ts';
 import type { Config } from '../config/index.ts';
@@ -63,6 +63,10 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
         { key: `${key}:full`, limit: 2 ** 31 - 1, windowMs: 86_400_000 },
       ];
     },
-    pinWindows: (accountId: string): Window[] => [{ key: counterKey.pin(accountId), ...limits.secondFactor }],
+    /** Wrong answers to one factor of an account; the PIN, which is no row, counts for the account itself. */
+    factorWindow: (accountId: string, factorId: string): Window => ({
+      key: factorId === 'pin' ? counterKey.pin(accountId) : counterKey.factor(factorId),
+      ...limits.secondFactor,
+    }),
   };
 };

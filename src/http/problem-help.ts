@@ -14,11 +14,14 @@ export const PROBLEM_HELP: Record<ProblemCode, string> = {
     'The flow token is missing, expired or belongs to another flow. Prove the identifier again to resume.',
   invalid_credentials: 'The credentials do not match. The answer is the same for known and unknown accounts.',
   invalid_signature: 'The signature, its timestamp or its key is wrong. Sign the exact bytes that are sent.',
-  step_up_required: 'The action needs a second factor proven recently. Complete one and repeat the request.',
+  step_up_required:
+    'The action asks for a proof within the last `max_age` seconds at the level `acr_values`. Give it at `POST /v1/auth/step-up`, then repeat the request with the token of its answer.',
   access_denied: 'The caller is known but may not do this.',
   account_blocked: 'The account has been blocked. Only an operator can change that.',
   factor_required:
     'This is shown only right after a second factor, and the account has none. Set one up first.',
+  invalid_session_token:
+    'The second factor of this login cannot be answered any more: the token is unknown, used or expired. Log in again.',
   email_not_verified: 'Verify the e-mail address first; the verification message can be requested again.',
   insufficient_scope:
     'The token is valid but lacks a scope the route demands. Obtain a token that carries it.',

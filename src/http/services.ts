@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { AccountStore } from '../../db/accounts.ts';
 import type { Database } from '../../db/client.ts';
+import type { FactorStore } from '../../db/factors.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { createKycStore } from '../../db/kyc.ts';
 import type { Outbox } from '../../db/outbox.ts';
@@ -18,6 +19,8 @@ import type { RedisStore } from '../adapters/redis.ts';
 import type { Config } from '../config/index.ts';
 import type { AccountEdit } from '../engine/account-commit.ts';
 import type { Engine, SendContext } from '../engine/engine.ts';
+import type { FactorCheck } from '../engine/factor-check.ts';
+import type { Factors } from '../engine/factors/index.ts';
 import type { Proofs } from '../engine/proofs.ts';
 import type { DurableWindows } from '../engine/rules.ts';
 import type { Activity } from '../engine/session-activity.ts';
@@ -42,6 +45,7 @@ export type Services = {
   flows: FlowStore;
   accounts: AccountStore;
   users: UserStore;
+  factorRows: FactorStore;
   /** Plain account edits with their audit and outbox rows. */
   commitAccount: (edit: AccountEdit, context: SendContext) => Promise<{ sessionsEnded: number }>;
   sessions: ReturnType<typeof createSessionStore>;
@@ -64,6 +68,10 @@ export type Services = {
   tradingAccounts: TradingAccountStore;
   tradingShares: TradingShareStore;
   proofs: Proofs;
+  /** What the kinds of factors can say of an answer. */
+  factors: Factors;
+  /** An answer to a factor of somebody signed in. */
+  checkFactor: FactorCheck;
   passwordLogins: PasswordLoginStore;
   /** Which durable failure windows belong to whom. */
   windows: DurableWindows;

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { memoryLimitStore, redisLimitStore } from '../adapters/limits/store.ts';
 import type { Config } from '../config/index.ts';
 import { commitAccount } from '../engine/account-commit.ts';
+import { createFactorCheck } from '../engine/factor-check.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
@@ -66,6 +67,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     limits,
     sessionEnds: createSessionEnds({ db, onCommit }),
     activity: createActivity({ touch: stores.sessions.touch, clock, log }),
+    checkFactor: createFactorCheck({ db, rows: stores.factorRows, ...crypto, onCommit }),
     commitAccount: (edit, context) => commitAccount({ db, onCommit }, edit, context),
     inbox: crypto.adapters.inbox,
     adminToken,

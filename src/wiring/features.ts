@@ -9,6 +9,7 @@ import { feature as identityProof } from '../features/identity-proof/index.ts';
 import { feature as kyc } from '../features/kyc/index.ts';
 import { feature as login } from '../features/login/index.ts';
 import { feature as meta } from '../features/meta/index.ts';
+import { feature as mfa } from '../features/mfa/index.ts';
 import { feature as notices } from '../features/notices/index.ts';
 import { feature as recovery } from '../features/recovery/index.ts';
 import { feature as sessions } from '../features/sessions/index.ts';
@@ -21,7 +22,7 @@ import { Problem } from '../kernel/problems.ts';
 
 export const LEVELS: readonly (readonly Feature[])[] = [
   [sessions],
-  [account, login, kyc, flows, identityProof, notices, meta, trading],
+  [account, login, mfa, kyc, flows, identityProof, notices, meta, trading],
   [signup, contacts, recovery],
   [balanceHub, { name: 'import' }],
 ];

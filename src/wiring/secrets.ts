@@ -4,6 +4,7 @@ import { createAdapters } from '../adapters/index.ts';
 import { createKeeper } from '../adapters/kms.ts';
 import { createLocalKms } from '../adapters/kms-local.ts';
 import type { Config } from '../config/index.ts';
+import { createFactors } from '../engine/factors/index.ts';
 import { createProofs } from '../engine/proofs.ts';
 import { durableWindows } from '../engine/rules.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -45,8 +46,10 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
   });
   const adapters = createAdapters(config, clock);
   const windows = durableWindows(config);
+  const factors = createFactors({ keyring, kms: vault });
   const proofs = createProofs({
     keyring,
+    factors,
     rules: {
       demo: config.demo,
       codeTtlMs: code.ttlS * 1000,
@@ -74,6 +77,7 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
     hasher,
     adapters,
     windows,
+    factors,
     proofs,
     /** Keyed hash of an address or identifier in a limit's key. */
     limitKey: (text: string) => keyring.lookupHash('limit', text),

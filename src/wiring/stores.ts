@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { createAccountStore } from '../../db/accounts.ts';
 import { connectDatabase } from '../../db/client.ts';
+import { createFactorStore } from '../../db/factors.ts';
 import { createFlowStatsStore } from '../../db/flow-stats.ts';
 import { createFlowStore } from '../../db/flows.ts';
 import { createIdempotencyStore } from '../../db/idempotency.ts';
@@ -31,6 +32,7 @@ export async function openStores(config: Config, databaseUrl: string, log: Fasti
     flows: createFlowStore(db),
     accounts: createAccountStore(db),
     users: createUserStore(db),
+    factorRows: createFactorStore(db),
     sessions: createSessionStore(db),
     refreshes: createRefreshStore(db),
     kyc: createKycStore(db),

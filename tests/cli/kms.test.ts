@@ -135,7 +135,7 @@ test('a rotation survives kill -9 under load; then the old master key can be rem
   const rotating = await serviceWith(`${newer},${older}`);
   const all = await left(rotating);
   expect(all).toBe(ROWS + 2);
-  await proveSecondFactor(rotating, mine.userId);
+  await proveSecondFactor(rotating, mine);
 
   const killed = rewrapProcess('--batch', '50', '--pause', '50');
   let output = '';

@@ -172,8 +172,8 @@ describe('the real login', () => {
     accountId: 'a',
     status: 'active',
     tier: 'FULL',
-    factors: ['pin'],
-    mandatory: [],
+    factors: [{ id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] }],
+    mfa: false,
     knownDevice: false,
     passwordVersion: 1,
     signupFlowId: null,
@@ -189,6 +189,8 @@ describe('the real login', () => {
     persistent: false,
     endsAt: null,
     highRisk: false,
+    firstProof: 'aal1',
+    answered: null,
     stepUp: { attempts: 3, ttlMs: 1000 },
   };
   const start = initialTransition(loginMachine)[0];
@@ -210,7 +212,7 @@ describe('the real login', () => {
       'L3_guard||0',
     ]);
     const [resting] = transition(loginMachine, start, proved as never);
-    const answer = { type: 'STEP_UP_ANSWERED', now: 1, factor: 'pin', ok: true, subject };
+    const answer = { type: 'STEP_UP_ANSWERED', now: 1, factorId: 'pin', ok: true, failures: 0, subject };
     expect(go(resting, answer)).toEqual([
       'L4_step_up|STEP_UP_ANSWERED|0',
       ...['L2_status||0', 'L3_guard||0', 'L4_step_up||0', 'L5_tokens||0'],

@@ -17,7 +17,7 @@ describe('under a storm', () => {
     const refusedAfter: number[] = [];
     const outcomes = await Promise.all(
       Array.from({ length: 200 }, async () => {
-        const request = hasher.hash('secret');
+        const request = hasher.hash('secret', 'account');
         seen.push(hasher.load());
         try {
           await request;
@@ -36,7 +36,7 @@ describe('under a storm', () => {
     expect(Math.max(...seen.map((load) => load.queued))).toBe(64);
     expect(Math.max(...refusedAfter)).toBeLessThan(100);
     expect(hasher.load()).toEqual({ running: 0, queued: 0 });
-    expect(await hasher.hash('after the storm')).toContain('$argon2id$');
+    expect(await hasher.hash('after the storm', 'account')).toContain('$argon2id$');
     await hasher.close();
   });
 
@@ -45,7 +45,7 @@ describe('under a storm', () => {
     const order: number[] = [];
     await Promise.all(
       Array.from({ length: 10 }, async (_, i) => {
-        await pool.run({ kind: 'hash', secret: 'secret' });
+        await pool.run({ kind: 'hash', secret: 'secret', key: 'pepper' });
         order.push(i);
       }),
     );
@@ -55,10 +55,10 @@ describe('under a storm', () => {
 
   test('each caller gets the answer to its own password, however many were taken together', async () => {
     const pool = createHashingPool({ threads: 1, queueLimit: 64, setup: SETUP });
-    const phc = (await pool.run({ kind: 'hash', secret: 'right' })) as string;
+    const phc = (await pool.run({ kind: 'hash', secret: 'right', key: 'pepper' })) as string;
     const answers = await Promise.all(
       Array.from({ length: 33 }, (_, i) =>
-        pool.run({ kind: 'argon2', phc, secret: i % 3 === 0 ? 'right' : 'wrong', keyed: true }),
+        pool.run({ kind: 'argon2', phc, secret: i % 3 === 0 ? 'right' : 'wrong', key: 'pepper' }),
       ),
     );
     expect(answers).toEqual(Array.from({ length: 33 }, (_, i) => i % 3 === 0));
@@ -67,11 +67,11 @@ describe('under a storm', () => {
 
   test('timers keep ticking while hashes are computed', async () => {
     const hasher = createHasher({ threads: 2, params: SLOW });
-    await Promise.all([hasher.hash('start'), hasher.hash('both')]);
+    await Promise.all([hasher.hash('start', 'account'), hasher.hash('both', 'account')]);
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     const start = performance.now();
-    await Promise.all(['a', 'b', 'c', 'd'].map((secret) => hasher.hash(secret)));
+    await Promise.all(['a', 'b', 'c', 'd'].map((secret) => hasher.hash(secret, 'account')));
     const elapsed = performance.now() - start;
     clearInterval(timer);
     await hasher.close();
@@ -82,7 +82,7 @@ describe('under a storm', () => {
 
   test('the shared thread pool stays free for signing', async () => {
     const hasher = createHasher({ threads: 4, params: SLOW });
-    const hashes = () => ['a', 'b', 'c', 'd'].map((secret) => hasher.hash(secret));
+    const hashes = () => ['a', 'b', 'c', 'd'].map((secret) => hasher.hash(secret, 'account'));
     await Promise.all(hashes());
     const running = hashes();
     await promisify(randomBytes)(32);
@@ -93,10 +93,10 @@ describe('under a storm', () => {
 });
 
 describe('a thread takes its share of the queue', () => {
-  const ordinary = { kind: 'hash', secret: 'new' } as const;
+  const ordinary = { kind: 'hash', secret: 'new', key: 'pepper' } as const;
   const costly = [
     { kind: 'bcrypt', phc: '', secret: 'old' },
-    { kind: 'argon2', phc: '', secret: 'foreign', keyed: false },
+    { kind: 'argon2', phc: '', secret: 'foreign', key: 'none' },
   ] as const;
   const pool = (threads: number) =>
     createHashingPool({
@@ -148,9 +148,9 @@ describe('a thread that dies', () => {
 
   test.each(['exit', 'throw'])('by %s costs its own request only and is replaced', async (secret) => {
     const threads = pool();
-    await threads.run({ kind: 'hash', secret: 'fine' });
-    const doomed = threads.run({ kind: 'hash', secret });
-    const waiting = threads.run({ kind: 'hash', secret: 'fine' });
+    await threads.run({ kind: 'hash', secret: 'fine', key: 'pepper' });
+    const doomed = threads.run({ kind: 'hash', secret, key: 'pepper' });
+    const waiting = threads.run({ kind: 'hash', secret: 'fine', key: 'pepper' });
     await expect(doomed).rejects.toMatchObject({ code: 'overloaded' });
     expect(await waiting).toContain('$argon2id$');
     expect(threads.load()).toEqual({ running: 0, queued: 0 });
@@ -165,7 +165,7 @@ describe('a thread that dies', () => {
       workerUrl: new URL('./no-such-worker.ts', import.meta.url),
     });
     const outcomes = await Promise.allSettled(
-      [1, 2, 3].map(() => threads.run({ kind: 'hash', secret: 'fine' })),
+      [1, 2, 3].map(() => threads.run({ kind: 'hash', secret: 'fine', key: 'pepper' })),
     );
     expect(outcomes.map((outcome) => outcome.status)).toEqual(['rejected', 'rejected', 'rejected']);
     await threads.close();
@@ -174,19 +174,23 @@ describe('a thread that dies', () => {
 
 test('closing refuses what waits, what runs and what comes later', async () => {
   const pool = createHashingPool({ threads: 1, queueLimit: 8, setup: { params: SLOW, outputLen: 32 } });
-  const pending = Promise.allSettled([1, 2, 3].map(() => pool.run({ kind: 'hash', secret: 'secret' })));
+  const pending = Promise.allSettled(
+    [1, 2, 3].map(() => pool.run({ kind: 'hash', secret: 'secret', key: 'pepper' })),
+  );
   await pool.close();
   for (const outcome of await pending)
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'overloaded' } });
-  await expect(pool.run({ kind: 'hash', secret: 'secret' })).rejects.toMatchObject({ code: 'overloaded' });
+  await expect(pool.run({ kind: 'hash', secret: 'secret', key: 'pepper' })).rejects.toMatchObject({
+    code: 'overloaded',
+  });
 });
 
 test('a process with nothing left to hash ends by itself, but not before an awaited hash is there', async () => {
   const script = `
     const { createHasher } = await import(${JSON.stringify(new URL('../../src/kernel/hashing/index.ts', import.meta.url))});
     const hasher = createHasher();
-    const phc = await hasher.hash('secret');
-    console.log(await hasher.verify(phc, 'secret'));`;
+    const phc = await hasher.hash('secret', 'account');
+    console.log(await hasher.verify(phc, 'secret', 'account'));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: {},

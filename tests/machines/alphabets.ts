@@ -2,8 +2,9 @@
 import type { ChallengeContext, ChallengeEvent } from '../../machines/challenge.ts';
 import type { Code } from '../../machines/code.ts';
 import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
+import type { FactorContext, FactorEvent } from '../../machines/factor.ts';
 import type { MachineEvents, MachineId } from '../../machines/index.ts';
-import type { LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
+import type { Factor, LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
 import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup-context.ts';
 import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
@@ -184,12 +185,28 @@ export function signupLetters(c: SignupContext): Letter<SignupEvent>[] {
   ];
 }
 
+const PIN: Factor = { id: 'pin', kind: 'pin', level: 'presence', amr: ['pin'] };
+const TOTP: Factor = {
+  id: '00000000-0000-7000-8000-0000000070f0',
+  kind: 'totp',
+  level: 'second',
+  amr: ['otp'],
+};
+/** A code to the very contact that some logins begin by. */
+const SMS: Factor = {
+  id: '00000000-0000-7000-8000-000000005e50',
+  kind: 'sms',
+  level: 'second',
+  amr: ['sms'],
+  contactId: CONTACT,
+};
+
 export const SUBJECT: Subject = {
   accountId: ACCOUNT,
   status: 'active',
   tier: 'FULL',
-  factors: ['pin'],
-  mandatory: [],
+  factors: [PIN],
+  mfa: false,
   knownDevice: true,
   passwordVersion: 3,
   signupFlowId: null,
@@ -200,11 +217,10 @@ const SUBJECTS: [string, Subject | null][] = [
   ['known device', SUBJECT],
   ['new device', { ...SUBJECT, knownDevice: false }],
   ['new device, no PIN', { ...SUBJECT, knownDevice: false, factors: [] }],
-  ['second factor', { ...SUBJECT, factors: ['pin', 'totp'], mandatory: ['totp'] }],
-  [
-    'second factor, new device',
-    { ...SUBJECT, knownDevice: false, factors: ['pin', 'totp'], mandatory: ['totp'] },
-  ],
+  ['second factor', { ...SUBJECT, factors: [PIN, TOTP], mfa: true }],
+  ['second factor, new device', { ...SUBJECT, knownDevice: false, factors: [PIN, TOTP], mfa: true }],
+  ['second factor locked', { ...SUBJECT, mfa: true }],
+  ['second factor by the first contact', { ...SUBJECT, factors: [PIN, SMS], mfa: true }],
   ['LIMITED', { ...SUBJECT, tier: 'LIMITED' }],
   ['LIMITED, new device', { ...SUBJECT, tier: 'LIMITED', knownDevice: false }],
   ['UNVERIFIED', { ...SUBJECT, tier: 'UNVERIFIED', signupFlowId: FLOW }],
@@ -227,10 +243,19 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
     persistent: false,
     endsAt: null as number | null,
     highRisk: false,
+    firstProof: 'aal1' as 'aal1' | 'aal2',
+    answered: null as string | null,
     stepUp: { attempts: 2, ttlMs: 600_000 },
   };
+  const enrolled = { ...SUBJECT, factors: [PIN, TOTP, SMS], mfa: true };
   const due = c.dueAt ?? T0 + 600_000;
-  const answer = { type: 'STEP_UP_ANSWERED' as const, now: due - 1, ok: true, subject: c.subject };
+  const answer = {
+    type: 'STEP_UP_ANSWERED' as const,
+    now: due - 1,
+    ok: true,
+    failures: 0,
+    subject: c.subject,
+  };
   const changed = (change: Partial<Subject>) => ({ ...(c.subject ?? SUBJECT), ...change });
   return [
     ...SUBJECTS.map(([fact, subject]) => good(fact, { ...proved, subject })),
@@ -243,25 +268,41 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
       subject: { ...SUBJECT, contactProven: false },
     }),
     good('by sign-up', { ...proved, method: 'signup', subject: { ...SUBJECT, knownDevice: false } }),
-    ...(['pin', 'totp'] as const).flatMap((factor) => [
-      good(`right ${factor}`, { ...answer, factor }),
-      bad(`wrong ${factor}`, { ...answer, factor, ok: false }),
-      bad(`late ${factor}`, { ...answer, factor, now: due }),
+    good('with its second factor', { ...proved, subject: enrolled, answered: TOTP.id }),
+    good('with its PIN', { ...proved, subject: enrolled, answered: PIN.id }),
+    good('with a code of the same contact', { ...proved, subject: enrolled, answered: SMS.id }),
+    good('with a factor it has not', { ...proved, subject: { ...SUBJECT, mfa: true }, answered: TOTP.id }),
+    good('by verified passkey', { ...proved, method: 'passkey', firstProof: 'aal2', subject: enrolled }),
+    good('by unverified passkey', { ...proved, method: 'passkey', subject: enrolled }),
+    ...[PIN, TOTP, SMS].flatMap(({ id: factorId, kind: factor }) => [
+      good(`right ${factor}`, { ...answer, factorId }),
+      bad(`wrong ${factor}`, { ...answer, factorId, ok: false }),
+      bad(`late ${factor}`, { ...answer, factorId, now: due }),
       bad(`right ${factor} of another account`, {
         ...answer,
-        factor,
+        factorId,
         subject: changed({ accountId: OTHER }),
       }),
-      bad(`right ${factor}, account gone`, { ...answer, factor, subject: null }),
+      bad(`right ${factor}, account gone`, { ...answer, factorId, subject: null }),
       bad(`right ${factor}, blocked meanwhile`, {
         ...answer,
-        factor,
+        factorId,
         subject: changed({ status: 'blocked' }),
       }),
       bad(`right ${factor}, new password meanwhile`, {
         ...answer,
-        factor,
+        factorId,
         subject: changed({ passwordVersion: SUBJECT.passwordVersion + 1 }),
+      }),
+      bad(`right ${factor}, taken away meanwhile`, {
+        ...answer,
+        factorId,
+        subject: changed({ factors: [] }),
+      }),
+      good(`right ${factor}, second factor enrolled meanwhile`, {
+        ...answer,
+        factorId,
+        subject: changed({ factors: [PIN, TOTP], mfa: true }),
       }),
     ]),
     good('due', { type: 'EXPIRE', now: due }),
@@ -375,6 +416,48 @@ export function contactChangeLetters(c: ContactChangeContext): Letter<ContactCha
   ];
 }
 
+export function factorLetters(c: FactorContext): Letter<FactorEvent>[] {
+  const due = c.dueAt ?? T0 + 600_000;
+  const confirmed = {
+    type: 'CONFIRMED' as const,
+    now: due - 1,
+    ok: true,
+    sessionId: SESSION,
+    codesDue: true,
+  };
+  const disabled = {
+    type: 'DISABLED' as const,
+    now: T0,
+    authorized: true,
+    othersLeft: false,
+    sessionId: SESSION as string | null,
+  };
+  return [
+    good('', {
+      type: 'SETUP_STARTED',
+      now: T0,
+      accountId: ACCOUNT,
+      factorId: FLOW,
+      kind: 'totp',
+      attempts: 2,
+      ttlMs: 600_000,
+    }),
+    good('right', confirmed),
+    good('right, has codes', { ...confirmed, codesDue: false }),
+    bad('wrong', { ...confirmed, ok: false }),
+    bad('late', { ...confirmed, now: due }),
+    good('', disabled),
+    good('others left', { ...disabled, othersLeft: true }),
+    good('in no session', { ...disabled, sessionId: null }),
+    bad('unproven', { ...disabled, authorized: false }),
+    good('', { type: 'REPLACED', now: T0, authorized: true }),
+    bad('unproven', { type: 'REPLACED', now: T0, authorized: false }),
+    good('', { type: 'LOCKED', now: T0 }),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
 export function tradingLinkLetters(c: TradingLinkContext): Letter<TradingLinkEvent>[] {
   const endsAt = c.tokenEndsAt ?? T0 + 86_400_000;
   const proof = { endsAt: T0 + 86_400_000, recheckAt: T0 + 87_000_000 };
@@ -419,6 +502,7 @@ export const alphabets: Letters = {
   challenge: challengeLetters,
   recovery: recoveryLetters,
   contact_change: contactChangeLetters,
+  factor: factorLetters,
   trading_link: tradingLinkLetters,
 };
 

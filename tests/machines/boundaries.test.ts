@@ -23,12 +23,15 @@ describe('a step-up', () => {
     persistent: false,
     endsAt: null,
     highRisk: false,
+    firstProof: 'aal1',
+    answered: null,
     stepUp: { attempts, ttlMs: TTL },
   });
   const answered = (ok: boolean, now: number) => ({
     type: 'STEP_UP_ANSWERED',
     now,
-    factor: 'pin',
+    factorId: 'pin',
+    failures: 0,
     ok,
     subject: stranger,
   });

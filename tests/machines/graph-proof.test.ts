@@ -16,6 +16,7 @@ const {
   challenge,
   recovery,
   contact_change: contactChange,
+  factor,
   trading_link: tradingLink,
 } = graphs;
 
@@ -197,6 +198,24 @@ describe('challenge, recovery and change of contacts', () => {
   });
 });
 
+describe('factor', () => {
+  test('counts only past a right answer, and ends only by its owner', () => {
+    expect(gated(factor, 'confirmed', on('CONFIRMED', 'answerRight'))).toBe(true);
+    const proven = any(on('DISABLED', 'authorized'), on('REPLACED', 'authorized'));
+    for (const end of ['disabled', 'replaced'])
+      expect(dominates(factor, 'confirmed', proven, end), end).toBe(true);
+  });
+
+  test('tells the owner and downgrades other sessions wherever one comes or goes', () => {
+    const moves = factor.edges.filter((e) =>
+      e.actions.some((a) => a === 'confirmFactor' || (a === 'endFactor' && e.event === 'DISABLED')),
+    );
+    expect(moves).toHaveLength(6);
+    for (const { actions } of moves)
+      expect(actions).toEqual(expect.arrayContaining(['notifyOwner', 'downgradeSessions']));
+  });
+});
+
 describe('trading link', () => {
   test('works only past a token that the broker has accepted', () => {
     const accepted = any((e) => needs(e, 'tokenProven'), on('CHECKED', 'accepted'));
@@ -287,6 +306,14 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     stillAdded: true,
     stillGone: true,
     previousFree: true,
+    othersLeft: true,
+    timeUp: true,
+  },
+  factor: {
+    answerRight: true,
+    codesDue: true,
+    lastAnswer: false,
+    authorized: true,
     othersLeft: true,
     timeUp: true,
   },

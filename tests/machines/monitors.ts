@@ -3,8 +3,9 @@ import type { AnyMachineSnapshot } from 'xstate';
 import type { ChallengeEvent } from '../../machines/challenge.ts';
 import type { Code, CodeVerdict } from '../../machines/code.ts';
 import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
+import type { FactorContext, FactorEvent } from '../../machines/factor.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
-import type { LoginContext, LoginEvent } from '../../machines/login.ts';
+import type { Factor, LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
 import type { SignupContext, SignupEvent } from '../../machines/signup-context.ts';
 import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
@@ -199,17 +200,26 @@ export const signupMonitor: Monitor<SignupGhost> = {
   },
 };
 
-type LoginGhost = { answered: string[]; wrong: number; password: number | null };
+type LoginGhost = { shown: Factor['level'][]; wrong: number; password: number | null };
 
-/** The factors a login must not pass without; told again here on purpose. */
-function needed({ subject, method, highRisk }: LoginContext): string[] {
-  if (!subject || method === 'signup') return [];
-  const pin = subject.factors.includes('pin') && (!subject.knownDevice || highRisk);
-  return [...subject.mandatory, ...(pin ? ['pin'] : [])];
+/** What a login must not pass without; told again here on purpose. */
+function needed({ subject, method, firstProof, highRisk }: LoginContext): Factor['level'] | null {
+  if (!subject || method === 'signup' || firstProof === 'aal2') return null;
+  if (subject.mfa) return 'second';
+  const asks = subject.factors.some((f) => f.kind === 'pin') && (!subject.knownDevice || highRisk);
+  return asks ? 'presence' : null;
 }
 
+/** The factor, where the account has it and its code went elsewhere than what the login began by. */
+const answering = (
+  subject: Subject | null,
+  contactId: string | null,
+  id: string | null,
+): Factor | undefined =>
+  subject?.factors.find((f) => f.id === id && !(f.contactId && f.contactId === contactId));
+
 export const loginMonitor: Monitor<LoginGhost> = {
-  start: { answered: [], wrong: 0, password: null },
+  start: { shown: [], wrong: 0, password: null },
   watch(step, before) {
     const { broken, never } = rules();
     const was = contextOf<LoginContext>(step.before);
@@ -218,17 +228,29 @@ export const loginMonitor: Monitor<LoginGhost> = {
     const to = stateOf(step.after);
     const ghost = { ...before };
     every('login', step, never);
-    if (event.type === 'PRIMARY_PROVED') ghost.password = event.subject?.passwordVersion ?? null;
+    const used = effect(step, 'useFactor')?.factorId ?? null;
+    if (event.type === 'PRIMARY_PROVED') {
+      ghost.password = event.subject?.passwordVersion ?? null;
+      const factor = answering(event.subject, event.contactId, event.answered);
+      ghost.shown = factor ? [factor.level] : [];
+      never('an answer that came along is not used up', used !== event.answered);
+    }
     if (event.type === 'STEP_UP_ANSWERED') {
+      const factor = answering(event.subject, was.contactId, event.factorId);
       const right =
         event.ok &&
         event.now < (was.dueAt ?? 0) &&
         event.subject?.accountId === was.subject?.accountId &&
-        was.required.includes(event.factor);
-      if (right) ghost.answered = [...new Set([...ghost.answered, event.factor])].sort();
+        factor !== undefined &&
+        (factor.level === 'second' || was.required === 'presence');
+      if (right) ghost.shown = [...new Set([...ghost.shown, factor.level])].sort();
       else ghost.wrong += 1;
       never('the last wrong answer does not deny', ghost.wrong >= 2 && to !== 'L6_result.DENIED');
-      never('a wrong answer counts as right', !right && effect(step, 'countPin')?.reset === true);
+      never('a wrong answer uses something up', !right && used !== null);
+      never('a right answer can be given again', right && used !== event.factorId);
+      const counted = effect(step, 'countFactorFailure')?.factorId;
+      never('a wrong answer is not counted', !right && counted !== event.factorId);
+      never('a right answer is counted', right && counted !== undefined);
     }
     never(
       'password failures are cleared by something else',
@@ -242,10 +264,11 @@ export const loginMonitor: Monitor<LoginGhost> = {
       never('a session begun under another password', ghost.password !== is.subject?.passwordVersion);
       never('a session by an unproven contact', is.subject?.contactProven === false);
       never('a session below LIMITED', is.subject?.tier !== 'LIMITED' && is.subject?.tier !== 'FULL');
-      never(
-        'a session without its step-up',
-        needed(is).some((f) => !ghost.answered.includes(f)),
-      );
+      const level = needed(is);
+      never('a session without its step-up', level !== null && ghost.shown.length === 0);
+      never('a session without its second factor', level === 'second' && !ghost.shown.includes('second'));
+      const two = ghost.shown.includes('second') || is.firstProof === 'aal2';
+      never('a session claims a factor it has not shown', session.acr !== (two ? 'aal2' : 'aal1'));
       never('a LIMITED session may do everything', is.subject?.tier !== 'FULL' && is.scope.includes('*'));
     }
     never('AUTHENTICATED without a session', to === 'L6_result.AUTHENTICATED' && !session);
@@ -367,6 +390,53 @@ export const contactChangeMonitor: Monitor<null> = {
   },
 };
 
+/** How often it was set up and confirmed, and whether it has ended. */
+type FactorGhost = { confirmed: boolean; ended: boolean; wrong: number };
+
+export const factorMonitor: Monitor<FactorGhost> = {
+  start: { confirmed: false, ended: false, wrong: 0 },
+  watch(step, before) {
+    const { broken, never } = rules();
+    const event = step.letter.event as FactorEvent;
+    const was = contextOf<FactorContext>(step.before);
+    const to = stateOf(step.after);
+    const ghost = { ...before };
+    every('factor', step, never);
+    const did = (type: string) => effect(step, type) !== undefined;
+    if (event.type === 'CONFIRMED') {
+      const right = event.ok && event.now < (was.dueAt ?? 0);
+      if (!right) ghost.wrong += 1;
+      never('a factor counts without a right answer', did('confirmFactor') && !right);
+      never('a right answer confirms nothing', right && !did('confirmFactor'));
+      never('the last wrong answer leaves it to be tried', ghost.wrong >= 2 && to !== 'abandoned');
+      never(
+        'it is given up while answers are left',
+        to === 'abandoned' && ghost.wrong < 2 && event.now < (was.dueAt ?? 0),
+      );
+      never('backup codes without a factor', did('storeBackupCodes') && !right);
+      never('backup codes that were not due', right && did('storeBackupCodes') !== event.codesDue);
+      ghost.confirmed ||= right;
+    } else never('it counts by something else', did('confirmFactor') || did('storeBackupCodes'));
+    const ends = did('endFactor');
+    const proven = (event.type === 'DISABLED' || event.type === 'REPLACED') && event.authorized;
+    never('a factor ends without its owner', ends && !proven);
+    never('an ended factor goes on', ghost.ended);
+    never('a factor ends that never counted', ends && !ghost.confirmed);
+    never('a setup is dropped that counts', did('dropFactor') && ghost.confirmed);
+    if (event.type === 'DISABLED')
+      never('backup codes outlive the last factor', did('dropBackupCodes') === event.othersLeft);
+    const changes = did('confirmFactor') || (ends && event.type === 'DISABLED');
+    never('a factor comes or goes and the owner is not told', changes && !did('notifyOwner'));
+    never('a factor comes or goes and sessions keep what they had', changes && !did('downgradeSessions'));
+    never(
+      'the session that asks loses what it has just shown',
+      changes && 'sessionId' in event && effect(step, 'downgradeSessions')?.except !== event.sessionId,
+    );
+    ghost.ended ||= ends;
+    return { ghost, broken };
+  },
+};
+
 export const tradingLinkMonitor: Monitor<null> = {
   start: null,
   watch(step, ghost) {
@@ -414,5 +484,6 @@ export const monitors: Record<MachineId, Monitor<never>> = {
   challenge: challengeMonitor as never,
   recovery: recoveryMonitor as never,
   contact_change: contactChangeMonitor as never,
+  factor: factorMonitor as never,
   trading_link: tradingLinkMonitor as never,
 };

@@ -67,10 +67,19 @@ const ACCEPTED: Record<MachineId, Record<string, string>> = {
     error: 'CHECKED ROTATED UNLINKED',
     deactivated: '',
   },
+  factor: {
+    idle: 'SETUP_STARTED',
+    setup: 'CONFIRMED EXPIRE',
+    confirmed: 'DISABLED REPLACED LOCKED',
+    locked: 'DISABLED REPLACED',
+    disabled: '',
+    replaced: '',
+    abandoned: '',
+  },
 };
 
 /** Bad facts an accepted event may carry, because counting them is the point; every other bad fact is refused. */
-const COUNTED = new Set(['CODE_CHECKED', 'STEP_UP_ANSWERED']);
+const COUNTED = new Set(['CODE_CHECKED', 'STEP_UP_ANSWERED', 'CONFIRMED']);
 
 const words = (list: string): string[] => list.split(' ').filter(Boolean).sort();
 

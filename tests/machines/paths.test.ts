@@ -125,7 +125,7 @@ const restingOf = (id: MachineId): string[] =>
     return n.initial === null && !always.some((e) => e.guard === null) ? [n.id] : [];
   });
 
-test.each(['login', 'challenge', 'recovery', 'contact_change'] as const)(
+test.each(['login', 'challenge', 'recovery', 'contact_change', 'factor'] as const)(
   '%s: every simple path holds',
   (id) => {
     const { ends, taken } = walk({ id });

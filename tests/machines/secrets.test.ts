@@ -9,13 +9,14 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mandatory subject.knownDevice subject.passwordVersion subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mfa subject.knownDevice subject.passwordVersion subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method firstProof required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
     'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',
   contact_change: 'contactId accountId purpose previousId dueAt',
   trading_link:
     'accountId linkId broker reason generation tokenEndsAt verifiedAt lastCheck lastCheck.outcome lastCheck.at dueAt',
+  factor: 'accountId factorId kind attemptsLeft dueAt',
 };
 
 /** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
@@ -35,7 +36,16 @@ const PARAMS: Record<string, string> = {
   requestKyc: 'accountId kycId',
   decideKyc: 'kycId status reason retryable by',
   openSession: 'sessionId accountId deviceId amr acr scope persistent endsAt at',
-  countPin: 'accountId reset',
+  countFactorFailure: 'accountId factorId failures',
+  useFactor: 'accountId factorId',
+  pendFactor: 'accountId factorId kind',
+  confirmFactor: 'accountId factorId',
+  endFactor: 'accountId factorId state',
+  lockFactor: 'accountId factorId',
+  dropFactor: 'accountId factorId',
+  storeBackupCodes: 'accountId',
+  dropBackupCodes: 'accountId',
+  downgradeSessions: 'accountId except',
   countFailure: 'contactId holder',
   clearFailures: 'contactId holder',
   clearLoginFailures: 'subjectId deviceId',

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { renderLetter } from '../../src/features/notices/layout/letter.ts';
 import { mailSamples } from '../../src/features/notices/samples.ts';
@@ -10,7 +10,11 @@ const HOSTILE = `<img src=x onerror=alert(1)>"'&\r\nBcc: victim@example.com\u202
 
 test('every template in the folder has a sample for the preview', () => {
   const files = readdirSync(new URL('../../src/features/notices/templates', import.meta.url));
-  expect(mailSamples(brand)).toHaveLength(files.length);
+  const shown = readFileSync(new URL('../../src/features/notices/samples.ts', import.meta.url), 'utf8');
+  for (const file of files) expect(shown, file).toContain(`from './templates/${file}'`);
+  const names = mailSamples(brand).map(({ template }) => template);
+  expect(new Set(names).size).toBe(names.length);
+  expect(names.length).toBeGreaterThanOrEqual(files.length);
 });
 
 describe.each(mailSamples(brand))('$template', ({ content }) => {

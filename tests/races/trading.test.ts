@@ -76,7 +76,7 @@ test('rotations beside verifications leave one whole set of credentials, the new
     [mine.id],
   );
   expect(row).toEqual({ key_version: 1 + rotated, generation: 1 + rotated, state: 'active' });
-  await proveSecondFactor(one, mine.userId);
+  await proveSecondFactor(one, mine);
   const { body } = await one.call('POST', `${BASE}/${mine.id}/reveal`, { token: mine.access });
   const used = fresh.find(({ apiKey }) => apiKey === body.api_key);
   expect(used?.apiSecret).toBe(body.api_secret);
@@ -106,7 +106,7 @@ test('a verification of credentials that were replaced meanwhile says nothing ab
 
 test('an unlinking beside fifty reveals: each shows all or nothing, and none after it', async () => {
   const mine = await linked(one, kite);
-  await proveSecondFactor(one, mine.userId);
+  await proveSecondFactor(one, mine);
   const path = `${BASE}/${mine.id}`;
   const [unlinked, ...reveals] = await Promise.all([
     two.call('DELETE', path, { token: mine.access }),

@@ -60,6 +60,7 @@ describe('the route table', () => {
     'POST /v1/auth/verify-email',
     'POST /v1/auth/resend-verification',
     'POST /v1/auth/login',
+    'POST /v1/auth/mfa/verify',
     'GET /api/v1/health',
     'POST /api/v1/auth/send-code',
     'POST /api/v1/auth/verify-code',

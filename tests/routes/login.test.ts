@@ -384,7 +384,7 @@ describe('step-up', () => {
     const { phone, userId } = await limited(demo, { pin: PIN });
     const { flow_token: token } = (await login(demo, phone, 'another-device')).body;
     const { hasher, db } = demo.services;
-    const other = await hasher.hash('719364');
+    const other = await hasher.hash('719364', userId);
     const verify = hasher.verify.bind(hasher);
     // The real check, and right after it the change.
     const checking = vi.spyOn(hasher, 'verify').mockImplementationOnce(async (...args) => {

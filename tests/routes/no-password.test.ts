@@ -61,19 +61,24 @@ test('an older login is asked to log in again, also after a refresh, and changes
   expect((await leave((await logIn(app, phone)).access)).status).toBe(200);
 });
 
-test('where there is a password it is demanded, however fresh the login', async () => {
+test('where there is a password it stands for the login that is too old, and a wrong one never does', async () => {
   const { access, userId } = await signUp(app);
   await giveEmail(app, userId, `with-${++nth}@example.com`);
+  app.clock.advance(6 * MINUTE);
   for (const answer of [
     await add(access),
     await remove(access),
     await leave(access),
     await leave(access, {}),
   ])
-    expect(answer).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
+    expect(answer).toMatchObject({
+      status: 401,
+      body: { code: 'step_up_required', acr_values: 'aal1', max_age: 300 },
+    });
   expect(await leave(access, { password: 'Wrong-Password#1' })).toMatchObject({
     status: 401,
     body: { code: 'invalid_credentials' },
   });
+  expect((await add(access, { current_password: PASSWORD })).status).toBe(202);
   expect((await leave(access, { password: PASSWORD })).status).toBe(200);
 });

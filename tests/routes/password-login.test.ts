@@ -108,7 +108,7 @@ describe('a right password', () => {
       'select password_hash from credentials where account_id = $1',
       [userId],
     );
-    expect(row?.password_hash).toMatch(/^\$argon2id\$/);
+    expect(row?.password_hash).toMatch(/^bound\$argon2id\$/);
     expect((await login({ email, password: MAIL_PASSWORD })).status).toBe(200);
   });
 

@@ -98,8 +98,11 @@ test('planted credentials are nowhere but in the one answer that shows them', as
   kite.trouble = 'cut';
   answers.push(await app.call('POST', `${path}/verify`, { token }));
   kite.trouble = null;
-  await proveSecondFactor(app, mine.userId);
-  const shown = await app.call('POST', `${path}/reveal`, { token, headers: keyed('reveal') });
+  await proveSecondFactor(app, mine);
+  const shown = await app.call('POST', `${path}/reveal`, {
+    token: mine.access,
+    headers: keyed('reveal'),
+  });
   expect(shown.body).toMatchObject({ api_secret: rotated.apiSecret });
   app.clock.advance(25 * 3_600_000);
   await app.relay.drain();
@@ -119,8 +122,8 @@ test('planted credentials are nowhere but in the one answer that shows them', as
 
 test('a KMS that is away stops what needs it with 503, and nothing else; nothing is half done', async () => {
   const mine = await linked(app, kite);
-  await proveSecondFactor(app, mine.userId);
-  const beginner = await limited(app);
+  await proveSecondFactor(app, mine);
+  const [beginner, visitor] = [await limited(app), await full(app)];
   const path = `${BASE}/${mine.id}`;
   const token = mine.access;
   const before = await query(app, 'select * from trading_accounts order by id');
@@ -155,7 +158,7 @@ test('a KMS that is away stops what needs it with 503, and nothing else; nothing
       expect((await app.call('GET', path, { token })).status).toBe(200);
       expect((await app.call('GET', '/v1/users/me', { token })).status).toBe(200);
       app.clock.advance(40_000);
-      expect((await login(app, mine.phone)).body.auth_status).toBe('AUTHENTICATED');
+      expect((await login(app, visitor.phone)).body.auth_status).toBe('AUTHENTICATED');
       expect((await app.call('GET', '/health/ready')).status).toBe(200);
     } finally {
       Object.assign(vault, { sealed: false, lie: null });

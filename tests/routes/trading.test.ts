@@ -373,13 +373,13 @@ describe('revealing', () => {
   test('needs a second factor proven within five minutes', async () => {
     const mine = await linked(app, kite);
     expectProblem(await reveal(mine.access, mine.id), 403, 'factor_required');
-    await proveSecondFactor(app, mine.userId, app.clock.now() - 301_000);
+    await proveSecondFactor(app, mine, app.clock.now() - 301_000);
     const stale = await reveal(mine.access, mine.id);
     expectProblem(stale, 401, 'step_up_required');
     expect(stale.headers['www-authenticate']).toMatch(
       /^Bearer error="insufficient_user_authentication".*acr_values="aal2".*max_age="300"/,
     );
-    await proveSecondFactor(app, mine.userId);
+    await proveSecondFactor(app, mine);
     const shown = await reveal(mine.access, mine.id);
     expect(shown).toMatchObject({
       status: 200,
@@ -401,7 +401,7 @@ describe('revealing', () => {
 
   test('keeps no second copy of the answer, whatever key the request carries', async () => {
     const mine = await linked(app, kite);
-    await proveSecondFactor(app, mine.userId);
+    await proveSecondFactor(app, mine);
     const count = async () => (await query(app, 'select 1 from idempotency_records')).length;
     const before = await count();
     const keyed = { 'idempotency-key': randomUUID() };
@@ -433,7 +433,7 @@ describe('revealing', () => {
     ['no data key', 'wrapped_key = null'],
   ])('refuses %s with an alarm and without a byte of it', async (_name, change) => {
     const [mine, other] = [await linked(app, kite), await linked(app, kite)];
-    await proveSecondFactor(app, mine.userId);
+    await proveSecondFactor(app, mine);
     await query(
       app,
       `update trading_accounts t set ${change} from trading_accounts o where t.id = $1 and o.id = $2`,

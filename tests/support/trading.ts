@@ -3,6 +3,7 @@ import { full, type Person } from '../routes/people.ts';
 import { createTestApp, type TestApp } from './app.ts';
 import { type KiteServer, startKite } from './kite-server.ts';
 import { query } from './people.ts';
+import { enrolTotp } from './second-factor.ts';
 import { ROOMY } from './signed-in.ts';
 
 export const BASE = '/v1/trading-accounts';
@@ -73,15 +74,30 @@ export async function linked(app: TestApp, kite: KiteServer, person?: Person): P
   };
 }
 
-/** As a login with a second factor just now leaves the session. */
-export const proveSecondFactor = (app: TestApp, userId: string, at = app.clock.now()) =>
-  query(app, "update sessions set acr = 'aal2', auth_time = $2 where account_id = $1", [
-    userId,
-    new Date(at).toISOString(),
+/** Sets an authenticator app up, and leaves the person with a token as a step-up at `at` gives it. */
+export async function proveSecondFactor(
+  app: TestApp,
+  person: { userId: string; access: string },
+  at?: number,
+): Promise<void> {
+  const known = await query(app, "select 1 from factors where account_id = $1 and state = 'active'", [
+    person.userId,
   ]);
+  if (known.length === 0) {
+    await enrolTotp(app, await freshAccess(app, person.userId));
+    // A proof from before the factor came counts as one factor.
+    app.clock.advance(2000);
+  }
+  person.access = await freshAccess(app, person.userId, 'aal2', at ?? app.clock.now());
+}
 
 /** Another access token of the same session: an earlier one ends within minutes. */
-export async function freshAccess(app: TestApp, userId: string): Promise<string> {
+export async function freshAccess(
+  app: TestApp,
+  userId: string,
+  acr: 'aal1' | 'aal2' = 'aal1',
+  authTime = app.clock.now(),
+): Promise<string> {
   const [session] = await query<{ id: string }>(
     app,
     'select id from sessions where account_id = $1 and revoked_at is null',
@@ -93,10 +109,10 @@ export async function freshAccess(app: TestApp, userId: string): Promise<string>
     tier: 'FULL',
     scope: ['*'],
     roles: [],
-    acr: 'aal1',
-    amr: ['otp'],
-    authTime: app.clock.now(),
-    mfa: false,
+    acr,
+    amr: acr === 'aal2' ? ['otp', 'mfa'] : ['otp'],
+    authTime,
+    mfa: acr === 'aal2',
   });
   return token;
 }

@@ -11,10 +11,10 @@ const text = z
   .min(1)
   .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
 const password = z.string().min(1).max(1024);
-/** Demanded where the account has one, which the schema cannot know. */
+/** One of the proofs a step-up takes. */
 const passwordIfAny = password
   .optional()
-  .describe('The present password; without one on the account, a login within the last five minutes instead');
+  .describe('The present password, instead of a login or step-up within the last five minutes');
 
 export const patchMeBody = z
   .strictObject({

@@ -29,7 +29,7 @@ export const meAnswer = z
   .meta({ id: 'Me' });
 
 export function meContract(
-  { session, account, profile, pinSet, phone, email }: LiveSession,
+  { session, account, profile, pinSet, mfa, phone, email }: LiveSession,
   tradingAccounts: readonly ShownTradingAccount[],
   now: number,
 ) {
@@ -44,7 +44,7 @@ export function meContract(
     account_tier: account.tier,
     roles: account.roles,
     scope: scopeOf(account.tier).join(' '),
-    mfa_enabled: false,
+    mfa_enabled: mfa,
     pin_set: pinSet,
     timezone: profile?.timezone ?? null,
     locale: profile?.locale ?? null,

@@ -8,9 +8,10 @@ import { acceptPassword } from '../../engine/new-password.ts';
 import { ERASURE_DELAY_MS } from '../../engine/retention.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
-import { requireOwner, requirePassword } from '../../http/reauthentication.ts';
+import { requirePassword } from '../../http/reauthentication.ts';
 import { callerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
+import { requireSecondFactor, requireStepUp } from '../../http/step-up.ts';
 import { Problem } from '../../kernel/problems.ts';
 import {
   changePasswordBody,
@@ -71,8 +72,7 @@ export const accountRoutes =
         const live = await authenticate(request, s);
         const { account } = live;
         const caller = callerOf(request, s);
-        const given = { password: request.body?.password, pointer: '/body/password' };
-        const { eventSeq } = await requireOwner(s, live, given, caller);
+        const { eventSeq } = await requireStepUp(s, live, { password: request.body?.password }, caller);
         const now = new Date(caller.now);
         const owner = { id: account.id, eventSeq };
         const [linked, held] = await Promise.all([
@@ -118,12 +118,15 @@ export const accountRoutes =
         },
       },
       async (request) => {
-        const { account, session } = await authenticate(request, s);
+        const live = await authenticate(request, s);
+        const { account, session } = live;
         const caller = callerOf(request, s);
         const { body } = request;
         if (alreadyCommitted(caller)) return { message: 'The password is changed.' };
+        requireSecondFactor(live, caller);
         const checked = await requirePassword(s, account.id, body.current_password, caller);
         const hash = await acceptPassword(s, body.new_password, {
+          accountId: account.id,
           context: await s.users.identityOf(account.id),
           previous: checked.passwordHash,
           pointer: '/body/new_password',
@@ -131,7 +134,7 @@ export const accountRoutes =
         await s.commitAccount(
           {
             account: { id: account.id, eventSeq: checked.eventSeq },
-            parts: [changePassword(account.id, hash, checked.passwordHash, new Date(caller.now))],
+            parts: [changePassword(account.id, hash, checked.passwordVersion, new Date(caller.now))],
             ...(body.revoke_other_sessions
               ? { endSessions: { reason: 'password_changed', except: session.id } }
               : {}),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Offer } from '../../http/actions.ts';
-import { deviceInput, otpInput } from '../../http/inputs.ts';
+import { codeInput, deviceInput, otpInput } from '../../http/inputs.ts';
 import { type Email, emailInput, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { loginContract } from '../login/contract.ts';
@@ -48,7 +48,7 @@ export const hubLoginBody = z
   .strictObject({
     email: emailInput,
     password: z.string().min(1).max(1024),
-    totp_code: otpInput.nullish().describe('Answers the second factor of an account that has one'),
+    totp_code: codeInput.nullish().describe('Answers the second factor of an account that has one'),
     device_fingerprint: deviceInput.optional(),
   })
   .meta({ id: 'BalanceHubLogin' });
@@ -162,6 +162,12 @@ export function requireGranted(flow: FlowView, offer: Offer, token: string | nul
     },
   });
 }
+
+/** A wrong code is a 401 in this contract. */
+export const wrongSecondFactor = (error: unknown): unknown =>
+  error instanceof Problem && error.code === 'invalid_code'
+    ? new Problem('invalid_credentials', { detail: 'The code of the second factor is not valid.' })
+    : error;
 
 /** Constant on purpose. */
 export const HUB_RESENT: z.infer<typeof hubDoneAnswer> = {

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import { openToken, problemsFor } from '../../http/flow-answers.ts';
+import { typedCode } from '../../http/inputs.ts';
 import { callerOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
@@ -15,6 +16,7 @@ import {
   hubUpdateBody,
   hubUserContract,
   requireGranted,
+  wrongSecondFactor,
 } from './contract.ts';
 import { renamePerson } from './rename.ts';
 import {
@@ -57,9 +59,17 @@ export const balanceHubSessionRoutes =
         const endsAt = cookieEnd(s.config, caller.now);
         const { flow } = await logInByPassword(
           s,
-          { contactId, password: body.password, persistent: false, endsAt },
+          {
+            contactId,
+            password: body.password,
+            persistent: false,
+            endsAt,
+            code: body.totp_code ? typedCode(body.totp_code) : null,
+          },
           caller,
-        );
+        ).catch((error) => {
+          throw wrongSecondFactor(error);
+        });
         requireGranted(flow, offerOf(s, caller), openToken(s, flow));
         const user = await userOf(flow.accountId ?? '');
         const { sessionId } = flow.context as unknown as LoginContext;

@@ -3,9 +3,9 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { authenticate } from '../../http/authenticate.ts';
 import { codeOutcome, openToken, problemsFor } from '../../http/flow-answers.ts';
-import { requireOwner } from '../../http/reauthentication.ts';
 import { callerOf, mint, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
+import { requireStepUp } from '../../http/step-up.ts';
 import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { capitalsOf, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -23,7 +23,6 @@ export const contactRoutes =
   async (app) => {
     const phoneOf = phoneReader(s.config);
     const secured = { tags: ['Users'], security: [{ bearerAuth: [] }] };
-    const pointer = '/body/current_password';
     const ttlMs = s.config.flow.challengeTtlS * 1000;
     const listed = async (accountId: string) => ({
       contacts: (await s.users.contactsOf(accountId)).map((c) => ({
@@ -79,7 +78,7 @@ export const contactRoutes =
         const caller = callerOf(request, s);
         const { type, value, current_password: password } = request.body;
         const contact = named(type, value);
-        await requireOwner(s, live, { password, pointer }, caller);
+        await requireStepUp(s, live, { password }, caller);
         const { suppressed } = await s.limits.codeSend(
           {
             purpose: 'contact',
@@ -189,8 +188,8 @@ export const contactRoutes =
         const live = await authenticate(request, s);
         const { account } = live;
         const caller = callerOf(request, s);
-        const given = { password: request.body?.current_password, pointer };
-        const { eventSeq } = await requireOwner(s, live, given, caller);
+        const given = { password: request.body?.current_password };
+        const { eventSeq } = await requireStepUp(s, live, given, caller);
         const mine = await s.users.contactsOf(account.id);
         const gone = mine.find((c) => c.id === request.params.contact_id);
         if (!gone) throw new Problem('not_found');

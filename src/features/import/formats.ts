@@ -1,6 +1,7 @@
 /** Exports of other systems, one JSON object a line, as the little we take from them. Nothing else of a row is kept. */
 import { z } from 'zod';
 import { foreignHash } from '../../kernel/hashing/index.ts';
+import { proofSchema } from './proof.ts';
 
 export type ImportedUser = {
   email: string | null;
@@ -15,23 +16,22 @@ export type ImportedUser = {
 
 const usable = (hash: string | null | undefined): string | null => (hash ? foreignHash(hash) : null);
 const text = z.string().nullish();
-const truthyDate = z.union([z.string(), z.number(), z.boolean()]).nullish();
 
 const betterAuth = z
   .looseObject({
     email: text,
-    emailVerified: truthyDate,
+    emailVerified: proofSchema,
     name: text,
     phoneNumber: text,
-    phoneNumberVerified: truthyDate,
+    phoneNumberVerified: proofSchema,
     accounts: z.array(z.looseObject({ providerId: z.string(), password: text })).default([]),
   })
   .transform(
     (u): ImportedUser => ({
       email: u.email ?? null,
-      emailVerified: Boolean(u.emailVerified),
+      emailVerified: u.emailVerified,
       phone: u.phoneNumber ?? null,
-      phoneVerified: Boolean(u.phoneNumberVerified),
+      phoneVerified: u.phoneNumberVerified,
       name: u.name ?? null,
       passwordHash: usable(u.accounts.find((a) => a.providerId === 'credential')?.password),
     }),
@@ -40,19 +40,19 @@ const betterAuth = z
 const supabase = z
   .looseObject({
     email: text,
-    email_confirmed_at: text,
+    email_confirmed_at: proofSchema,
     phone: text,
-    phone_confirmed_at: text,
+    phone_confirmed_at: proofSchema,
     encrypted_password: text,
     raw_user_meta_data: z.looseObject({ name: text, full_name: text }).nullish(),
   })
   .transform(
     (u): ImportedUser => ({
       email: u.email || null,
-      emailVerified: Boolean(u.email_confirmed_at),
+      emailVerified: u.email_confirmed_at,
       // Supabase stores numbers without the plus.
       phone: u.phone ? `+${u.phone.replace(/^\+/, '')}` : null,
-      phoneVerified: Boolean(u.phone_confirmed_at),
+      phoneVerified: u.phone_confirmed_at,
       name: u.raw_user_meta_data?.full_name ?? u.raw_user_meta_data?.name ?? null,
       passwordHash: usable(u.encrypted_password),
     }),
@@ -70,7 +70,8 @@ const clerk = z
   })
   .transform((u): ImportedUser => {
     const listed = (all: string | string[] | null | undefined, one: string | null | undefined): boolean =>
-      Boolean(one) && (typeof all === 'string' ? all.split(/[|,]/) : (all ?? [])).includes(one as string);
+      Boolean(one) &&
+      (typeof all === 'string' ? all.split(/[|,]/) : (all ?? [])).some((item) => item.trim() === one?.trim());
     return {
       email: u.primary_email_address || null,
       emailVerified: listed(u.verified_email_addresses, u.primary_email_address),
@@ -81,10 +82,10 @@ const clerk = z
     };
   });
 
-const authJs = z.looseObject({ email: text, emailVerified: truthyDate, name: text }).transform(
+const authJs = z.looseObject({ email: text, emailVerified: proofSchema, name: text }).transform(
   (u): ImportedUser => ({
     email: u.email ?? null,
-    emailVerified: Boolean(u.emailVerified),
+    emailVerified: u.emailVerified,
     phone: null,
     phoneVerified: false,
     name: u.name ?? null,

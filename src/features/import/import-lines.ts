@@ -4,7 +4,13 @@ import { FORMATS, type ImportFormat } from './formats.ts';
 import { type ImportOutcome, importUser } from './import-user.ts';
 
 /** `unreadable`: not JSON of this format. `failed`: the line could not be stored; `reason` is a code or an error's name. */
-export type LineOutcome = { line: number; outcome: ImportOutcome | 'unreadable' | 'failed'; reason?: string };
+export type LineOutcome = {
+  line: number;
+  outcome: ImportOutcome | 'unreadable' | 'failed';
+  reason?: string;
+  /** The account exists now and its password cannot be used here: its owner sets one by recovery. */
+  withoutPassword?: true;
+};
 
 const PARALLEL = 8;
 
@@ -17,12 +23,15 @@ const reasonOf = (error: unknown): string => {
 async function take(s: Services, format: ImportFormat, text: string, line: number): Promise<LineOutcome> {
   let user: ReturnType<(typeof FORMATS)[ImportFormat]['parse']>;
   try {
-    user = FORMATS[format].parse(JSON.parse(text));
+    // Without the blanks around it, among them a byte order mark and the carriage return of a CRLF.
+    user = FORMATS[format].parse(JSON.parse(text.trim()));
   } catch {
     return { line, outcome: 'unreadable' };
   }
   try {
-    return { line, outcome: await importUser(s, user) };
+    const outcome = await importUser(s, user);
+    const taken = outcome === 'imported' || outcome === 'imported_partly';
+    return { line, outcome, ...(taken && user.passwordHash === null && { withoutPassword: true }) };
   } catch (error) {
     return { line, outcome: 'failed', reason: reasonOf(error) };
   }
@@ -47,4 +56,24 @@ export async function importLines(
     if (running.size >= PARALLEL) await Promise.race(running);
   }
   await Promise.all(running);
+}
+
+/** Counts the outcomes of a run; `summary` is one line for the operator. */
+export function tally() {
+  const counts = new Map<LineOutcome['outcome'], number>();
+  let withoutPassword = 0;
+  return {
+    add(told: LineOutcome): void {
+      counts.set(told.outcome, (counts.get(told.outcome) ?? 0) + 1);
+      if (told.withoutPassword) withoutPassword += 1;
+    },
+    has: (outcome: LineOutcome['outcome']): boolean => counts.has(outcome),
+    summary(): string {
+      if (counts.size === 0) return 'nothing to import';
+      const all = [...counts].map(([outcome, n]) => `${outcome}: ${n}`).join(', ');
+      return withoutPassword === 0
+        ? all
+        : `${all}; imported without a usable password hash: ${withoutPassword}`;
+    },
+  };
 }

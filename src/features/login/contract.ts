@@ -1,9 +1,9 @@
 /** Login over HTTP: strict requests and the L6 result contract, a pure function of the flow and what was revealed. */
 import { z } from 'zod';
-import type { LoginContext } from '../../../machines/login.ts';
+import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { codeInput, deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import type { Revealed } from '../sessions/issue-tokens.ts';
@@ -49,10 +49,25 @@ export const verifyOtpBody = z
 export const stepUpBody = z
   .strictObject({
     flow_token: flowTokenInput.optional(),
-    pin: z.string().regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits'),
+    pin: z
+      .string()
+      .regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits')
+      .optional(),
+    code: codeInput.optional(),
     token_transport: transportInput.default('body'),
   })
+  .refine((body) => (body.pin === undefined) !== (body.code === undefined), {
+    message: 'needs either pin or code',
+  })
   .meta({ id: 'StepUp' });
+
+export const mfaVerifyBody = z
+  .strictObject({
+    session_token: flowTokenInput.describe('As the login answered it'),
+    code: codeInput,
+    token_transport: transportInput.default('cookie'),
+  })
+  .meta({ id: 'MfaVerify' });
 
 export const loginAnswer = z
   .object({
@@ -90,7 +105,7 @@ export function loginContract(view: FlowView, offer: Offer, revealed: Revealed, 
     return {
       ...base,
       auth_status: 'STEP_UP_REQUIRED' as const,
-      factors: c.required.filter((f) => !c.satisfied.includes(f)),
+      factors: waysToAnswer(c).map(({ kind }) => kind),
       ...(token === null ? {} : { flow_token: token }),
     };
   }

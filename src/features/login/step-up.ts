@@ -1,48 +1,24 @@
-/** The answer to a login's step-up (L4): checked before anything is decided, counted durably. */
+/** The answer to a login's step-up (L4): by PIN or code, and by the documented form of the second factor alone. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import type { LoginContext } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
-import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
-import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
-import { type Caller, callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
+import type { FlowView } from '../../engine/snapshots.ts';
+import { problemsFor } from '../../http/flow-answers.ts';
+import { flowDoc } from '../../http/flow-requests.ts';
+import { typedCode } from '../../http/inputs.ts';
+import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
 import { deliverRefresh } from '../sessions/refresh-cookie.ts';
-import { loginAnswer, loginContract, stepUpBody } from './contract.ts';
+import { answerCode, answerPin } from './answer-factor.ts';
+import { loginAnswer, loginContract, mfaVerifyBody, stepUpBody } from './contract.ts';
+import { passwordLoginAnswer, userFields } from './password-contract.ts';
 
 export const stepUpRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
-    const { config, engine, limits, proofs } = s;
-
-    async function answered(token: string, pin: string, caller: Caller): Promise<Result> {
-      await limits.secondFactor({ network: caller.network });
-      const locator = flowNamedBy(token);
-      // No hash for a login that waits for no answer.
-      const { loaded } = await ownFlow(
-        engine.ready(
-          'login',
-          locator,
-          (read) => {
-            proofs.holder(read, token, caller.now);
-            proofs.pinBudget(read);
-            return proofs.stepUpAnswered(read, read, 'pin', false, caller.now);
-          },
-          caller,
-        ),
-      );
-      const matches = await s.hasher.verify(loaded.credential?.pinHash ?? null, pin);
-      return engine.send(
-        'login',
-        locator,
-        (fresh) => {
-          proofs.holder(fresh, token, caller.now);
-          proofs.pinBudget(fresh);
-          return { event: proofs.stepUpAnswered(fresh, loaded, 'pin', matches, caller.now) };
-        },
-        caller,
-      );
-    }
+    const { config, engine } = s;
 
     app.post(
       '/v1/auth/login/step-up',
@@ -56,18 +32,79 @@ export const stepUpRoutes =
       },
       async (request, reply) => {
         const caller = callerOf(request, s);
-        const token = flowTokenOf(request, request.body.flow_token);
+        const { pin, code, flow_token: given, token_transport: transport } = request.body;
+        const token = flowTokenOf(request, given);
         if (token === null) throw new Problem('unauthenticated');
         const { flow, loaded } =
-          (await engine.replay('login', caller)) ?? (await answered(token, request.body.pin, caller));
+          (await engine.replay('login', caller)) ??
+          (code === undefined
+            ? await answerPin(s, token, pin ?? '', caller)
+            : await answerCode(s, token, typedCode(code), caller));
         if (flow.tags.has('step-up'))
           throw new Problem('invalid_credentials', {
             state: flow.state,
             next: s.actions.next(flow, caller.now),
           });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
-        const given = deliverRefresh(reply, config, request.body.token_transport, revealed);
-        return loginContract(flow, offerOf(s, caller), given, null);
+        return loginContract(
+          flow,
+          offerOf(s, caller),
+          deliverRefresh(reply, config, transport, revealed),
+          null,
+        );
+      },
+    );
+
+    app.post(
+      '/v1/auth/mfa/verify',
+      {
+        config: { sends: { machine: 'login', event: 'STEP_UP_ANSWERED', offered: false } },
+        schema: {
+          ...flowDoc('Login', 'Second factor of a password login'),
+          security: [],
+          body: mfaVerifyBody,
+          response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const caller = callerOf(request, s);
+        const { session_token: token, code, token_transport: transport } = request.body;
+        const { flow, loaded } =
+          (await engine.replay('login', caller)) ??
+          (await answerCode(s, token, typedCode(code), caller).catch((error) => {
+            throw documented(error);
+          }));
+        if (wrongAnswer(flow))
+          throw new Problem('invalid_code', { state: flow.state, next: s.actions.next(flow, caller.now) });
+        const revealed = await revealLogin(s, flow, loaded?.account?.roles);
+        const given = deliverRefresh(reply, config, transport, revealed);
+        return {
+          ...loginContract(flow, offerOf(s, caller), given, null),
+          ...(await userOf(s, flow, loaded)),
+        };
       },
     );
   };
+
+/** Still waiting, or denied by this very answer. */
+const wrongAnswer = (flow: FlowView): boolean =>
+  flow.tags.has('step-up') || (flow.context as unknown as LoginContext).denial === 'step_up_failed';
+
+/** The session token of this contract is the flow's own; what is wrong with one is answered with its statuses. */
+function documented(error: unknown): unknown {
+  if (!(error instanceof Problem)) return error;
+  const spent = error.code === 'event_refused' && error.extras.state === 'L6_result.DENIED';
+  if (spent)
+    return new Problem('rate_limited', {
+      detail: 'Too many wrong codes, or too late; log in again.',
+      retryAfter: 1,
+    });
+  const dead = ['invalid_flow_token', 'event_refused', 'flow_needs_restart', 'account_blocked'];
+  return dead.includes(error.code) ? new Problem('invalid_session_token') : error;
+}
+
+async function userOf(s: Services, flow: FlowView, loaded: Result['loaded']) {
+  if (!flow.tags.has('granted') || !loaded?.account) return {};
+  const person = await s.users.person(loaded.account.id);
+  return person ? { user: userFields({ ...person, mfa: s.factors.enrolled(loaded.factors) }) } : {};
+}

@@ -18,6 +18,7 @@ import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
+import { factorChangedMail } from './templates/factor-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
 import { newDeviceMail } from './templates/new-device.ts';
 import { passwordChangedMail } from './templates/password-changed.ts';
@@ -42,6 +43,10 @@ const HELD_BACK = new Set<MailTemplate>([
   'contact_change_undone',
   'account_deleted',
   'new_device',
+  'factor_added',
+  'factor_removed',
+  'factor_waiting',
+  'backup_codes_renewed',
 ]);
 const FULL = 'the budget of its recipient is used up';
 
@@ -125,6 +130,11 @@ export function createMailDelivery(deps: {
         return { content: contactChangeUndoneMail({ ...brand, name, at }) };
       case 'account_deleted':
         return { content: accountDeletedMail({ appName, name, at }) };
+      case 'factor_added':
+      case 'factor_removed':
+      case 'factor_waiting':
+      case 'backup_codes_renewed':
+        return { content: factorChangedMail(template, { ...brand, name, at }) };
       case 'new_device': {
         const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
         return place === null || place.familiar

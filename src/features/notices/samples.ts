@@ -5,6 +5,7 @@ import { accountDeletedMail } from './templates/account-deleted.ts';
 import { alreadyRegisteredMail } from './templates/already-registered.ts';
 import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
 import { contactChangedMail } from './templates/contact-changed.ts';
+import { factorChangedMail } from './templates/factor-changed.ts';
 import { loginCodeMail } from './templates/login-code.ts';
 import { newDeviceMail } from './templates/new-device.ts';
 import { passwordChangedMail } from './templates/password-changed.ts';
@@ -74,6 +75,26 @@ export function mailSamples(brand: { appName: string; frontendUrl: string }): Ma
       'new_device',
       'A login from an unknown device',
       newDeviceMail({ ...brand, name, at, network: '192.0.2.7', country: 'DE' }),
+    ),
+    sample(
+      'factor_added',
+      'A second factor is in use',
+      factorChangedMail('factor_added', { ...brand, name, at }),
+    ),
+    sample(
+      'factor_removed',
+      'A second factor is gone',
+      factorChangedMail('factor_removed', { ...brand, name, at }),
+    ),
+    sample(
+      'factor_waiting',
+      'Too many wrong codes',
+      factorChangedMail('factor_waiting', { ...brand, name, at }),
+    ),
+    sample(
+      'backup_codes_renewed',
+      'Earlier backup codes have ended',
+      factorChangedMail('backup_codes_renewed', { ...brand, name, at }),
     ),
     sample(
       'already_registered',

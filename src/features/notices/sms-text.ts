@@ -30,6 +30,14 @@ const NOTICES: Record<Notice, (domain: string) => string> = {
     `A contact of your account at ${domain} was changed. Not you? Change your password at once.`,
   contact_change_undone: (domain) =>
     `A change of the contacts of your account at ${domain} was undone. Not you? Change your password at once.`,
+  factor_added: (domain) =>
+    `A second factor was added to your account at ${domain}. Not you? Change your password at once.`,
+  factor_removed: (domain) =>
+    `A second factor of your account at ${domain} was removed. Not you? Change your password at once.`,
+  factor_waiting: (domain) =>
+    `Too many wrong codes were entered for your account at ${domain}. Not you? Change your password at once.`,
+  backup_codes_renewed: (domain) =>
+    `New backup codes were made for your account at ${domain}. Not you? Change your password at once.`,
   account_deleted: (domain) =>
     `Your account at ${domain} was deleted and will be erased after 30 days. Not you? Contact support.`,
 };

@@ -74,8 +74,11 @@ export async function resetPassword(
       throw badLink();
     return read;
   });
+  const { accountId } = loaded.flow;
+  if (accountId === null) throw badLink();
   const passwordHash = await acceptPassword(s, password, {
-    context: await s.users.identityOf(loaded.flow.accountId ?? ''),
+    accountId,
+    context: await s.users.identityOf(accountId),
     previous: loaded.credential?.passwordHash ?? null,
     pointer: '/body/new_password',
   });

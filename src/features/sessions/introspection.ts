@@ -1,6 +1,7 @@
 /** What a token is worth now, for services that cannot verify offline (RFC 7662). It changes nothing. */
 
 import { scopeOf } from '../../../machines/login.ts';
+import { proofOf } from '../../http/authenticate.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
 import type { Refresh } from './refresh.ts';
@@ -20,13 +21,15 @@ async function accessToken(token: string, { tokens, sessions, clock }: Parts) {
   if (!claims || !live || claims.sub !== `user:${live.account.id}`) return INACTIVE;
   const { tier, roles } = live.account;
   if (tier === 'UNVERIFIED' || (claims.tier === 'FULL' && tier !== 'FULL')) return INACTIVE;
+  const proof = proofOf(live, { ...claims, authTime: claims.auth_time * 1000 });
   const { ver: _ver, mfa: _mfa, ...shown } = claims;
   return {
     active: true,
     token_type: 'Bearer' as const,
     token_use: 'access_token' as const,
     ...shown,
-    amr: [...claims.amr],
+    acr: proof.acr,
+    amr: [...proof.amr],
     tier,
     roles,
     scope: scopeOf(tier).join(' '),

@@ -32,7 +32,7 @@ export async function revealLogin(
     acr: assurance(c),
     amr: methodsUsed(c),
     authTime: c.provedAt,
-    mfa: c.satisfied.includes('totp'),
+    mfa: assurance(c) === 'aal2',
   });
   return {
     access_token: token,

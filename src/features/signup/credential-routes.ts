@@ -58,9 +58,11 @@ export const signupCredentialRoutes =
         const weakPin =
           pin === undefined ? [] : checkPin(pin, { birthDate: null, phone: known, pointer: '/body/pin' });
         if (weakPin.length) throw new Problem('weak_pin', { errors: weakPin });
+        const { accountId } = loaded.flow;
+        if (accountId === null) throw new Error('a sign-up without an account takes no password');
         const [passwordHash, pinHash] = await Promise.all([
-          acceptPassword(s, password, { context: [known] }),
-          pin === undefined ? null : s.hasher.hash(pin),
+          acceptPassword(s, password, { accountId, context: [known] }),
+          pin === undefined ? null : s.hasher.hash(pin, accountId),
         ]);
         const { flow } = await engine.send(
           'signup',

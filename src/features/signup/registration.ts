@@ -37,7 +37,9 @@ export async function registerByEmail(
   const known = await s.engine.replay('signup', caller);
   if (known) return known.flow;
   await s.limits.register({ identifier: email.canonical, network: caller.network });
+  const accountId = mint();
   const passwordHash = await acceptPassword(s, password, {
+    accountId,
     context: [email.canonical, name ?? '', username ?? '', phone],
   });
   const contactId = keyring.lookupId('email', email.canonical);
@@ -53,7 +55,7 @@ export async function registerByEmail(
           terms: proofs.mailTerms(),
           suppressed: false,
           contactId,
-          accountId: mint(),
+          accountId,
           capitals: capitalsOf(email),
           ttlMs: config.flow.signupTtlDays * 86_400_000,
         },

@@ -3,7 +3,9 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { describe } from '../../../db/trading-accounts.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
 import type { Services } from '../../http/services.ts';
+import { requireSecondFactor } from '../../http/step-up.ts';
 import { summaryOf, tradingSummary } from '../../http/trading-summary.ts';
+import { Problem } from '../../kernel/problems.ts';
 import { accessTo, fullAccount } from './access.ts';
 import { createTrading } from './commands.ts';
 import {
@@ -21,7 +23,6 @@ import {
   statusContract,
   unlinkAnswer,
 } from './contract.ts';
-import { requireFreshSecondFactor } from './step-up.ts';
 
 export const tradingRoutes =
   (s: Services): FastifyPluginAsyncZod =>
@@ -227,7 +228,8 @@ export const tradingRoutes =
         const { live, userId, caller } = await fullAccount(request, s);
         const asked = { userId, caller, least: 'owner' as const };
         const { id } = await accessTo(s, request.params.account_id, asked);
-        requireFreshSecondFactor(live, caller);
+        if (!live.mfa) throw new Problem('factor_required');
+        requireSecondFactor(live, caller);
         await s.limits.reveal({ accountId: userId });
         const revealed = await trading.reveal(id, caller);
         reply.header('cache-control', 'no-store');

@@ -6,7 +6,16 @@ import { hkdfSync } from 'node:crypto';
 import { flowTokenFor } from './flow-token.ts';
 import { hmacSha256 } from './hmac.ts';
 
-export type KeyPurpose = 'code' | 'lookup' | 'refresh' | 'flow' | 'kek' | 'idempotency' | 'cursor' | 'cookie';
+export type KeyPurpose =
+  | 'code'
+  | 'lookup'
+  | 'refresh'
+  | 'flow'
+  | 'kek'
+  | 'idempotency'
+  | 'cursor'
+  | 'cookie'
+  | 'backup_codes';
 
 const PURPOSES: readonly KeyPurpose[] = [
   'code',
@@ -17,6 +26,7 @@ const PURPOSES: readonly KeyPurpose[] = [
   'idempotency',
   'cursor',
   'cookie',
+  'backup_codes',
 ];
 
 export interface Keyring {

@@ -1,10 +1,11 @@
 /**
- * Password and PIN hashes: argon2id (RFC 9106) with our pepper, bcrypt and argon2id without it for those brought along. A verification costs
- * the same whether or not there is an account, and a secret never appears in an error or a log.
+ * Password and PIN hashes: argon2id (RFC 9106) keyed by our pepper and the account, so that a hash moved to another
+ * account opens nothing; bcrypt and argon2id without a key for those brought along. A verification costs the same
+ * whether or not there is an account, and a secret never appears in an error or a log.
  */
 import { availableParallelism } from 'node:os';
 import { Problem } from '../problems.ts';
-import { dummyHash, type HashParams, parseHash, SALT_BYTES, TAG_BYTES, unmarked } from './phc.ts';
+import { dummyHash, type HashParams, markBound, parseHash, SALT_BYTES, TAG_BYTES, unmarked } from './phc.ts';
 import { createHashingPool } from './pool.ts';
 import type { HashingTask } from './worker.ts';
 
@@ -19,10 +20,16 @@ export type HasherOptions = {
 };
 
 export interface Hasher {
-  /** PHC text with a fresh salt. Throws `overloaded`, or `validation_failed` for a secret that cannot be hashed whole. */
-  hash(secret: string): Promise<string>;
-  /** False for a wrong secret, and after the same work for no hash (null) or an unreadable one. Throws `overloaded`. */
-  verify(phc: string | null, secret: string): Promise<boolean>;
+  /**
+   * Marked PHC text with a fresh salt, good for this account only. Throws `overloaded`, or `validation_failed` for a
+   * secret that cannot be hashed whole.
+   */
+  hash(secret: string, accountId: string): Promise<string>;
+  /**
+   * False for a wrong secret or another account's hash, and after the same work for no hash (null) or an unreadable one.
+   * `accountId`: whose row the hash was read from; null without one. Throws `overloaded`.
+   */
+  verify(phc: string | null, secret: string, accountId: string | null): Promise<boolean>;
   /** Whether a hash that has just been verified should be replaced by `hash` of the same secret. */
   needsRehash(phc: string): boolean;
   load(): { running: number; queued: number };
@@ -44,29 +51,34 @@ export function createHasher(options: HasherOptions = {}): Hasher {
   const pool = createHashingPool({ threads, queueLimit, setup });
   const dummy = dummyHash(params);
 
-  function verification(phc: string | null, secret: string): HashingTask {
-    const nothing: HashingTask = { kind: 'argon2', phc: dummy, secret, keyed: true };
+  function verification(phc: string | null, secret: string, accountId: string | null): HashingTask {
+    const account = { account: accountId ?? '' };
+    const nothing: HashingTask = { kind: 'argon2', phc: dummy, secret, key: account };
     const stored = phc === null ? null : parseHash(phc);
     if (phc === null || !stored) return nothing;
-    if (stored.scheme === 'argon2id')
-      return { kind: 'argon2', phc: unmarked(phc), secret, keyed: stored.keyed };
+    if (stored.scheme === 'argon2id') {
+      const key = stored.key === 'account' ? account : stored.key;
+      return { kind: 'argon2', phc: unmarked(phc), secret, key };
+    }
     return Buffer.byteLength(secret) <= BCRYPT_BYTES ? { kind: 'bcrypt', phc, secret } : nothing;
   }
 
   return {
-    async hash(secret) {
+    async hash(secret, accountId) {
+      if (accountId === '') throw new Error('a hash needs the account it is for');
       const normal = hashable(secret);
       if (normal === null) throw new Problem('validation_failed');
-      return (await pool.run({ kind: 'hash', secret: normal })) as string;
+      const key = { account: accountId };
+      return markBound((await pool.run({ kind: 'hash', secret: normal, key })) as string);
     },
-    async verify(phc, secret) {
+    async verify(phc, secret, accountId) {
       const normal = hashable(secret);
       if (normal === null) return false;
-      return (await pool.run(verification(phc, normal))) === true;
+      return (await pool.run(verification(phc, normal, accountId))) === true;
     },
     needsRehash(phc) {
       const stored = parseHash(phc);
-      if (stored?.scheme !== 'argon2id' || !stored.keyed) return true;
+      if (stored?.scheme !== 'argon2id' || stored.key !== 'account') return true;
       return (
         stored.params.memoryCost < params.memoryCost ||
         stored.params.timeCost < params.timeCost ||

@@ -27,7 +27,8 @@ type PoolOptions = { threads: number; queueLimit: number; setup: HashingSetup; w
 const GROUP = 8;
 
 /** One of today's strength; imported hashes may take much longer, and nobody should wait for them in a group. */
-const ordinary = ({ task }: Job): boolean => task.kind === 'hash' || (task.kind === 'argon2' && task.keyed);
+const ordinary = ({ task }: Job): boolean =>
+  task.kind === 'hash' || (task.kind === 'argon2' && task.key !== 'none');
 
 const overloaded = (cause?: unknown) => new Problem('overloaded', { retryAfter: 1 }, { cause });
 

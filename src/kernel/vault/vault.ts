@@ -53,7 +53,7 @@ function requireCheck(key: Buffer, bound: string, stored: string): void {
 }
 
 /** The first UUID of a context names whose data key it is; the whole context is authenticated with the value. */
-function accountOf(context: string): string {
+export function accountOf(context: string): string {
   const account = UUID.exec(context)?.[0];
   if (!account) throw new Error('a context of the vault must hold the id of an account');
   return account;

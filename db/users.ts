@@ -177,6 +177,7 @@ export function createUserStore(db: Database) {
         await tx`delete from devices where account_id = ${accountId}`;
         await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
         await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;
+        await tx`update trading_accounts set broker_user_id = '', account_name = null, preferences = '{}' where owner_id = ${accountId}`;
         await tx`update audit_events set network = null, user_agent = null where account_id = ${accountId}`;
         await tx`update accounts set username = null where id = ${accountId}`;
       }),

@@ -7,6 +7,7 @@ import { createLocalWrapper } from '../../src/adapters/kms-local.ts';
 import { createVaultWrapper } from '../../src/adapters/kms-vault.ts';
 import { DecryptionError, type KeyWrapper, KmsUnavailable } from '../../src/kernel/kms.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
+import { sigv4 } from '../support/sigv4.ts';
 import { startVault, type VaultServer } from '../support/vault-server.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
@@ -193,6 +194,54 @@ describe('Vault transit', () => {
 const started = await startMoto();
 const moto = 'missing' in started ? null : started;
 if (moto === null) console.warn(`AWS KMS is not tested: ${(started as { missing: string }).missing}`);
+
+describe('requests to AWS', () => {
+  test('the judge of signatures agrees with the example that AWS has published', () => {
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+      host: 'iam.amazonaws.com',
+      'x-amz-date': '20150830T123600Z',
+    };
+    const query = 'Action=ListUsers&Version=2010-05-08';
+    expect(
+      sigv4(
+        { method: 'GET', path: '/', query, headers, body: '' },
+        {
+          secret: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+          scope: ['20150830', 'us-east-1', 'iam'],
+          signedHeaders: ['content-type', 'host', 'x-amz-date'],
+        },
+      ),
+    ).toBe('5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7');
+  });
+
+  test('are signed with version 4 over their body, headers and time', async () => {
+    process.env.AWS_ACCESS_KEY_ID = 'test';
+    process.env.AWS_SECRET_ACCESS_KEY = 'test';
+    const blob = Buffer.from('wrapped').toString('base64');
+    const server = await recordingServer(
+      answer(200, JSON.stringify({ KeyId: 'arn:aws:kms:eu-central-1:1:key/k', CiphertextBlob: blob }), {
+        'content-type': 'application/x-amz-json-1.1',
+      }),
+    );
+    const wrapper = createAwsWrapper({ keyId: 'k', region: 'eu-central-1', endpoint: server.url });
+    await wrapper.wrap(randomBytes(32), account);
+    const { method, path, headers, body } = server.requests[0]!;
+    const [, date = '', signed = '', signature] =
+      /^AWS4-HMAC-SHA256 Credential=test\/(\d{8})\/eu-central-1\/kms\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/.exec(
+        headers.authorization ?? '',
+      ) ?? [];
+    const signedHeaders = signed.split(';');
+    expect(signedHeaders).toEqual(expect.arrayContaining(['host', 'x-amz-date', 'x-amz-target']));
+    const judged = sigv4(
+      { method, path, query: '', headers, body },
+      { secret: 'test', scope: [date, 'eu-central-1', 'kms'], signedHeaders },
+    );
+    expect(signature).toBe(judged);
+    wrapper.close();
+    await server.close();
+  });
+});
 
 describe.skipIf(moto === null)('AWS KMS', () => {
   const region = 'eu-central-1';

@@ -84,6 +84,9 @@ describe('linking', () => {
       'ROTATED',
       'UNLINKED',
     ]);
+    expect(answer.body.next.map((a: { href: string }) => a.href)).toContain(
+      `${BASE}/${answer.body.trading_account_id}/verify`,
+    );
   });
 
   test('without a token waits for one; a verification is refused until then', async () => {
@@ -499,6 +502,8 @@ describe('the account', () => {
     expect((await eventsOf(mine.userId)).filter((type) => type === 'trading_account.unlinked')).toHaveLength(
       2,
     );
+    await app.services.users.erase(mine.userId);
+    expect(await rowOf(mine.id)).toMatchObject({ broker_user_id: '', account_name: null, preferences: {} });
     kite.endAll();
     await nextMorning();
   });

@@ -31,7 +31,9 @@ export const tradingRoutes =
     const secured = { tags: ['Trading accounts'], security: [{ bearerAuth: [] }] };
     const base = '/v1/trading-accounts';
     const one = `${base}/:account_id`;
-    const machine = 'trading_link' as const;
+    const sends = (event: string) => ({
+      sends: { machine: 'trading_link' as const, event, params: { account_id: 'linkId' } },
+    });
     const offer = (now: number) => ({ actions: s.actions, now });
 
     app.post(
@@ -133,7 +135,7 @@ export const tradingRoutes =
     app.delete(
       one,
       {
-        config: { sends: { machine, event: 'UNLINKED' } },
+        config: sends('UNLINKED'),
         schema: {
           summary: 'Unlink an account: its credentials are destroyed, its shares end',
           ...secured,
@@ -157,7 +159,7 @@ export const tradingRoutes =
     app.post(
       `${one}/verify`,
       {
-        config: { sends: { machine, event: 'CHECKED' } },
+        config: sends('CHECKED'),
         schema: {
           summary: 'Ask the broker whether the credentials work',
           ...secured,
@@ -176,7 +178,7 @@ export const tradingRoutes =
     app.post(
       `${one}/rotate-credentials`,
       {
-        config: { sends: { machine, event: 'ROTATED' } },
+        config: sends('ROTATED'),
         schema: {
           summary: 'Replace credentials; the earlier ones stay until the broker accepts the new ones',
           ...secured,

@@ -13,6 +13,8 @@ const keysBy = <Id, Key>(join: (...pieces: (string | Id)[]) => Key) => ({
   anonymousPerCode: (name: Id) => join('open:c:', name),
   anonymousOfNetwork: (name: Id, network: Id) => join('open:n:', name, ':', network),
   pin: (account: Id) => join('pin:', account),
+  /** Wrong codes of logins that need one beside the password. */
+  loginCode: (account: Id) => join('login-code:', account),
   /** Wrong answers to one factor. */
   factor: (factor: Id) => join('factor:', factor),
   /** The present password, asked of somebody signed in. */

@@ -14,6 +14,7 @@ export const storeHashes = (accountId: string, hashes: CredentialHashes, now: Da
        password_hash = coalesce(excluded.password_hash, credentials.password_hash),
        pin_hash = coalesce(excluded.pin_hash, credentials.pin_hash),
        password_changed_at = excluded.password_changed_at,
+       password_restored_at = null,
        password_version = credentials.password_version + 1`,
     [accountId, hashes.passwordHash, hashes.pinHash, now.toISOString()],
   );
@@ -35,6 +36,10 @@ export const rehash = (
       old,
     ]),
   ]);
+
+/** The password of a restored backup is trusted again. */
+export const confirm = (accountId: string): WriteFragment =>
+  fragment('update credentials set password_restored_at = null where account_id = ?', [accountId]);
 
 export const forget = (accountId: string): WriteFragment =>
   fragment('delete from credentials where account_id = ?', [accountId]);

@@ -58,6 +58,7 @@ const columns = {
     passwordHash: credentials.passwordHash,
     pinHash: credentials.pinHash,
     passwordVersion: credentials.passwordVersion,
+    passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
   },
   device: { deviceId: devices.deviceId },
   /** Of the account: what may answer L4, with the failures of each. */
@@ -86,6 +87,7 @@ const columns = {
         counterKeySql.anonymousOfNetwork(contactId, network),
         counterKeySql.anonymousPerCode(contactId),
         counterKeySql.pin(sql`accounts.id`),
+        counterKeySql.loginCode(sql`accounts.id`),
       ],
       sql.raw(', '),
     )})

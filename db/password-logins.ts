@@ -35,6 +35,7 @@ export function createPasswordLogins(db: Database) {
   const query = db.reads
     .select({
       contactType: contacts.type,
+      canonical: contacts.canonical,
       subjectId: subject,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
       account: {
@@ -50,6 +51,7 @@ export function createPasswordLogins(db: Database) {
         passwordHash: credentials.passwordHash,
         pinHash: credentials.pinHash,
         passwordVersion: credentials.passwordVersion,
+        passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
       },
       factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,

@@ -71,6 +71,8 @@ export const credentials = pgTable('credentials', {
   passwordHash: text(),
   passwordVersion: integer().notNull().default(1),
   passwordChangedAt: at(),
+  /** When the password came back with a backup; null once it was used together with a code, or replaced. */
+  passwordRestoredAt: at(),
   pinHash: text(),
 });
 

@@ -41,7 +41,8 @@ export const replacePreferences = (accountId: string, preferences: Record<string
 /** Sets the password only if it is still the one that was checked, however it is hashed by now. */
 export const changePassword = (accountId: string, hash: string, checked: number, now: Date): WriteFragment =>
   fragment(
-    `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_version = password_version + 1
+    `update credentials set password_hash = ?, password_changed_at = ?::timestamptz, password_restored_at = null,
+       password_version = password_version + 1
      where account_id = ? and password_version = ?`,
     [hash, now.toISOString(), accountId, checked],
     1,

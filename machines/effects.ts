@@ -124,6 +124,10 @@ export type Effects = {
    * the commit. Null: nothing was answered.
    */
   useFactor: { accountId: string; factorId: string | null };
+  /** Enqueue the code of a login that needs one beside its first factor. Null: none is due. */
+  sendLoginCode: { contactId: string | null; expiresAt: number };
+  /** A password that came back with a backup was right together with a code: it is trusted again. Null: none was. */
+  confirmPassword: { accountId: string | null };
   /** A factor whose secret or key is enclosed; earlier ones of its kind that wait for their confirmation are dropped. */
   pendFactor: { accountId: string; factorId: string; kind: string };
   confirmFactor: { accountId: string; factorId: string };
@@ -201,6 +205,8 @@ export const effects: { [K in EffectName]: (args: unknown, params: Effects[K]) =
   supersedeFlows: effect(),
   countFactorFailure: effect(),
   useFactor: effect(),
+  sendLoginCode: effect(),
+  confirmPassword: effect(),
   pendFactor: effect(),
   confirmFactor: effect(),
   endFactor: effect(),

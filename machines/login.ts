@@ -40,6 +40,8 @@ export const subjectSchema = z.strictObject({
   knownDevice: z.boolean(),
   /** Moves with every new password; 0 while none was ever set. */
   passwordVersion: z.int(),
+  /** The password came back with a backup: it may be one the owner has given up since, so it needs a code beside it. */
+  passwordRestored: z.boolean().optional(),
   /** False while the identifier that found the account still waits for its code. */
   contactProven: z.boolean().optional(),
   /** The proven address to tell of a new device; absent without one. */
@@ -103,6 +105,8 @@ export const loginEvents = {
       /** Id of the factor whose right answer came with the first proof; null without one. */
       answered: word.nullable(),
       stepUp: z.strictObject({ attempts: count, ttlMs: duration }),
+      /** A spending cap was reached: a code is asked for, but none is sent. */
+      codeSuppressed: z.boolean().optional(),
     },
     () => ({
       method: 'phone_code' as const,
@@ -126,7 +130,7 @@ export const loginEvents = {
       failures: count,
       subject: subjectSchema.nullable(),
     },
-    (c: Pick<LoginContext, 'required' | 'subject' | 'contactId'>) => ({
+    (c: Asked) => ({
       factorId: waysToAnswer(c)[0]?.id ?? 'pin',
       ok: true,
       failures: 0,
@@ -172,10 +176,31 @@ const levelNeeded = ({ subject, method, firstProof, highRisk }: LoginContext): L
 
 const reaches = (factor: Factor, level: Level): boolean => factor.level === 'second' || level === 'presence';
 
+/** A code to the contact that named the account. A login sends one at most; for another one the person logs in again. */
+export const LOGIN_CODE = {
+  id: 'login_code',
+  kind: 'login_code',
+  level: 'presence',
+  amr: ['otp'],
+} satisfies Factor;
+export const LOGIN_CODE_COUNTER = 1;
+
+type Asked = Pick<LoginContext, 'subject' | 'required' | 'contactId' | 'method' | 'satisfied'>;
+
+/** Beside a password that came back with a backup. */
+const codeMissing = ({ method, subject, satisfied }: Omit<Asked, 'required' | 'contactId'>): boolean =>
+  method === 'password' &&
+  subject?.passwordRestored === true &&
+  !satisfied.some((f) => f.id === LOGIN_CODE.id);
+
 /** Factors that answer what L4 waits for. */
-export const waysToAnswer = (c: Pick<LoginContext, 'subject' | 'required' | 'contactId'>): Factor[] => {
-  const { required } = c;
-  return required === null ? [] : usable(c).filter((f) => reaches(f, required));
+export const waysToAnswer = (c: Asked): Factor[] => {
+  const { required, satisfied } = c;
+  const levelMissing = required !== null && !satisfied.some((f) => reaches(f, required));
+  return [
+    ...(codeMissing(c) ? [LOGIN_CODE] : []),
+    ...(levelMissing ? usable(c).filter((f) => reaches(f, required)) : []),
+  ];
 };
 
 /** What began the login is no second way to prove it. */
@@ -222,8 +247,9 @@ const machine = setup({
     /** Whoever sets a new password ends what others have begun, by whichever way in. */
     proofStands: ({ context }) => context.subject?.passwordVersion === context.passwordVersion,
     tierGranted: ({ context }) => context.subject?.tier === 'LIMITED' || context.subject?.tier === 'FULL',
-    factorsSatisfied: ({ context: { required, satisfied } }) =>
-      required === null || satisfied.some((f) => reaches(f, required)),
+    factorsSatisfied: ({ context: c }) =>
+      (c.required === null || c.satisfied.some((f) => c.required !== null && reaches(f, c.required))) &&
+      !codeMissing(c),
     answerAccepted: ({ context, event }) =>
       event.type === 'STEP_UP_ANSWERED' &&
       event.ok &&
@@ -334,10 +360,20 @@ export const loginMachine = machine.createMachine({
         {
           guard: 'tierGranted',
           target: 'L4_step_up',
-          actions: assign(({ context: c }) => ({
-            scope: [...scopeOf(c.subject?.tier ?? 'UNVERIFIED')],
-            required: levelNeeded(c),
-          })),
+          actions: [
+            assign(({ context: c }) => ({
+              scope: [...scopeOf(c.subject?.tier ?? 'UNVERIFIED')],
+              required: levelNeeded(c),
+            })),
+            {
+              type: 'sendLoginCode',
+              params: ({ context: c, event: e }) => ({
+                contactId:
+                  e.type === 'PRIMARY_PROVED' && !e.codeSuppressed && codeMissing(c) ? c.contactId : null,
+                expiresAt: c.dueAt ?? 0,
+              }),
+            },
+          ],
         },
         { target: 'L6_result.ONBOARDING_REQUIRED' },
       ],
@@ -356,7 +392,7 @@ export const loginMachine = machine.createMachine({
                 subject: e.subject,
                 satisfied: [
                   ...c.satisfied,
-                  ...usable({ ...c, subject: e.subject }).filter((f) => f.id === e.factorId),
+                  ...waysToAnswer({ ...c, subject: e.subject }).filter((f) => f.id === e.factorId),
                 ],
               })),
               {
@@ -407,6 +443,14 @@ export const loginMachine = machine.createMachine({
             persistent: c.persistent,
             endsAt: c.endsAt,
             at: c.provedAt,
+          }),
+        },
+        {
+          type: 'confirmPassword',
+          params: ({ context: c }) => ({
+            accountId: c.satisfied.some((f) => f.id === LOGIN_CODE.id)
+              ? (c.subject?.accountId ?? null)
+              : null,
           }),
         },
         {

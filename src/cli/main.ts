@@ -15,6 +15,7 @@ const COMMANDS: Record<string, Entry> = {
     load: () => import('./kms.ts'),
   },
   import: { summary: 'Import users of another system', load: () => import('./import.ts') },
+  restored: { summary: 'End what a restored backup would bring back', load: () => import('./restored.ts') },
   demo: { summary: 'Play a narrated tour against a service of its own', load: () => import('./demo.ts') },
 };
 

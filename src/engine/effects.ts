@@ -12,6 +12,7 @@ import * as throttles from '../../db/throttles.ts';
 import * as tradingAccounts from '../../db/trading-accounts.ts';
 import type * as tradingShares from '../../db/trading-shares.ts';
 import type { EffectName, Effects } from '../../machines/effects.ts';
+import { LOGIN_CODE_COUNTER } from '../../machines/login.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import {
@@ -221,6 +222,14 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(throttles.giveBack([rules.factorWindow(p.accountId, p.factorId)], now(c)));
       // A PIN is not used up.
       if (c.enclosures.factorUse) c.changes.rows.push(factors.use(c.enclosures.factorUse, now(c)));
+    },
+    sendLoginCode: (p, c) => {
+      if (p.contactId === null) return;
+      enqueue(c, 'code.send', null, { ...p, purpose: 'login', counter: LOGIN_CODE_COUNTER });
+      audit(c, { type: 'code.sent', accountId: null });
+    },
+    confirmPassword: (p, c) => {
+      if (p.accountId !== null) c.changes.rows.push(credentials.confirm(p.accountId));
     },
     pendFactor: (p, c) => {
       const row = enclosed(c.enclosures.factor, 'factor');

@@ -5,7 +5,13 @@ import type { PasswordLogin, Throttle } from '../../db/password-logins.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { Code, CodeTerms, CodeVerdict } from '../../machines/code.ts';
 import type { Purpose } from '../../machines/effects.ts';
-import type { LoginEvent, Method, Subject } from '../../machines/login.ts';
+import {
+  LOGIN_CODE,
+  LOGIN_CODE_COUNTER,
+  type LoginEvent,
+  type Method,
+  type Subject,
+} from '../../machines/login.ts';
 import type { Owner, Risk } from '../../machines/signup-context.ts';
 import { isReservedPhone, type ReservedOutcome, reservedOutcome } from '../adapters/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-local.ts';
@@ -194,6 +200,7 @@ export function createProofs({
         ...waysIn(credential, loaded.factors),
         knownDevice: device !== null,
         passwordVersion: credential?.passwordVersion ?? 0,
+        ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
         signupFlowId: loaded.signupFlowId,
         ...(loaded.mailContactId === null ? {} : { mailContactId: loaded.mailContactId }),
       };
@@ -209,6 +216,7 @@ export function createProofs({
         ...waysIn(credential, read.factors),
         knownDevice: read.knownDevice,
         passwordVersion: credential?.passwordVersion ?? 0,
+        ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
         signupFlowId: read.signupFlowId,
         contactProven: read.contactProven,
         ...(read.contactType === 'email' ? { signupEntry: 'email' as const } : {}),
@@ -278,6 +286,7 @@ export function createProofs({
       firstProof?: 'aal1' | 'aal2';
       /** The factor whose right answer came along. */
       answered?: string | null;
+      codeSuppressed?: boolean;
     }): LoginEvent & { type: 'PRIMARY_PROVED' } {
       return {
         type: 'PRIMARY_PROVED',
@@ -305,6 +314,21 @@ export function createProofs({
         ok: matches && unchanged && Boolean(fresh.credential?.pinHash),
         failures: pinFailures(fresh),
         subject: this.subject(fresh),
+      };
+    },
+
+    /** A submitted code against the one this login has sent. */
+    loginCodeAnswered(loaded: LoadedFlow, submitted: string, now: number): LoginEvent {
+      const accountId = loaded.account?.id ?? '';
+      const failures = loaded.failures[rules.factorWindow(accountId, LOGIN_CODE.id).key] ?? 0;
+      this.factorBudget(accountId, LOGIN_CODE.id, failures);
+      return {
+        type: 'STEP_UP_ANSWERED',
+        now,
+        factorId: LOGIN_CODE.id,
+        ok: codeMatches(this.code(loaded.flow.id, 'login', LOGIN_CODE_COUNTER), submitted),
+        failures,
+        subject: this.subject(loaded),
       };
     },
 

@@ -1,6 +1,7 @@
 /** Which durable failure windows belong to whom: the identifier of a code, the factor or the account that is guessed at. */
 import { counterKey } from '../../db/counter-keys.ts';
 import type { Window } from '../../db/throttles.ts';
+import { LOGIN_CODE } from '../../machines/login.ts';
 import type { Config } from '../config/index.ts';
 
 export type DurableWindows = ReturnType<typeof durableWindows>;
@@ -65,7 +66,12 @@ export const durableWindows = ({ limits, code }: Pick<Config, 'limits' | 'code'>
     },
     /** Wrong answers to one factor of an account; the PIN, which is no row, counts for the account itself. */
     factorWindow: (accountId: string, factorId: string): Window => ({
-      key: factorId === 'pin' ? counterKey.pin(accountId) : counterKey.factor(factorId),
+      key:
+        factorId === 'pin'
+          ? counterKey.pin(accountId)
+          : factorId === LOGIN_CODE.id
+            ? counterKey.loginCode(accountId)
+            : counterKey.factor(factorId),
       ...limits.secondFactor,
     }),
   };

@@ -53,7 +53,7 @@ const migrated = async ({ database }: Config, url: string): Promise<number> => {
   });
 };
 
-type Opened = { app: App; end: Stop; embeddedDir: string | null };
+type Opened = { app: App; databaseUrl: string; end: Stop; embeddedDir: string | null };
 
 /** Stores, migrations and the assembled app, without listening. @throws ConfigError or Error, with a line for the operator. */
 async function open(config: Config, note: Note, options: { startRelay: boolean }): Promise<Opened> {
@@ -78,7 +78,7 @@ async function open(config: Config, note: Note, options: { startRelay: boolean }
       throw error.name === 'DecryptionError' ? new ConfigError('MASTER_KEY', FOREIGN_KEY) : error;
     });
     stops.push(() => app.close());
-    return { app, end, embeddedDir: database.embeddedDir };
+    return { app, databaseUrl: database.url, end, embeddedDir: database.embeddedDir };
   } catch (error) {
     await end();
     throw error;
@@ -105,13 +105,13 @@ export async function start(): Promise<Stop> {
 }
 
 /** For commands: everything but HTTP and the relay. */
-export async function openServices(): Promise<{ services: Services; close: Stop }> {
-  const { app, end } = await open(
+export async function openServices(): Promise<{ services: Services; databaseUrl: string; close: Stop }> {
+  const { app, databaseUrl, end } = await open(
     configure(() => noteOnStderr),
     noteOnStderr,
     { startRelay: false },
   );
-  return { services: app.services, close: end };
+  return { services: app.services, databaseUrl, close: end };
 }
 
 /** For the command of that name: how many migrations were applied. */

@@ -4,7 +4,13 @@ import type { Code } from '../../machines/code.ts';
 import type { ContactChangeContext, ContactChangeEvent } from '../../machines/contact-change.ts';
 import type { FactorContext, FactorEvent } from '../../machines/factor.ts';
 import type { MachineEvents, MachineId } from '../../machines/index.ts';
-import type { Factor, LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
+import {
+  type Factor,
+  LOGIN_CODE,
+  type LoginContext,
+  type LoginEvent,
+  type Subject,
+} from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
 import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup-context.ts';
 import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
@@ -212,6 +218,8 @@ export const SUBJECT: Subject = {
   signupFlowId: null,
 };
 
+const RESTORED: Subject = { ...SUBJECT, passwordRestored: true };
+
 /** Whose login it is: one subject per thing the stages ask about. */
 const SUBJECTS: [string, Subject | null][] = [
   ['known device', SUBJECT],
@@ -262,6 +270,27 @@ export function loginLetters(c: LoginContext): Letter<LoginEvent>[] {
     good('high risk', { ...proved, subject: SUBJECT, highRisk: true }),
     good('with an end of its own', { ...proved, subject: SUBJECT, endsAt: T0 + 1_800_000 }),
     good('by password', { ...proved, method: 'password', subject: SUBJECT }),
+    good('by password, restored', { ...proved, method: 'password', subject: RESTORED }),
+    good('by password, restored, no code left', {
+      ...proved,
+      method: 'password',
+      subject: RESTORED,
+      codeSuppressed: true,
+    }),
+    good('by password, restored, second factor', {
+      ...proved,
+      method: 'password',
+      subject: { ...enrolled, passwordRestored: true },
+    }),
+    good('by code, restored', { ...proved, subject: RESTORED }),
+    good('right login code', { ...answer, factorId: LOGIN_CODE.id }),
+    bad('wrong login code', { ...answer, factorId: LOGIN_CODE.id, ok: false }),
+    bad('late login code', { ...answer, factorId: LOGIN_CODE.id, now: due }),
+    bad('right login code of another account', {
+      ...answer,
+      factorId: LOGIN_CODE.id,
+      subject: changed({ accountId: OTHER }),
+    }),
     good('by password, unproven', {
       ...proved,
       method: 'password',

@@ -200,7 +200,11 @@ export const signupMonitor: Monitor<SignupGhost> = {
   },
 };
 
-type LoginGhost = { shown: Factor['level'][]; wrong: number; password: number | null };
+type LoginGhost = { shown: Factor['level'][]; code: boolean; wrong: number; password: number | null };
+
+/** A password that came back with a backup needs a code to its contact. */
+const needsCode = ({ subject, method }: LoginContext): boolean =>
+  method === 'password' && subject?.passwordRestored === true;
 
 /** What a login must not pass without; told again here on purpose. */
 function needed({ subject, method, firstProof, highRisk }: LoginContext): Factor['level'] | null {
@@ -219,7 +223,7 @@ const answering = (
   subject?.factors.find((f) => f.id === id && !(f.contactId && f.contactId === contactId));
 
 export const loginMonitor: Monitor<LoginGhost> = {
-  start: { shown: [], wrong: 0, password: null },
+  start: { shown: [], code: false, wrong: 0, password: null },
   watch(step, before) {
     const { broken, never } = rules();
     const was = contextOf<LoginContext>(step.before);
@@ -237,13 +241,18 @@ export const loginMonitor: Monitor<LoginGhost> = {
     }
     if (event.type === 'STEP_UP_ANSWERED') {
       const factor = answering(event.subject, was.contactId, event.factorId);
-      const right =
-        event.ok &&
-        event.now < (was.dueAt ?? 0) &&
-        event.subject?.accountId === was.subject?.accountId &&
-        factor !== undefined &&
-        (factor.level === 'second' || was.required === 'presence');
-      if (right) ghost.shown = [...new Set([...ghost.shown, factor.level])].sort();
+      const good =
+        event.ok && event.now < (was.dueAt ?? 0) && event.subject?.accountId === was.subject?.accountId;
+      const code = event.factorId === 'login_code' && needsCode({ ...was, subject: event.subject });
+      const levelShown =
+        was.required === null || ghost.shown.includes('second') || ghost.shown.includes(was.required);
+      const level =
+        factor && (factor.level === 'second' || was.required === 'presence') ? factor.level : null;
+      const right = good && (code ? !ghost.code : level !== null && !levelShown);
+      const shown = code ? 'presence' : level;
+      if (right && shown) ghost.shown = [...new Set([...ghost.shown, shown])].sort();
+      ghost.code ||= right && code;
+      if (right) never('a right answer counts as wrong', is.attemptsLeft < was.attemptsLeft);
       else ghost.wrong += 1;
       never('the last wrong answer does not deny', ghost.wrong >= 2 && to !== 'L6_result.DENIED');
       never('a wrong answer uses something up', !right && used !== null);
@@ -257,8 +266,16 @@ export const loginMonitor: Monitor<LoginGhost> = {
       !!effect(step, 'clearLoginFailures') &&
         !(event.type === 'PRIMARY_PROVED' && event.method === 'password'),
     );
+    const sent = effect(step, 'sendLoginCode')?.contactId ?? null;
+    const codeDue =
+      event.type === 'PRIMARY_PROVED' && !event.codeSuppressed && to === 'L4_step_up' && needsCode(is);
+    never('a code is sent that no login waits for, or none that one waits for', (sent !== null) !== codeDue);
+    never('a code goes to another contact', sent !== null && sent !== is.contactId);
     const session = effect(step, 'openSession');
+    const confirmed = effect(step, 'confirmPassword')?.accountId ?? null;
+    never('a restored password is trusted without a code', confirmed !== null && !(session && ghost.code));
     if (session) {
+      never('a session by a restored password without a code', needsCode(is) && !ghost.code);
       never('a session for nobody', is.subject === null);
       never('a session of an account that is not active', is.subject?.status !== 'active');
       never('a session begun under another password', ghost.password !== is.subject?.passwordVersion);

@@ -1,5 +1,5 @@
 /** Answers to L4: checked on what was read, counted and used up in the commit that decides. */
-import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
+import { LOGIN_CODE, type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { Result } from '../../engine/engine.ts';
 import { renewHash } from '../../engine/renew-hash.ts';
 import { ownFlow } from '../../http/flow-answers.ts';
@@ -57,9 +57,11 @@ export async function answerCode(s: Needs, token: string, code: TypedCode, calle
       flowNamedBy(token),
       async (loaded, view) => {
         proofs.holder(loaded, token, caller.now);
-        const { required, contactId } = view.context as unknown as LoginContext;
-        const asked = { required, contactId, subject: proofs.subject(loaded) };
+        const asked = { ...(view.context as unknown as LoginContext), subject: proofs.subject(loaded) };
         const ways = view.tags.has('step-up') ? waysToAnswer(asked).map(({ id }) => id) : [];
+        // The code of the login itself comes first: nothing else is asked until it was right.
+        if (ways.includes(LOGIN_CODE.id) && code.form === 'digits')
+          return { event: proofs.loginCodeAnswered(loaded, code.text, caller.now) };
         const mine = loaded.factors.filter(({ id }) => ways.includes(id));
         const verdict = await factors.verdict(mine, code, caller.now, open);
         // A login that waits for nothing refuses it; one that waits for something else says so.

@@ -7,7 +7,7 @@ import type { Result } from '../../engine/engine.ts';
 import type { OpenSecret } from '../../engine/factors/kind.ts';
 import { auditRow } from '../../engine/records.ts';
 import { renewHash } from '../../engine/renew-hash.ts';
-import { type Caller, mint } from '../../http/request-context.ts';
+import { type Caller, mint, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import type { TypedCode } from '../../kernel/crypto/typed-code.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -35,6 +35,7 @@ export async function logInByPassword(
     | 'config'
     | 'db'
     | 'windows'
+    | 'limits'
   >,
   { contactId, password, persistent, endsAt, code = null }: PasswordAttempt,
   caller: Caller,
@@ -61,6 +62,7 @@ export async function logInByPassword(
     throw proofs.wrongPassword(await passwordLogins.fail(windows, record, caller.now), caller.now);
   }
 
+  const codeSuppressed = await takeCodeBudget(s, first, caller);
   let login = first;
   let fresh: PasswordLogin | null = first;
   const [flowId, sessionId] = [mint(), mint()];
@@ -91,6 +93,7 @@ export async function logInByPassword(
           endsAt,
           highRisk: false,
           answered: answer?.factor.id ?? null,
+          codeSuppressed,
         }),
         enclosures: answer?.use ? { factorUse: answer.use } : {},
       };
@@ -115,4 +118,25 @@ async function checkedCode(
   if (use) return verdict;
   await checkFactor({ accountId: factor.accountId, sessionId: null, code }, caller);
   throw new Problem('invalid_code');
+}
+
+/** Whether the code that a restored password needs beside it may not be sent. @throws Problem rate_limited */
+async function takeCodeBudget(
+  { limits, config }: Pick<Services, 'limits' | 'config'>,
+  { credential, contactProven, contactType, canonical }: PasswordLogin,
+  caller: Caller,
+): Promise<boolean> {
+  if (!credential?.passwordRestored || !contactProven || canonical === null) return false;
+  const phone = contactType === 'phone' ? phoneReader(config)(canonical) : null;
+  const { suppressed } = await limits.codeSend(
+    {
+      purpose: 'login',
+      identifier: canonical,
+      network: caller.network,
+      ...(phone ? { range: phone.range } : {}),
+      ...(phone?.country ? { country: phone.country } : {}),
+    },
+    caller,
+  );
+  return suppressed;
 }

@@ -35,12 +35,13 @@ export const stepUpRoutes =
         const { pin, code, flow_token: given, token_transport: transport } = request.body;
         const token = flowTokenOf(request, given);
         if (token === null) throw new Problem('unauthenticated');
-        const { flow, loaded } =
+        const result =
           (await engine.replay('login', caller)) ??
           (code === undefined
             ? await answerPin(s, token, pin ?? '', caller)
             : await answerCode(s, token, typedCode(code), caller));
-        if (flow.tags.has('step-up'))
+        const { flow, loaded } = result;
+        if (flow.tags.has('step-up') && !answeredRight(result))
           throw new Problem('invalid_credentials', {
             state: flow.state,
             next: s.actions.next(flow, caller.now),
@@ -50,7 +51,7 @@ export const stepUpRoutes =
           flow,
           offerOf(s, caller),
           deliverRefresh(reply, config, transport, revealed),
-          null,
+          token,
         );
       },
     );
@@ -69,12 +70,13 @@ export const stepUpRoutes =
       async (request, reply) => {
         const caller = callerOf(request, s);
         const { session_token: token, code, token_transport: transport } = request.body;
-        const { flow, loaded } =
+        const result =
           (await engine.replay('login', caller)) ??
           (await answerCode(s, token, typedCode(code), caller).catch((error) => {
             throw documented(error);
           }));
-        if (wrongAnswer(flow))
+        const { flow, loaded } = result;
+        if (wrongAnswer(result))
           throw new Problem('invalid_code', { state: flow.state, next: s.actions.next(flow, caller.now) });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, transport, revealed);
@@ -86,9 +88,17 @@ export const stepUpRoutes =
     );
   };
 
-/** Still waiting, or denied by this very answer. */
-const wrongAnswer = (flow: FlowView): boolean =>
-  flow.tags.has('step-up') || (flow.context as unknown as LoginContext).denial === 'step_up_failed';
+/** Whether the answer was right, although the login may wait for another one. */
+function answeredRight({ flow, loaded }: Result): boolean {
+  const { satisfied } = flow.context as unknown as LoginContext;
+  const before = loaded && loaded.flow.version < flow.version ? loaded.flow.snapshot.context : null;
+  return satisfied.length > ((before as LoginContext | null)?.satisfied.length ?? 0);
+}
+
+/** Still waiting for a right answer, or denied by this very one. */
+const wrongAnswer = (result: Result): boolean =>
+  (result.flow.tags.has('step-up') && !answeredRight(result)) ||
+  (result.flow.context as unknown as LoginContext).denial === 'step_up_failed';
 
 /** The session token of this contract is the flow's own; what is wrong with one is answered with its statuses. */
 function documented(error: unknown): unknown {

@@ -173,8 +173,9 @@ export function createMailDelivery(deps: {
       const code = proofs.code(source.flow.id, purpose, counter);
       const life = lifeIn(expiresAt - item.createdAt.getTime());
       const compose = purpose === 'login' ? loginCodeMail : verificationMail;
-      // As it was spelled for this flow, whoever named the address before.
-      const to = { ...recipient, value: spelled(recipient.canonical, capitals) };
+      // As it was spelled for this flow, whoever named the address before; a login names one that is proven.
+      const proven = source.flow.machine === 'login';
+      const to = proven ? recipient : { ...recipient, value: spelled(recipient.canonical, capitals) };
       await post(item, to, { content: compose({ appName, code, life }), code });
     },
   };

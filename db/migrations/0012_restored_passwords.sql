@@ -1,0 +1,1 @@
+ALTER TABLE "credentials" ADD COLUMN "password_restored_at" timestamp with time zone;

@@ -17,7 +17,7 @@ import { query } from '../support/people.ts';
 import { BASE, kiteEnv, linked, proveSecondFactor } from '../support/trading.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const ROWS = Number(process.env.TEST_REWRAP_ROWS ?? 1500);
+const ROWS = Number(process.env.TEST_REWRAP_ROWS ?? 600);
 const key = (n: number) => `local:${n}=${randomBytes(32).toString('hex')}`;
 const [older, newer] = [key(2), key(3)];
 
@@ -186,7 +186,7 @@ test('a rotation survives kill -9 under load; then the old master key can be rem
   const shown = await after.call('POST', `${BASE}/${mine.id}/reveal`, { token: mine.access });
   expect(shown.body).toMatchObject({ api_key: mine.apiKey, api_secret: mine.apiSecret });
   expect(await kmsStatus(after.services)).not.toMatch(/local:2/);
-}, 120_000);
+}, 300_000);
 
 describe('what does not open', () => {
   test('is named, stays as it is, and does not stop the rest', async () => {

@@ -5,9 +5,10 @@ import { addressOf } from './address.ts';
 import { drizzle, type PostgresJsDatabase } from './driver/drizzle.ts';
 import { type Closes, inTransaction } from './driver/lost-transaction.ts';
 import { responseWatchdog, type Watchdog, withTimeout } from './driver/response-watchdog.ts';
-import { longGreeting } from './driver/stuck-greeting.ts';
+import { longGreeting, longPooledGreeting } from './driver/stuck-greeting.ts';
 import { closingClean } from './driver/unsettled-close.ts';
 import { pendingMigrations } from './migrate.ts';
+import type { Pooler } from './pooler.ts';
 import * as schema from './schema.ts';
 import { createGroupCommit } from './write/group-commit.ts';
 import type { GroupCommit } from './write/runner.ts';
@@ -31,6 +32,8 @@ export type Database = {
   pendingMigrations(): Promise<number>;
   /** The database's clock, milliseconds since the epoch. */
   now(): Promise<number>;
+  /** Whether it refuses writes: a standby, or told to. */
+  readOnly(): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -42,6 +45,8 @@ export type DatabaseOptions = {
   readLanes?: number;
   /** Milliseconds before the server gives a statement up. */
   statementTimeoutMs?: number;
+  /** As `poolerAt` answers; none. Behind one, settings are statements; one of transactions gets no prepared ones. */
+  pooler?: Pooler;
 };
 
 /** Beyond the server's own limit of a statement: how late its answer may be. */
@@ -56,25 +61,64 @@ function followed(sql: Sql, watchdog: Watchdog): Sql {
   return sql;
 }
 
+type Settings = Record<string, string | number>;
+const setting = (scope: 'session' | 'local', settings: Settings): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `set ${scope} ${name} = '${value}'`)
+    .join(';');
+
+type Open = (watchdog: Watchdog, more: Options<Record<string, never>>) => Sql;
+
+/** One connection. `statement` goes before everything else on it, and again when it was opened anew. */
+function set(open: Open, watchdog: Watchdog, connection: object, statement: string): Sql {
+  let isSet = false;
+  const onclose = () => {
+    isSet = false;
+  };
+  const sql = open(watchdog, { connection, max: 1, max_lifetime: null, onclose } as object);
+  const send = sql.unsafe;
+  sql.unsafe = ((...args: Parameters<typeof send>) => {
+    if (!isSet) {
+      isSet = true;
+      // When this fails, so does the connection, and with it what was sent after it.
+      send(statement).catch(onclose);
+    }
+    return send(...args);
+  }) as typeof send;
+  return sql;
+}
+
+/** The first one, which hands statements to all of them in turn. */
+function inTurn(clients: Sql[]): Sql {
+  const [first] = clients as [Sql];
+  const sends = clients.map((sql) => sql.unsafe);
+  let turn = 0;
+  first.unsafe = ((...args: Parameters<typeof first.unsafe>) =>
+    sends[turn++ % sends.length]?.(...args)) as typeof first.unsafe;
+  return first;
+}
+
 /** Lazily connects. @throws {AddressError} for a URL that cannot be honoured; nothing else until the first statement. */
 export function connectDatabase(options: DatabaseOptions): Database {
   const address = addressOf(options.url);
   const statementTimeoutMs = options.statementTimeoutMs ?? 3000;
   const limitMs = statementTimeoutMs + ANSWER_MARGIN_MS;
-  const connection = {
-    application_name: 'vestibule',
-    statement_timeout: longGreeting(statementTimeoutMs),
-    lock_timeout: 2000,
-    idle_in_transaction_session_timeout: 5000,
-  };
+  const pooler = options.pooler ?? 'none';
+  const bounds = { lock_timeout: 2000, idle_in_transaction_session_timeout: 5000 };
   // Reads, commits and claims are by key: planning them for their parameters gains nothing, and a plan made while a
   // table was nearly empty must not scan it later (a claim then took 70 ms instead of 2, a login's read grew with flows).
-  const byKey = { ...connection, plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
+  const planned = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
+  const greeting =
+    pooler === 'none'
+      ? { statement_timeout: longGreeting(statementTimeoutMs), ...bounds }
+      : longPooledGreeting();
+  const connection = { application_name: 'vestibule', ...greeting };
+  const inTransactions = { statement_timeout: statementTimeoutMs, ...bounds };
   const watchdogs: Watchdog[] = [];
   const clients: Sql[] = [];
   const open = (watchdog: Watchdog, more: Options<Record<string, never>>): Sql => {
     const sql = postgres({
-      prepare: true,
+      prepare: pooler !== 'transaction',
       onnotice: () => {},
       connect_timeout: 3,
       // The driver's own pauses grow to 20 s: a database that is back must not be waited for any longer.
@@ -92,8 +136,16 @@ export function connectDatabase(options: DatabaseOptions): Database {
     drizzle(sql, { schema, casing: 'snake_case' });
     return followed(sql, watchdog);
   };
-  const lane = (max: number): Sql =>
-    open(responseWatchdog({ limitMs, lane: true }), { connection: byKey, max });
+  const lane = (max: number): Sql => {
+    const watched = () => responseWatchdog({ limitMs, lane: true });
+    if (pooler === 'session') {
+      const settings = setting('session', { ...inTransactions, ...planned });
+      return inTurn(Array.from({ length: max }, () => set(open, watched(), connection, settings)));
+    }
+    // Without sessions a single statement has the limits of its role, and the watchdog; plans are made anew each time.
+    const own = pooler === 'none' ? { ...connection, ...planned } : connection;
+    return open(watched(), { connection: own, max });
+  };
   const pool = (max: number): Database['transaction'] => {
     const watchdog = responseWatchdog({ limitMs, lane: false });
     const closes: Closes = { count: 0 };
@@ -105,6 +157,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
       withTimeout(limitMs, (begun) =>
         inTransaction(sql, watchdog, closes, begun, (tx) => {
           // drizzle looks for its serializers on the client, and a transaction does not carry the pool's options.
+          if (pooler !== 'none') void tx.unsafe(setting('local', inTransactions)).catch(() => {});
           const client = Object.assign(tx, { options: sql.options }) as unknown as Sql;
           return work(tx, drizzle(client, { casing: 'snake_case' }) as unknown as Reader);
         }),
@@ -128,6 +181,12 @@ export function connectDatabase(options: DatabaseOptions): Database {
         { now: string }[]
       >`select extract(epoch from clock_timestamp()) * 1000 as now`;
       return Number(row?.now);
+    },
+    readOnly: async () => {
+      const [row] = await readLane<
+        { on: boolean }[]
+      >`select current_setting('transaction_read_only') = 'on' as on`;
+      return row?.on ?? true;
     },
     close: async () => {
       for (const watchdog of watchdogs) watchdog.stop();

@@ -60,7 +60,7 @@ const columns = {
     passwordVersion: credentials.passwordVersion,
     passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
   },
-  device: { deviceId: devices.deviceId },
+  device: { deviceId: devices.deviceId, trusted: devices.trusted },
   /** Of the account: what may answer L4, with the failures of each. */
   factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
@@ -77,6 +77,13 @@ const columns = {
   signupFlowId: sql<string | null>`(
     select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
     order by s.created_at desc limit 1)`,
+  /** Whom a login that waits at L4 lets in, for its answer: nothing is read for any other flow. */
+  person: sql<{ email: string | null; name: string | null } | null>`
+    case when ${flows.state} = 'L4_step_up' then (select jsonb_build_object(
+      'name', coalesce(p.display_name, nullif(concat_ws(' ', p.first_name, p.last_name), '')),
+      'email', (select e.value from contacts e where e.account_id = accounts.id and e.type = 'email'
+        and e.verified_at is not null order by e.is_primary desc, e.created_at limit 1))
+    from (select accounts.id) a left join profiles p on p.account_id = a.id) end`,
   /** Durable failure counters of the contact, the caller's network at it, and the account: `{key: count}` of live windows. */
   failures: sql<Record<string, number>>`(
     select coalesce(jsonb_object_agg(t.key, t.count), '{}'::jsonb) from ${throttles} t

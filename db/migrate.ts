@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import postgres, { type Sql } from 'postgres';
 import { addressOf } from './address.ts';
 import { applyMigrations, drizzle } from './driver/drizzle.ts';
+import { rootOf, wordsOf } from './driver/words.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
 
@@ -12,6 +13,23 @@ export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.me
 const LOCK = 7_381_004_211;
 
 export type MigrationOptions = { folder?: string };
+
+/** The role may not do what a migration does. `message` is a reason that can follow the name of a setting. */
+export class MissingRight extends Error {
+  override readonly name = 'MissingRight';
+  constructor(cause: unknown) {
+    const words = wordsOf(cause);
+    const [, kind = '', object = ''] =
+      /permission denied for (schema|database|table) (\S+)/.exec(words) ?? [];
+    const usual = { schema: 'CREATE', database: 'CREATE', table: 'SELECT' }[kind];
+    // The record of migrations lives in a schema that it is read from.
+    const right = object === 'drizzle' ? 'USAGE' : usual;
+    const wanted = right ? `the right ${right} on ${kind} ${object}` : 'the ownership of the tables';
+    const query = (cause as { query?: string }).query ?? rootOf(cause).query ?? '';
+    const statement = query.replace(/\s+/g, ' ').trim().slice(0, 120);
+    super(`its role lacks ${wanted}: Postgres says "${words}" to the statement: ${statement}`, { cause });
+  }
+}
 
 /**
  * Applies what is missing, in one transaction, and answers how many migrations that were. Waits for another replica
@@ -24,15 +42,12 @@ export async function migrate(
   url: string,
   { folder = MIGRATIONS_FOLDER }: MigrationOptions = {},
 ): Promise<number> {
-  const address = addressOf(url);
-  const sql = postgres({
-    ...address,
-    max: 1,
-    max_lifetime: null,
-    onnotice: () => {},
-    connection: { application_name: 'vestibule migrate', statement_timeout: 0, ...address.connection },
-  } as object);
+  const sql = single(url);
   try {
+    // A role that may only read and write rows starts the service: it takes no lock and creates nothing.
+    if ((await pendingMigrations(sql, { folder })) === 0) return 0;
+    // Not at startup: poolers refuse such parameters.
+    await sql`set statement_timeout = 0`;
     await sql`set lock_timeout = '300s'`;
     await sql`select pg_advisory_lock(${LOCK})`;
     // A statement waiting for a busy table makes everyone behind it wait too: give up early instead.
@@ -40,9 +55,30 @@ export async function migrate(
     const pending = await pendingMigrations(sql, { folder });
     if (pending > 0) await applyMigrations(drizzle(sql), { migrationsFolder: folder });
     return pending;
+  } catch (error) {
+    throw rootOf(error).code === '42501' ? new MissingRight(error) : error;
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+function single(url: string): Sql {
+  const address = addressOf(url);
+  return postgres({
+    ...address,
+    max: 1,
+    max_lifetime: null,
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { application_name: 'vestibule migrate', ...address.connection },
+  } as object);
+}
+
+/** As `pendingMigrations`, on a connection of its own. */
+export async function pendingMigrationsAt(url: string): Promise<number> {
+  const sql = single(url);
+  return pendingMigrations(sql).finally(() => sql.end({ timeout: 5 }));
 }
 
 /** How many migrations the database lacks; 0 means it is at the newest. Reads only; fails when Postgres does. */

@@ -55,6 +55,7 @@ export function createPasswordLogins(db: Database) {
       },
       factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,
+      trustedDevice: sql<boolean>`coalesce(${devices.trusted}, true)`,
       name: sql<
         string | null
       >`coalesce(${profiles.displayName}, nullif(concat_ws(' ', ${profiles.firstName}, ${profiles.lastName}), ''))`,

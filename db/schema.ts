@@ -247,6 +247,10 @@ export const devices = pgTable(
     deviceId: text().notNull(),
     firstSeenAt: at().notNull(),
     lastSeenAt: at().notNull(),
+    /** As its owner calls it. */
+    name: text(),
+    /** Spares its owner the PIN; never a second factor. */
+    trusted: boolean().notNull().default(true),
   },
   (t) => [primaryKey({ columns: [t.accountId, t.deviceId] })],
 );

@@ -79,6 +79,7 @@ export function createSessionStore(db: Database) {
       session: {
         id: sessions.id,
         accountId: sessions.accountId,
+        deviceId: sessions.deviceId,
         acr: sessions.acr,
         amr: sessions.amr,
         scope: sessions.scope,

@@ -38,6 +38,8 @@ export const subjectSchema = z.strictObject({
   /** Whether it has enrolled a second factor, usable or not: then no login passes without one. */
   mfa: z.boolean(),
   knownDevice: z.boolean(),
+  /** False for a known device whose owner wants it to answer the PIN each time. */
+  trustedDevice: z.boolean().optional(),
   /** Moves with every new password; 0 while none was ever set. */
   passwordVersion: z.int(),
   /** The password came back with a backup: it may be one the owner has given up since, so it needs a code beside it. */
@@ -170,7 +172,7 @@ export const scopeOf = (tier: Subject['tier']): readonly string[] => SCOPES[tier
 const levelNeeded = ({ subject, method, firstProof, highRisk }: LoginContext): Level | null => {
   if (!subject || method === 'signup' || firstProof === 'aal2') return null;
   if (subject.mfa) return 'second';
-  const suspicious = !subject.knownDevice || highRisk;
+  const suspicious = !subject.knownDevice || subject.trustedDevice === false || highRisk;
   return suspicious && subject.factors.some((f) => f.level === 'presence') ? 'presence' : null;
 };
 

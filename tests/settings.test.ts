@@ -16,7 +16,20 @@ writeFileSync(keyFile, key, { mode: 0o600 });
 /** One of them is right for each variable, and is not its default. */
 const VALUES = [
   ...['true', 'false', '2', '3', '7', '45', '61', '20', '20000', '9/2h'],
-  ...['GB', 'test', 'lax', 'nist', 'debug', 'json', 'ES256', 'local', 'smtp', 'http', 'twilio'],
+  ...[
+    'GB',
+    'test',
+    'lax',
+    'nist',
+    'debug',
+    'json',
+    'ES256',
+    'local',
+    'smtp',
+    'http',
+    'twilio',
+    'transaction',
+  ],
   ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', keyFile],
   ...['postgresql://u@h/n', 'redis://h', key],
   generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,

@@ -1,30 +1,10 @@
 /** A start that cannot succeed: one line naming the variable, and a non-zero exit. In processes of their own. */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { createDatabase } from './support/database.ts';
-import { bareEnvironment, startServerProcess } from './support/server-process.ts';
-
-const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
-
-async function failing(env: Record<string, string>): Promise<{ code: number | null; lines: string[] }> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-start-'));
-  const child = spawn(process.execPath, [main, 'start'], {
-    env: { ...bareEnvironment(), DATA_DIR: dataDir, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-  const [code] = (await once(child, 'close')) as [number | null];
-  rmSync(dataDir, { recursive: true, force: true });
-  return { code, lines: output.split('\n').filter((line) => line !== '') };
-}
+import { failingStart, startServerProcess } from './support/server-process.ts';
 
 test.each([
   [{ PORT: 'abc' }, /^PORT: must be a whole number/],
@@ -33,7 +13,7 @@ test.each([
 ])(
   '%o is one line naming the variable',
   async (env, line) => {
-    const { code, lines } = await failing(env as Record<string, string>);
+    const { code, lines } = await failingStart(env as Record<string, string>);
     expect(lines).toEqual([expect.stringMatching(line)]);
     expect(lines.join()).not.toContain('hunter2');
     expect(code).toBe(1);
@@ -42,7 +22,7 @@ test.each([
 );
 
 test('all mistakes of the configuration are reported by one start, one line each', async () => {
-  const { code, lines } = await failing({ NODE_ENV: 'production', PORT: 'abc', HASH_ITERATIONS: '1' });
+  const { code, lines } = await failingStart({ NODE_ENV: 'production', PORT: 'abc', HASH_ITERATIONS: '1' });
   expect(code).toBe(1);
   expect(lines.map((line) => line.split(':')[0])).toEqual([
     'PORT',
@@ -68,10 +48,10 @@ test('an address that cannot be used is named, and so are a foreign key and a da
   const missing = new URL(database.url);
   missing.pathname = '/no_such_database';
   const results = [
-    await failing({ DATABASE_URL: database.url, PORT: String(port), MASTER_KEY: masterKey }),
-    await failing({ DATABASE_URL: database.url, HOST: '192.0.2.1', MASTER_KEY: masterKey }),
-    await failing({ DATABASE_URL: database.url }),
-    await failing({ DATABASE_URL: missing.href }),
+    await failingStart({ DATABASE_URL: database.url, PORT: String(port), MASTER_KEY: masterKey }),
+    await failingStart({ DATABASE_URL: database.url, HOST: '192.0.2.1', MASTER_KEY: masterKey }),
+    await failingStart({ DATABASE_URL: database.url }),
+    await failingStart({ DATABASE_URL: missing.href }),
   ];
   taken.close();
   await database.drop();
@@ -106,7 +86,7 @@ test('what is set but changes nothing is named at start, without its value', asy
     KITE_API_MAX_RETRIES: '3',
     DATABASE_URL: 'postgres://127.0.0.1:1/x',
   };
-  const { lines } = await failing(env);
+  const { lines } = await failingStart(env);
   expect(lines[0]).toBe(
     'Set, but without effect: PASSWORD_BCRYPT_COST, JWT_SIGNING_KEY_ID, KITE_API_MAX_RETRIES',
   );

@@ -36,8 +36,8 @@ export function providerUrl(base: string, path = ''): string {
 }
 
 /**
- * `post` answers 2xx only. Everything else is a `DeliveryError`, retryable for network failures, timeouts, 408, 429
- * and 5xx; an answer that is too large is final, because the provider has accepted the request by then.
+ * `post` answers 2xx only. Everything else is a `DeliveryError`, retryable for network failures, timeouts, 401, 403,
+ * 408, 429 and 5xx; an answer that is too large is final, because the provider has accepted the request by then.
  */
 export function createHttpClient({
   name,
@@ -72,7 +72,8 @@ export function readJson<T extends z.ZodType>(answer: HttpAnswer, schema: T, nam
   return parsed.data;
 }
 
-const isTransient = (status: number): boolean => status >= 500 || status === 429 || status === 408;
+/** 401 and 403 are about our credentials or our sender: once those are right, the same message goes through. */
+const isTransient = (status: number): boolean => status >= 500 || [401, 403, 408, 429].includes(status);
 
 const unreachable = (name: string, cause: unknown): DeliveryError =>
   cause instanceof DOMException && cause.name === 'TimeoutError'

@@ -2,6 +2,7 @@
  * Mail through an SMTP relay. Recipients are given as objects and checked first, so that no address parsing can turn
  * one recipient into another; files and URLs are never read into a message. Retries belong to the outbox alone.
  */
+import { domainToASCII } from 'node:url';
 import { createTransport } from 'nodemailer';
 import { isLoopback } from './http.ts';
 import { DeliveryError, type MailPort } from './ports.ts';
@@ -54,6 +55,7 @@ export function createSmtpMail(options: SmtpOptions): MailPort {
   // Without a listener an idle connection that breaks would end the process; a delivery reports its own failure.
   transport.on('error', () => {});
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1);
+  const secrets = auth ? [auth.user, auth.pass] : [];
 
   return {
     async send({ id, to, subject, text, html }) {
@@ -67,22 +69,53 @@ export function createSmtpMail(options: SmtpOptions): MailPort {
           subject,
           text,
           html,
-          messageId: `<${id}@${domain}>`,
+          messageId: messageIdOf(id, domain),
           signal: AbortSignal.timeout(timeoutMs),
         })
         .catch((cause: unknown) => {
-          throw failure(cause);
+          throw failure(cause, secrets);
         });
     },
     close: () => transport.close({ force: true }),
   };
 }
 
-/** A 5xx reply (RFC 5321 §4.2.1) is final, except to a login: that is our configuration, not the message. */
-function failure(cause: unknown): DeliveryError {
-  const { code = 'unknown', responseCode } = cause as { code?: string; responseCode?: number };
-  const final = code !== 'EAUTH' && (responseCode ?? 0) >= 500;
-  const what = responseCode === undefined ? code : `${code} ${responseCode}`;
-  // The cause quotes the recipient, so only its code goes on.
-  return new DeliveryError(`mail relay failed: ${what}`, !final);
+/** Characters of an atom (RFC 5322 §3.2.3). */
+const NOT_ATEXT = /[^A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+/g;
+
+/** Two dot-atoms (RFC 5322 §3.6.4): the ids of the outbox contain colons, and a domain may be written in any script. */
+export function messageIdOf(id: string, domain: string): string {
+  const dotAtom = (text: string): string => text.split(NOT_ATEXT).filter(Boolean).join('.');
+  return `<${dotAtom(id) || 'message'}@${dotAtom(domainToASCII(domain) || domain) || 'localhost'}>`;
+}
+
+type SmtpError = { code?: string; command?: string; responseCode?: number; response?: string };
+
+/** What a reply to RCPT says about us and not about this recipient: log in first, or X.7.Z, a policy (RFC 3463 §3.8). */
+const ABOUT_US = /^(?:5(?:03|30|34|35|38)\b|5\d\d[ -]5\.7\.)/;
+const TOO_BIG = /^552[ -]5\.3\.4\b/;
+
+/** Only a 5xx (RFC 5321 §4.2.1) to the recipient or to the message itself. All else is the relay's state or our settings. */
+function isFinal({ code, command, responseCode = 0, response = '' }: SmtpError): boolean {
+  // The relay has said how much it takes, and this is more.
+  if (command === 'MAIL FROM') return code === 'EMESSAGE' || TOO_BIG.test(response);
+  if (responseCode < 500) return false;
+  if (command === 'RCPT TO') return !ABOUT_US.test(response);
+  return command === 'DATA' && !/^5(?:03|30)\b/.test(response);
+}
+
+/**
+ * Names the stage, the codes and, until a recipient was named, the relay's own words. Later they may quote the
+ * recipient or the message, so only the codes go on; a login's name and password never do.
+ */
+function failure(cause: unknown, secrets: string[]): DeliveryError {
+  const error = cause as SmtpError & Error;
+  const { code = 'unknown', command = '', response = '' } = error;
+  const early = !/^(RCPT TO|DATA|API|)$/.test(command);
+  const codes = /^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(response)?.[0] ?? '';
+  let words = early ? response || (error.message ?? '') : codes;
+  for (const secret of secrets) if (secret !== '') words = words.replaceAll(secret, '…');
+  words = words.replace(/[^\x20-\x7e…]+/g, ' ').slice(0, 120);
+  const reason = [code, command && `at ${command}`, words].filter(Boolean).join(' ');
+  return new DeliveryError(`mail relay failed: ${reason}`, !isFinal(error));
 }

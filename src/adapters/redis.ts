@@ -16,6 +16,8 @@ export type RedisHealth = {
   up: boolean;
   /** Redis may drop keys under memory pressure, so counters are not safe there. */
   evicting: boolean;
+  /** Why it takes no writes, in its own words; null while it takes them. */
+  refuses: string | null;
 };
 
 export type RedisStore = {
@@ -26,21 +28,55 @@ export type RedisStore = {
   /** Waits until commands are accepted; false when that takes longer than `timeoutMs`. Never throws. */
   ready(timeoutMs: number): Promise<boolean>;
   health(): RedisHealth;
+  /** Whether this is a node of a cluster, as far as it says; false while it is away. */
+  isCluster(): Promise<boolean>;
   close(): void;
 };
 
+/** How often a write is tried: what readiness says is no older than this and the patience for an answer. */
+const PROBE_EVERY_MS = 2000;
+const PROBE_KEY = 'vestibule:limit:probe';
+const RECONNECT_EVERY_MS = 1000;
+/** A node of a cluster, where the keys of one script lie on several servers. */
+export const CLUSTER =
+  'leads to a Redis cluster, which would spread the counters of one request over several servers: use one primary with replicas';
+
 /** Connects in the background and reconnects for ever; returns before the connection stands. */
 export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStore {
+  let reconnected = 0;
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     connectTimeout: 1000,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
+    // After a failover the address leads to the new primary, while this connection still leads to the old one.
+    reconnectOnError: (error) => {
+      if (!error.message.includes('READONLY') || Date.now() - reconnected < RECONNECT_EVERY_MS) return false;
+      reconnected = Date.now();
+      return true;
+    },
   });
   // A pipeline waits for the one before it, so a command can wait longer than its own 300 ms.
   const breaker = createBreaker({ patienceMs: 400 });
   let evicting = false;
   let reported = false;
+  let refuses: string | null = null;
+
+  /** Only a write shows a replica, a full memory, missing replicas or rights. */
+  async function probe(): Promise<void> {
+    if (client.status !== 'ready') return;
+    const before = refuses;
+    try {
+      await client.set(PROBE_KEY, '1', 'PX', PROBE_EVERY_MS * 5);
+      refuses = null;
+    } catch (error) {
+      refuses = (error as Error).message.slice(0, 200);
+    }
+    if (refuses !== null && refuses !== before) log.warn({ reason: refuses }, 'redis takes no writes');
+    if (refuses === null && before !== null) log.info({}, 'redis takes writes again');
+  }
+  const probing = setInterval(() => void probe(), PROBE_EVERY_MS);
+  probing.unref();
 
   client.on('error', (error: Error) => {
     if (reported) return;
@@ -50,6 +86,7 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
   client.on('ready', () => {
     if (reported) log.info({}, 'redis is back');
     reported = false;
+    void probe();
     readPolicy(client).then(
       (policy) => {
         evicting = policy !== 'noeviction';
@@ -64,8 +101,16 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
     client,
     run: (operation) => breaker.run(() => operation(client)),
     ready: (timeoutMs) => untilReady(client, timeoutMs),
-    health: () => ({ up: client.status === 'ready', evicting }),
-    close: () => client.disconnect(),
+    health: () => ({ up: client.status === 'ready', evicting, refuses }),
+    isCluster: () =>
+      client.info('cluster').then(
+        (info) => /^cluster_enabled:1/m.test(info),
+        () => false,
+      ),
+    close: () => {
+      clearInterval(probing);
+      client.disconnect();
+    },
   };
 }
 

@@ -20,6 +20,9 @@ export const RESERVED_PHONES: Readonly<Record<string, ReservedOutcome>> = {
   '+15555550105': 'risk_blocked',
 };
 
+/** What an authenticator app of a reserved number holds in the demo: anybody can make its codes, with any app. */
+export const RESERVED_TOTP_SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+
 /** The block list of the demo: ten numbers that show a blocked prefix. */
 export const RESERVED_BLOCKED_PREFIXES: readonly string[] = ['+1555555066'];
 

@@ -1,4 +1,6 @@
 /** What the tour tells: each request, and what its answer must say. Data only; nothing here runs. */
+import { RESERVED_TOTP_SECRET } from '../adapters/reserved.ts';
+
 export type Call = {
   method: 'GET' | 'POST';
   path: string;
@@ -174,5 +176,39 @@ export const STORY: Scene[] = [
     call: get('/v1/users/me', 'ACCESS'),
     status: 200,
     told: { name: 'Ada Byron', account_tier: 'FULL', pin_set: 'true' },
+  },
+  {
+    title: 'A second factor',
+    say: 'An authenticator app: its secret, and a picture of it to read. Reserved numbers all get this one.',
+    call: post('/v1/mfa/totp/setup', {}, 'ACCESS'),
+    status: 200,
+    told: { state: 'setup', secret: RESERVED_TOTP_SECRET },
+  },
+  {
+    say: 'Its first code turns it on. Eight backup codes are shown, this once.',
+    call: post('/v1/mfa/totp/enable', { code: '$BEFORE' }, 'ACCESS'),
+    status: 200,
+    told: { mfa_enabled: 'true', state: 'confirmed' },
+  },
+  {
+    title: 'Login with two factors',
+    say: 'The password alone gets nobody in any more, and a PIN beside it is still one factor.',
+    call: post('/v1/auth/login', { phone: PHONE, password: PASSWORD, device_fingerprint: 'phone-0002' }),
+    status: 200,
+    told: { status: 'mfa_required', methods: '["totp","backup_codes"]', access_token: '' },
+    keep: { SECOND: 'session_token' },
+  },
+  {
+    say: 'The code of the app does: a session at aal2.',
+    call: post('/v1/auth/mfa/verify', { session_token: '$SECOND', code: '$CODE' }),
+    status: 200,
+    told: { auth_status: 'AUTHENTICATED', state: 'L6_result.AUTHENTICATED' },
+    keep: { ACCESS: 'access_token' },
+  },
+  {
+    say: 'The same code again, for a sensitive call: a code works once.',
+    call: post('/v1/auth/step-up', { code: '$CODE' }, 'ACCESS'),
+    status: 400,
+    told: { code: 'invalid_code' },
   },
 ];

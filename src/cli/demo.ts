@@ -5,6 +5,8 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify, styleText } from 'node:util';
+import { generateSync } from 'otplib';
+import { RESERVED_TOTP_SECRET } from '../adapters/reserved.ts';
 import { argumentsOf, type Command, EXIT } from './command.ts';
 import { startService } from './demo-service.ts';
 import { type Call, type Scene, STORY } from './demo-story.ts';
@@ -36,7 +38,7 @@ function commandOf(
   const args = [
     fill(url + call.path),
     ...headers.flatMap((header) => ['-H', fill(header)]),
-    ...(body ? ['-d', body] : []),
+    ...(body ? ['-d', fill(body)] : []),
   ];
   return { args, shown: shown.join(' \\\n      ') };
 }
@@ -55,7 +57,8 @@ async function ask(call: Call, args: string[]): Promise<Answer> {
       const headers = args.flatMap((arg, i) =>
         args[i - 1] === '-H' ? [arg.split(/: (.*)/s) as [string, string]] : [],
       );
-      const body = call.body ? { body: JSON.stringify(call.body) } : {};
+      const at = args.indexOf('-d');
+      const body = at < 0 ? {} : { body: args[at + 1] ?? '' };
       const response = await fetch(args[0] ?? '', { method: call.method, headers, ...body });
       return [await response.text(), response.status];
     }
@@ -97,9 +100,16 @@ async function tell(url: string, fast: boolean): Promise<void> {
   const states = new Map<string, string>();
   const fill = (text: string): string =>
     text.replace(/\$([A-Z]+)/g, (_, name: string) => kept.get(name) ?? '');
+  /** What the app shows, and what it showed before: the second one is for the setup, so that the first is left for a login. */
+  const readApp = () => {
+    const epoch = Math.floor(Date.now() / 1000);
+    const at = (seconds: number) => generateSync({ secret: RESERVED_TOTP_SECRET, epoch: epoch + seconds });
+    kept.set('CODE', at(0)).set('BEFORE', at(-30));
+  };
   for (const scene of STORY) {
     if (scene.title) say(`\n${styleText('bold', `── ${scene.title}`)}`);
     await delay(Math.max(scene.afterMs ?? 0, fast ? 0 : PAUSE_MS));
+    if (!kept.has('SECOND')) readApp();
     const { args, shown } = commandOf(scene.call, url, fill);
     say(`\n  ${scene.say}\n  ${styleText('cyan', `$ ${shown}`)}`);
     let answer = await ask(scene.call, args);

@@ -7,6 +7,7 @@ import {
   RESERVED_BLOCKED_PREFIXES,
   RESERVED_DOCUMENTS,
   RESERVED_PHONES,
+  RESERVED_TOTP_SECRET,
   type ReservedKycOutcome,
   type ReservedOutcome,
 } from '../adapters/reserved.ts';
@@ -83,6 +84,8 @@ export function reservedTable(): string {
     ...phones,
     ...blocked,
     '| any other `+1 555 555 xxxx` or `+1 nnn 555 01xx` | it works, and can be signed up again and again |',
+    '',
+    `An authenticator app that a reserved number sets up always holds the secret \`${RESERVED_TOTP_SECRET}\`.`,
     '',
     `| ${types.map(([type]) => type).join(' | ')} | what happens |`,
     `|${' --- |'.repeat(types.length + 1)}`,

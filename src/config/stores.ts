@@ -85,6 +85,13 @@ function databaseUrl({ values: v, source, mistakes }: Settings): string | null {
   return url;
 }
 
+function directUrl({ values: v, source }: Settings): string | null {
+  if (v.DATABASE_DIRECT_URL === null) return null;
+  const url = v.DATABASE_DIRECT_URL.replace(/^postgres(?:ql)?(?:\+\w+)?:/, 'postgresql:');
+  checked(source('DATABASE_DIRECT_URL') ?? 'DATABASE_DIRECT_URL', () => addressOf(url));
+  return url;
+}
+
 function redisUrl({ values: v, source }: Settings): string | null {
   if (v.REDIS_URL !== null) {
     return given(source('REDIS_URL') ?? 'REDIS_URL', v.REDIS_URL, /^rediss?:\/\//, 'redis:// or rediss://');
@@ -103,6 +110,10 @@ export function storesOf(settings: Settings) {
     database: {
       /** Null: the embedded Postgres in `dataDir`. */
       url: settings.mistakes.unless(() => databaseUrl(settings)),
+      /** Null: found out at start, which ends when it is one of transactions. */
+      pooler: v.DATABASE_POOLER,
+      /** Where migrations run; null: at `url`. */
+      directUrl: settings.mistakes.unless(() => directUrl(settings)),
       poolSize: v.DATABASE_POOL_SIZE + v.DATABASE_MAX_OVERFLOW,
     },
     /** Null: counters and cache inside the one process. */

@@ -74,6 +74,14 @@ const STORES = {
   }),
   DB_SSLCERT: optional(p.text, 'File with the certificate shown to Postgres', { aliases: ['PGSSLCERT'] }),
   DB_SSLKEY: optional(p.text, 'File with its private key', { aliases: ['PGSSLKEY'] }),
+  DATABASE_POOLER: optional(
+    p.oneOf('transaction'),
+    'Set when the address leads to a pooler in transaction mode; session mode needs no setting',
+  ),
+  DATABASE_DIRECT_URL: optional(p.text, 'Postgres without the pooler, for migrations', {
+    ...secret,
+    otherwise: 'DATABASE_URL',
+  }),
   DATABASE_POOL_SIZE: setting(p.integer(1, 500), '10', 'Connections for transactions'),
   DATABASE_MAX_OVERFLOW: setting(p.integer(0, 500), '0', 'Added to DATABASE_POOL_SIZE'),
   REDIS_URL: optional(p.text, 'Redis or Valkey; wins over the parts below', {

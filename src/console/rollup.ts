@@ -2,6 +2,7 @@
  * Follows the steps and keeps the funnel's counts: a job in the background, in bounded batches, one replica at a time.
  * It must never hold up a delivery or a request, and counts each step once however often it is stopped.
  */
+import { wordsOf } from '../../db/driver/words.ts';
 import type { CountedStep, EarlierStep, FlowStatsStore, StatCell } from '../../db/flow-stats.ts';
 import { type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
@@ -127,7 +128,7 @@ export function createRollup(deps: {
       if (running || stopped || realNow() - lastAt < PAUSE_MS) return;
       lastAt = realNow();
       running = run({ rounds: ROUND })
-        .catch((error: Error) => log.warn({ reason: error.message }, 'the funnel was not counted'))
+        .catch((error: Error) => log.warn({ reason: wordsOf(error) }, 'the funnel was not counted'))
         .finally(() => {
           running = null;
         });

@@ -1,4 +1,5 @@
 /** One delivery: the handler of its topic, and what came of it written down. It never decides when. */
+import { wordsOf } from '../../db/driver/words.ts';
 import type { Outbox, OutboxItem } from '../../db/outbox.ts';
 import { DeliveryError } from '../adapters/ports.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -64,7 +65,8 @@ export function createDelivery(deps: {
 
   async function conclude(item: OutboxItem, failure: Error | null): Promise<void> {
     if (!failure) return outbox.done(item, now());
-    const reason = failure.message.slice(0, 200);
+    // Adapters word their errors so that they can be shown; of all others only what Postgres or Node said.
+    const reason = (failure instanceof DeliveryError ? failure.message : wordsOf(failure)).slice(0, 200);
     const age = clock.now() - item.createdAt.getTime();
     const exhausted = item.attempts >= MAX_ATTEMPTS && age >= (PATIENCE_MS[item.topic] ?? 0);
     const dead = (failure instanceof DeliveryError && !failure.retry) || exhausted;

@@ -13,7 +13,12 @@ import {
   type Subject,
 } from '../../machines/login.ts';
 import type { Owner, Risk } from '../../machines/signup-context.ts';
-import { isReservedPhone, type ReservedOutcome, reservedOutcome } from '../adapters/reserved.ts';
+import {
+  isReservedPhone,
+  RESERVED_TOTP_SECRET,
+  type ReservedOutcome,
+  reservedOutcome,
+} from '../adapters/reserved.ts';
 import { evaluateRisk, identifierFacts, type RiskRules } from '../adapters/risk-local.ts';
 import { codeFor, codeMatches } from '../kernel/crypto/codes.ts';
 import { hashToken, parseFlowToken } from '../kernel/crypto/flow-token.ts';
@@ -77,6 +82,10 @@ export function createProofs({
     /** The one-time code of a flow; the relay and a check derive it alike. */
     code: (flowId: string, purpose: Purpose, counter: number): string =>
       rules.demo ? DEMO_CODE : codeFor(keyring.key('code'), { flowId, purpose, counter }),
+
+    /** The fixed secret of a reserved number in the demo; null for everybody else. */
+    demoTotpSecret: (phone: string | null): string | null =>
+      rules.demo && phone !== null && isReservedPhone(phone) ? RESERVED_TOTP_SECRET : null,
 
     /** Terms of a new code; reserved demo numbers show its failures. */
     terms(phone: string | null): CodeTerms {
@@ -199,6 +208,7 @@ export function createProofs({
         tier: account.tier,
         ...waysIn(credential, loaded.factors),
         knownDevice: device !== null,
+        ...(device?.trusted === false ? { trustedDevice: false } : {}),
         passwordVersion: credential?.passwordVersion ?? 0,
         ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
         signupFlowId: loaded.signupFlowId,
@@ -215,6 +225,7 @@ export function createProofs({
         tier: account.tier,
         ...waysIn(credential, read.factors),
         knownDevice: read.knownDevice,
+        ...(read.trustedDevice ? {} : { trustedDevice: false }),
         passwordVersion: credential?.passwordVersion ?? 0,
         ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
         signupFlowId: read.signupFlowId,

@@ -1,6 +1,8 @@
 /** Delivers the outbox and fires due timers, at least once each. The only caller of ports; it decides nothing. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OutboxRow } from '../../db/commit.ts';
+import { wordsOf } from '../../db/driver/words.ts';
 import type { Outbox, OutboxItem } from '../../db/outbox.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { createDelivery, type RelayLog, type TopicHandler } from './delivery.ts';
@@ -66,7 +68,7 @@ export function createRelay(deps: {
   /** What could not be written down is delivered again when its lease ends. */
   function follow(work: Promise<void>, { id }: OutboxItem, among: Set<Promise<void>>): void {
     const followed = work
-      .catch((error) => log.error({ id, reason: (error as Error).message }, 'outcome not stored'))
+      .catch((error) => log.error({ id, reason: wordsOf(error) }, 'outcome not stored'))
       .finally(() => among.delete(followed));
     among.add(followed);
   }
@@ -92,7 +94,7 @@ export function createRelay(deps: {
   }
 
   /** The database may be away: the next tick tries again. */
-  const failed = (error: unknown) => log.error({ reason: (error as Error).message }, 'relay round failed');
+  const failed = (error: unknown) => log.error({ reason: wordsOf(error) }, 'relay round failed');
 
   function once(gathers: boolean): Promise<void> {
     if (running) {

@@ -1,4 +1,5 @@
 /** Notes when sessions were last used, at most once a minute each and beside the request. Never worth a failure. */
+import { wordsOf } from '../../db/driver/words.ts';
 import type { Clock } from '../kernel/clock.ts';
 
 const EVERY_MS = 60_000;
@@ -18,7 +19,7 @@ export function createActivity(deps: {
     const ids = [...used];
     used.clear();
     await deps.touch(ids, new Date(deps.clock.now())).catch((error: Error) => {
-      deps.log.warn({ sessions: ids.length, reason: error.message }, 'last use was not noted');
+      deps.log.warn({ sessions: ids.length, reason: wordsOf(error) }, 'last use was not noted');
     });
   }
 

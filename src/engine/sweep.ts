@@ -1,4 +1,5 @@
 /** What time does by itself: EXPIRE for flows whose timer has passed, erasure of accounts and addresses given up long ago. */
+import { wordsOf } from '../../db/driver/words.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { UserStore } from '../../db/users.ts';
 import type { MachineId } from '../../machines/index.ts';
@@ -35,7 +36,7 @@ export function createSweep(deps: {
       await engine.send(machine as MachineId, { id }, () => ({ event: { type: 'EXPIRE', now } }), context);
     } catch (error) {
       if (!(error instanceof EventRefused))
-        log.error({ flowId: id, reason: (error as Error).message }, 'a due flow was not expired');
+        log.error({ flowId: id, reason: wordsOf(error) }, 'a due flow was not expired');
     }
   }
 

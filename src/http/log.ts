@@ -39,12 +39,17 @@ export class RequestLog extends LogController {
 }
 
 /** A database error's detail repeats values of rows: only what names the fault is kept. */
-const err = (error: Error & { code?: unknown }) => ({
-  type: error.name,
-  ...(typeof error.code === 'string' ? { code: error.code } : {}),
-  message: error.message,
-  stack: error.stack ?? '',
-});
+const err = (given: Error & { params?: unknown; cause?: unknown }) => {
+  // drizzle's message is the statement with its parameters; Postgres's own words are in its cause.
+  const error: Error & { code?: unknown } =
+    given.params !== undefined && given.cause instanceof Error ? given.cause : given;
+  return {
+    type: error.name,
+    ...(typeof error.code === 'string' ? { code: error.code } : {}),
+    message: error.message,
+    stack: error.stack ?? '',
+  };
+};
 
 type Line = { level: number; time: number; msg?: string; err?: { stack?: string } };
 const NAMES: Record<number, string> = {

@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { AccountStore } from '../../db/accounts.ts';
 import type { Database } from '../../db/client.ts';
+import type { DeviceStore } from '../../db/devices.ts';
 import type { FactorStore } from '../../db/factors.ts';
 import type { FlowStore } from '../../db/flows.ts';
 import type { createKycStore } from '../../db/kyc.ts';
@@ -45,6 +46,7 @@ export type Services = {
   flows: FlowStore;
   accounts: AccountStore;
   users: UserStore;
+  devices: DeviceStore;
   factorRows: FactorStore;
   /** Plain account edits with their audit and outbox rows. */
   commitAccount: (edit: AccountEdit, context: SendContext) => Promise<{ sessionsEnded: number }>;

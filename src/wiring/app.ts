@@ -1,5 +1,7 @@
 /** Everything wired on one screen: stores, secrets, limits, machines, routes. Listens to nothing, reads no environment. */
 import type { FastifyInstance } from 'fastify';
+import { wordsOf } from '../../db/driver/words.ts';
+import type { Pooler } from '../../db/pooler.ts';
 import { memoryLimitStore, redisLimitStore } from '../adapters/limits/store.ts';
 import type { Config } from '../config/index.ts';
 import { commitAccount } from '../engine/account-commit.ts';
@@ -24,6 +26,8 @@ export type AppOptions = {
   config: Config;
   /** Where Postgres is; migrated. */
   databaseUrl: string;
+  /** What stands before it; nothing. */
+  pooler?: Pooler;
   secrets: Secrets;
   clock: Clock;
   version: string;
@@ -37,7 +41,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const { config, secrets, clock, version } = options;
   const server = createServer(config, options.logStream);
   const log = server.log;
-  const stores = await openStores(config, options.databaseUrl, log);
+  const stores = await openStores(config, options.databaseUrl, log, options.pooler);
   const crypto = await openCrypto(config, secrets, clock, stores);
   const { db, redis } = stores;
   const limits = createLimits({
@@ -79,9 +83,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerHttp(server, services, { stores, crypto, watchers, version });
 
   const keyRefresh = setInterval(() => {
-    crypto.keys
-      .refresh()
-      .catch((error) => log.warn({ reason: (error as Error).message }, 'keys were not refreshed'));
+    crypto.keys.refresh().catch((error) => log.warn({ reason: wordsOf(error) }, 'keys were not refreshed'));
   }, KEY_REFRESH_S * 1000);
   keyRefresh.unref();
   if (options.startRelay !== false) relay.start();

@@ -4,6 +4,7 @@ import type { TopicHandler } from '../engine/delivery.ts';
 import { feature as account } from '../features/account/index.ts';
 import { feature as balanceHub } from '../features/balance-hub/index.ts';
 import { feature as contacts } from '../features/contacts/index.ts';
+import { feature as devices } from '../features/devices/index.ts';
 import { feature as flows } from '../features/flows/index.ts';
 import { feature as identityProof } from '../features/identity-proof/index.ts';
 import { feature as kyc } from '../features/kyc/index.ts';
@@ -22,7 +23,7 @@ import { Problem } from '../kernel/problems.ts';
 
 export const LEVELS: readonly (readonly Feature[])[] = [
   [sessions],
-  [account, login, mfa, kyc, flows, identityProof, notices, meta, trading],
+  [account, login, mfa, devices, kyc, flows, identityProof, notices, meta, trading],
   [signup, contacts, recovery],
   [balanceHub, { name: 'import' }],
 ];

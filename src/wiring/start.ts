@@ -1,7 +1,9 @@
 /** From configuration to listening, and an orderly end: stores, migrations, the app. Nothing is decided here. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rootOf, wordsOf } from '../../db/driver/words.ts';
 import { startEmbeddedPostgres } from '../../db/embedded.ts';
+import type { Pooler } from '../../db/pooler.ts';
 import { type Config, ConfigError, ignoredVariables, loadConfig } from '../config/index.ts';
 import type { Services } from '../http/services.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -46,12 +48,36 @@ async function openDatabase({ database, dataDir }: Config, note: Note): Promise<
 }
 
 /** How many migrations were applied. */
-const migrated = async ({ database }: Config, url: string): Promise<number> => {
-  const { migrate } = await import('../../db/migrate.ts');
-  return migrate(url).catch((error) => {
-    throw database.url !== null && UNREACHABLE.test(error.code) ? unreachable(error) : error;
+async function migrated({ database }: Config, url: string): Promise<number> {
+  const { migrate, pendingMigrationsAt } = await import('../../db/migrate.ts');
+  const variable = database.directUrl === null ? 'DATABASE_URL' : 'DATABASE_DIRECT_URL';
+  try {
+    if (database.pooler === 'transaction' && database.directUrl === null) {
+      const pending = await pendingMigrationsAt(url);
+      if (pending === 0) return 0;
+      throw new ConfigError('DATABASE_DIRECT_URL', `is needed for ${pending} pending migrations: ${NO_LOCK}`);
+    }
+    return await migrate(database.directUrl ?? url);
+  } catch (error) {
+    throw database.url === null ? error : explained(error as Error & { code?: string }, variable);
+  }
+}
+
+const NO_LOCK = 'a pooler in transaction mode cannot hold their lock';
+const MIXES =
+  'leads to a pooler in transaction mode: set DATABASE_POOLER=transaction, and DATABASE_DIRECT_URL for migrations';
+
+/** What stands before the database. @throws ConfigError for a pooler of transactions that no setting names. */
+async function poolerOf({ database }: Config): Promise<Pooler> {
+  if (database.url === null) return 'none';
+  if (database.pooler !== null) return database.pooler;
+  const { poolerAt } = await import('../../db/pooler.ts');
+  const found = await poolerAt(database.url).catch((error) => {
+    throw explained(error, 'DATABASE_URL');
   });
-};
+  if (found === 'transaction') throw new ConfigError('DATABASE_URL', `(or DB_HOST and the like) ${MIXES}`);
+  return found;
+}
 
 type Opened = { app: App; databaseUrl: string; end: Stop; embeddedDir: string | null };
 
@@ -66,10 +92,12 @@ async function open(config: Config, note: Note, options: { startRelay: boolean }
   };
   try {
     const [, { buildApp }] = await modules;
+    const pooler = await poolerOf(config);
     await migrated(config, database.url);
     const app = await buildApp({
       config,
       databaseUrl: database.url,
+      pooler,
       secrets: secretsOf(config),
       clock: systemClock(config.clockOffsetMs),
       version: config.version ?? version,
@@ -126,8 +154,16 @@ const FOREIGN_KEY =
 
 /** The network's answers, and Postgres's to a wrong user, password or database. */
 const UNREACHABLE = /^(E[A-Z_]+|UNABLE_TO_[A-Z_]+|[A-Z_]*CERT[A-Z_]*|CONNECT_TIMEOUT|28P01|28000|3D000)$/;
-const unreachable = ({ code }: { code: string }) =>
-  new ConfigError('DATABASE_URL', `(or DB_HOST and the like) leads to no database that lets us in: ${code}`);
+
+/** With the variable that decides it, and in Postgres's own words. */
+function explained(error: Error & { code?: string }, variable: string): Error {
+  if (error instanceof ConfigError) return error;
+  if (error.name === 'MissingRight') return new ConfigError(variable, error.message);
+  const { code = '' } = rootOf(error);
+  return UNREACHABLE.test(code)
+    ? new ConfigError(variable, `(or DB_HOST and the like) leads to no database that lets us in: ${code}`)
+    : new ConfigError(variable, `cannot be used: ${wordsOf(error)}`);
+}
 
 const UNUSABLE: Record<string, (config: Config) => ConfigError> = {
   EADDRINUSE: ({ host, port }) => new ConfigError('PORT', `${port} is already in use on ${host}`),

@@ -11,6 +11,7 @@ export const hasRedisServer = spawnSync('redis-server', ['--version']).status ==
 
 export type PrivateRedis = {
   url: string;
+  port: number;
   /** Starts it (again, on the same port) and waits until it answers. */
   start(...args: string[]): Promise<void>;
   stop(): Promise<void>;
@@ -36,6 +37,7 @@ export async function privateRedis(): Promise<PrivateRedis> {
 
   return {
     url,
+    port,
     stop,
     async start(...args) {
       folder = mkdtempSync(join(tmpdir(), 'vestibule-redis-'));

@@ -78,7 +78,7 @@ describe.skipIf(!hasRedisServer)('connectRedis (needs redis-server)', () => {
     redis = connectRedis(server.url, { log });
     await redis.ready(5000);
     await ping();
-    expect(redis.health()).toEqual({ up: true, evicting: false });
+    expect(redis.health()).toEqual({ up: true, evicting: false, refuses: null });
     expect(lines).toEqual([]);
   });
 

@@ -224,6 +224,7 @@ const RESTORED: Subject = { ...SUBJECT, passwordRestored: true };
 const SUBJECTS: [string, Subject | null][] = [
   ['known device', SUBJECT],
   ['new device', { ...SUBJECT, knownDevice: false }],
+  ['known device without trust', { ...SUBJECT, trustedDevice: false }],
   ['new device, no PIN', { ...SUBJECT, knownDevice: false, factors: [] }],
   ['second factor', { ...SUBJECT, factors: [PIN, TOTP], mfa: true }],
   ['second factor, new device', { ...SUBJECT, knownDevice: false, factors: [PIN, TOTP], mfa: true }],

@@ -210,7 +210,9 @@ const needsCode = ({ subject, method }: LoginContext): boolean =>
 function needed({ subject, method, firstProof, highRisk }: LoginContext): Factor['level'] | null {
   if (!subject || method === 'signup' || firstProof === 'aal2') return null;
   if (subject.mfa) return 'second';
-  const asks = subject.factors.some((f) => f.kind === 'pin') && (!subject.knownDevice || highRisk);
+  const asks =
+    subject.factors.some((f) => f.kind === 'pin') &&
+    (!subject.knownDevice || subject.trustedDevice === false || highRisk);
   return asks ? 'presence' : null;
 }
 

@@ -9,7 +9,7 @@ const CONTEXT_KEYS: Record<MachineId, string> = {
   signup:
     'entry contactId accountId capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
   login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mfa subject.knownDevice subject.passwordVersion subject.passwordRestored subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method firstProof required satisfied attemptsLeft scope denial provedAt dueAt',
+    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mfa subject.knownDevice subject.trustedDevice subject.passwordVersion subject.passwordRestored subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method firstProof required satisfied attemptsLeft scope denial provedAt dueAt',
   challenge:
     'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
   recovery: 'contactId accountId passwordVersion dueAt',

@@ -32,14 +32,14 @@ describe('the outbound client', () => {
     expect(server.requests[0]).toMatchObject({ method: 'POST', path: '/x', body: 'secret-body' });
   });
 
-  test.each([500, 502, 503, 504, 429, 408])('makes %i retryable', async (status) => {
+  test.each([500, 502, 503, 504, 401, 403, 408, 429])('makes %i retryable', async (status) => {
     server.reply = answer(status, 'no');
     const error = await caught(post());
     expect(error.retry).toBe(true);
     expect(error.message).toBe(`provider answered ${status}`);
   });
 
-  test.each([400, 401, 403, 404, 409, 422])('makes %i final', async (status) => {
+  test.each([400, 404, 409, 422])('makes %i final', async (status) => {
     server.reply = answer(status, 'no');
     expect((await caught(post())).retry).toBe(false);
   });

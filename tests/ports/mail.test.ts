@@ -97,16 +97,88 @@ describe('the SMTP adapter', () => {
     expect(catcher.mails[0]?.data).toContain('http://127.0.0.1:9/secret');
   });
 
-  test.each<[string, SmtpReplies, boolean]>([
-    ['450 to the recipient', { RCPT: '450 4.2.1 mailbox busy' }, true],
-    ['451 to the message', { END: '451 4.3.0 try later' }, true],
-    ['421 as a greeting', { GREETING: '421 4.3.2 too busy' }, true],
-    ['550 to the recipient', { RCPT: '550 5.1.1 no such user' }, false],
-    ['552 to the message', { END: '552 5.3.4 too big' }, false],
-  ])('%s decides whether the outbox tries again', async (_name, replies, retry) => {
+  const LOGIN: Partial<SmtpOptions> = { auth: { user: 'relay-user', pass: 'relay-pass' } };
+  const OFFERS_LOGIN = '250-catcher\r\n250 AUTH PLAIN';
+
+  test.each<[string, SmtpReplies, Partial<SmtpOptions>, RegExp]>([
+    [
+      'greeting with 554',
+      { GREETING: '554 5.7.1 no service here' },
+      {},
+      /EPROTOCOL at CONN .*554 5.7.1 no service/,
+    ],
+    ['greeting with 421', { GREETING: '421 4.3.2 too busy' }, {}, /421 4.3.2 too busy/],
+    ['EHLO with 550', { EHLO: '550 5.7.0 not you' }, {}, /at (EHLO|HELO)/],
+    [
+      'STARTTLS with 554',
+      { EHLO: '250-catcher\r\n250 STARTTLS', STARTTLS: '554 5.7.0 no' },
+      { tls: 'starttls' },
+      /ETLS at STARTTLS 554 5.7.0 no/,
+    ],
+    [
+      'login with 535',
+      { EHLO: OFFERS_LOGIN, AUTH: '535 5.7.8 relay-user: no' },
+      LOGIN,
+      /EAUTH at AUTH PLAIN 535 5.7.8 …: no/,
+    ],
+    [
+      'sender with 550',
+      { MAIL: '550 5.1.8 sender domain unknown' },
+      {},
+      /EENVELOPE at MAIL FROM 550 5.1.8 sender domain/,
+    ],
+    ['sender with 530', { MAIL: '530 5.7.0 log in first' }, {}, /at MAIL FROM 530 5.7.0 log in first/],
+    ['recipient with 530', { RCPT: '530 5.7.0 log in first' }, {}, /at RCPT TO 530 5.7.0$/],
+    [
+      'recipient with 554 of a policy',
+      { RCPT: '554 5.7.1 relay access denied' },
+      {},
+      /at RCPT TO 554 5.7.1$/,
+    ],
+    ['recipient with 450', { RCPT: '450 4.2.1 mailbox busy' }, {}, /at RCPT TO 450 4.2.1$/],
+    ['DATA with 451', { DATA: '451 4.3.0 later' }, {}, /at DATA 451 4.3.0$/],
+    ['message with 451', { END: '451 4.3.0 try later' }, {}, /at DATA 451 4.3.0$/],
+  ])(
+    'a relay that refuses the %s is asked again, and the reason is named',
+    async (_stage, replies, options, reason) => {
+      const { catcher, mail } = await relay(replies, options);
+      const error = await mail.send(message).then(
+        () => expect.unreachable(),
+        (e) => e,
+      );
+      expect(error).toMatchObject({
+        name: 'DeliveryError',
+        retry: true,
+        message: expect.stringMatching(reason),
+      });
+      expect(catcher.mails).toEqual([]);
+    },
+  );
+
+  test.each<[string, SmtpReplies]>([
+    ['recipient with 550', { RCPT: '550 5.1.1 no such user' }],
+    ['recipient with 553', { RCPT: '553 5.1.3 bad address' }],
+    ['size with 552', { MAIL: '552 5.3.4 too big' }],
+    ['DATA with 554', { DATA: '554 5.5.1 no valid recipients' }],
+    ['message with 552', { END: '552 5.3.4 too big' }],
+    ['message with 554', { END: '554 5.7.1 looks like spam' }],
+  ])('a relay that refuses the %s is not asked again', async (_stage, replies) => {
     const { catcher, mail } = await relay(replies);
-    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry });
+    await expect(mail.send(message)).rejects.toMatchObject({ name: 'DeliveryError', retry: false });
     expect(catcher.mails).toEqual([]);
+  });
+
+  test.each([
+    ['0190f3c4-0000-7000-8000-000000000001:mail:1', 'no-reply@vestibule.example'],
+    ['..a b@c:', 'no-reply@bücher.example'],
+    ['', 'no-reply@[127.0.0.1]'],
+  ])('the Message-ID of %j from %s is two dot-atoms', async (id, address) => {
+    const { catcher, mail } = await relay({}, { from: { address } });
+    await mail.send({ ...message, id });
+    const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+    expect(catcher.mails[0]?.data).toMatch(
+      new RegExp(`^Message-ID: <${atom}(\\.${atom})*@${atom}(\\.${atom})*>\\r$`, 'm'),
+    );
   });
 
   test('an error does not name the recipient', async () => {
@@ -249,7 +321,8 @@ describe('the SendGrid adapter', () => {
     [503, true],
     [429, true],
     [400, false],
-    [401, false],
+    [401, true],
+    [403, true],
     [413, false],
   ])('%i is retryable: %s', async (status, retry) => {
     const { mail } = await provider(status);

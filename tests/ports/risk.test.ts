@@ -169,7 +169,7 @@ describe('the HTTP provider', () => {
   test('a provider that fails or stays silent gives no verdict', async () => {
     server.reply = answer(500, '{"decision":"ALLOW","reasons":[]}');
     await expect(risk().evaluate(subject)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });
-    server.reply = answer(403, '{"decision":"ALLOW","reasons":[]}');
+    server.reply = answer(404, '{"decision":"ALLOW","reasons":[]}');
     await expect(risk().evaluate(subject)).rejects.toMatchObject({ name: 'DeliveryError', retry: false });
     server.reply = () => {};
     await expect(risk(80).evaluate(subject)).rejects.toMatchObject({ name: 'DeliveryError', retry: true });

@@ -1,6 +1,7 @@
 /** Second factors through the API: setup, login, step-up, backup codes, removal; who is told and what they open. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { countingProxy } from '../support/counting-proxy.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';
 import { appCode, enrolTotp, nextCode } from '../support/second-factor.ts';
@@ -369,6 +370,42 @@ describe('removal', () => {
     expectProblem(await verify(await halfIn(email), backupCodes[0]), 400, 'invalid_code');
     expect((await verify(await halfIn(email), renewed.body.backup_codes[0])).status).toBe(200);
   });
+});
+
+test('a login with two factors is two requests, neither with more round trips to the database than a password login', async () => {
+  const proxy = await countingProxy(app.databaseUrl);
+  const counted = await createTestApp({ env: WIDE, databaseUrl: proxy.url, secrets: app.secrets });
+  try {
+    counted.clock.advance(app.clock.now() - counted.clock.now());
+    const ask = async (path: string, body: object) => {
+      const before = proxy.roundTrips();
+      const answer = await counted.call('POST', path, { body });
+      return { answer, cost: proxy.roundTrips() - before };
+    };
+    const plain = await emailPerson(counted);
+    const { email, secret } = await enrolled();
+    counted.clock.advance(app.clock.now() - counted.clock.now());
+    const login = (who: string) => ask('/v1/auth/login', { email: who, password: MAIL_PASSWORD });
+    // The first of each prepares its statements.
+    await login(plain.email);
+    const warm = await login(email);
+    counted.clock.advance(30_000);
+    const session = warm.answer.body.session_token;
+    await ask('/v1/auth/mfa/verify', { session_token: session, code: appCode(counted, secret) });
+
+    const alone = await login(plain.email);
+    expect(alone.answer.body.auth_status).toBe('AUTHENTICATED');
+    const first = await login(email);
+    counted.clock.advance(30_000);
+    const code = appCode(counted, secret);
+    const second = await ask('/v1/auth/mfa/verify', { session_token: first.answer.body.session_token, code });
+    expect(second.answer.body.auth_status).toBe('AUTHENTICATED');
+    expect(first.cost).toBeLessThanOrEqual(alone.cost);
+    expect(second.cost).toBeLessThanOrEqual(alone.cost);
+  } finally {
+    await counted.close();
+    await proxy.close();
+  }
 });
 
 test('switched off, its routes are not found, and whoever has an app is asked for it all the same', async () => {

@@ -1,6 +1,7 @@
 /** The real application on a database of its own: real Postgres, real crypto, a clock that tests move. */
 import { randomBytes } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
+import type { Pooler } from '../../db/pooler.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { type Clock, systemClock } from '../../src/kernel/clock.ts';
 import type { Secrets } from '../../src/kernel/crypto/secrets-file.ts';
@@ -60,6 +61,7 @@ export async function createTestApp(
     startRelay?: boolean;
     databaseUrl?: string;
     secrets?: Secrets;
+    pooler?: Pooler;
     logStream?: { write(line: string): void };
   } = {},
 ): Promise<TestApp> {
@@ -76,6 +78,7 @@ export async function createTestApp(
     clock,
     version: 'test',
     startRelay: options.startRelay ?? false,
+    ...(options.pooler ? { pooler: options.pooler } : {}),
     ...(options.logStream ? { logStream: options.logStream } : {}),
   });
   await app.server.ready();

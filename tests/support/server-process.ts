@@ -67,3 +67,20 @@ export async function startServerProcess(env: Record<string, string>): Promise<S
   }
   return { url, output: () => output, stop };
 }
+
+/** A start that is expected to end by itself: its exit code and its lines. */
+export async function failingStart(
+  env: Record<string, string>,
+): Promise<{ code: number | null; lines: string[] }> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-start-'));
+  const child = spawn(process.execPath, ['src/cli/main.ts', 'start'], {
+    cwd: root,
+    env: { ...bareEnvironment(), DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  rmSync(dataDir, { recursive: true, force: true });
+  return { code, lines: output.split('\n').filter((line) => line !== '') };
+}

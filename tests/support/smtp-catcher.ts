@@ -6,7 +6,7 @@ export type CaughtMail = { from: string; to: string[]; data: string };
 
 /** Replies to give instead of the usual ones, by verb: `{ RCPT: '550 no such user' }`; an empty one says nothing. */
 export type SmtpReplies = Partial<
-  Record<'GREETING' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'END', string>
+  Record<'GREETING' | 'EHLO' | 'STARTTLS' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA' | 'END', string>
 >;
 
 /** `implicit`: from the first byte; otherwise offered, and nothing but it is served before it is accepted. */
@@ -41,7 +41,7 @@ export async function smtpCatcher(replies: SmtpReplies = {}, tls?: SmtpTls) {
         case 'EHLO':
           return say('EHLO', `250-catcher\r\n250 ${offers ? 'STARTTLS' : tls ? 'AUTH PLAIN' : '8BITMIME'}`);
         case 'STARTTLS':
-          if (!offers) return say(null, '502 not here');
+          if (!offers) return say('STARTTLS', '502 not here');
           socket.removeAllListeners('data');
           say(null, '220 go ahead');
           return serve(encrypted(socket), false);

@@ -65,7 +65,7 @@ function outboxTable(entries: OutboxEntry[], now: number): Html {
   if (entries.length === 0) return html`<p class="empty">Nothing left the process for this flow.</p>`;
   return html`<div class="scroll"><table class="list"><thead><tr><th>Message</th><th>Status</th><th class="num">Tries</th><th>Due</th><th>Last error</th></tr></thead><tbody>${entries.map(
     (o) =>
-      html`<tr><td><b>${o.topic}</b> <small class="mono muted">${o.id.split(':').slice(1).join(':')}</small></td><td><span class="state-chip ${o.status === 'dead' ? 'denied' : o.status === 'done' ? 'granted' : ''}">${o.status}</span></td><td class="num">${o.attempts}</td><td>${o.status === 'pending' ? (o.dueAt.getTime() > now ? `in ${duration(o.dueAt.getTime() - now)}` : `${duration(now - o.dueAt.getTime())} late`) : stamp(o.doneAt ?? o.dueAt)}</td><td>${o.lastError === null ? '' : o.status === 'done' ? '' : 'failed'}</td></tr>`,
+      html`<tr><td><b>${o.topic}</b> <small class="mono muted">${o.id.split(':').slice(1).join(':')}</small></td><td><span class="state-chip ${o.status === 'dead' ? 'denied' : o.status === 'done' ? 'granted' : ''}">${o.status}</span></td><td class="num">${o.attempts}</td><td>${o.status === 'pending' ? (o.dueAt.getTime() > now ? `in ${duration(o.dueAt.getTime() - now)}` : `${duration(now - o.dueAt.getTime())} late`) : stamp(o.doneAt ?? o.dueAt)}</td><td>${o.status === 'done' ? '' : (o.lastError ?? '')}</td></tr>`,
   )}</tbody></table></div>`;
 }
 

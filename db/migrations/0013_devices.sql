@@ -1,0 +1,2 @@
+ALTER TABLE "devices" ADD COLUMN "name" text;--> statement-breakpoint
+ALTER TABLE "devices" ADD COLUMN "trusted" boolean DEFAULT true NOT NULL;

@@ -102,6 +102,9 @@ function flowFragment({ row, expectedVersion, expectedStatus = 'active' }: FlowC
   );
 }
 
+/** Accounts are locked in one order, so that two commits about the same two people cannot wait for each other. */
+const byId = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
+
 /**
  * Locks are taken flow first, then account, then the rest, as `FlowStore.lock` does: Postgres runs parts with a `expectRows`
  * in this order, and stops at the first that misses. Insertion order does not matter to foreign keys.
@@ -109,7 +112,7 @@ function flowFragment({ row, expectedVersion, expectedStatus = 'active' }: FlowC
 export const toFragments = (changes: Changes): WriteFragment[] => [
   ...changes.before,
   ...changes.flows.map(flowFragment),
-  ...[...changes.accounts].map(([id, change]) => accountFragment(id, change, changes.now)),
+  ...[...changes.accounts].sort(byId).map(([id, change]) => accountFragment(id, change, changes.now)),
   ...[...changes.accounts.values()].flatMap((c) =>
     c.ends ? endRecords(c.ends, c.expectedSeq + c.events) : [],
   ),

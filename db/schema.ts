@@ -288,6 +288,72 @@ export const kycRecords = pgTable(
   ],
 );
 
+/**
+ * A broker account that is linked, or was: its lifecycle is the flow's. Credentials are sealed under a data key of their
+ * own, which the KMS has wrapped; without that key, as after the account is unlinked, they are noise.
+ */
+export const tradingAccounts = pgTable(
+  'trading_accounts',
+  {
+    id: uuid().primaryKey(),
+    ownerId: uuid().notNull(),
+    flowId: uuid().notNull(),
+    broker: text({ enum: ['kite', 'paper'] }).notNull(),
+    brokerUserId: text().notNull(),
+    accountName: text(),
+    preferences: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+    /** All that is shown of the key. */
+    apiKeyLast4: text(),
+    /** Which data key of this account: each rotation makes a new one. */
+    keyVersion: integer().notNull(),
+    /** The master key that wraps the data key, by name and version. */
+    wrappingKey: text(),
+    wrappedKey: text(),
+    keyCheck: text(),
+    sealedFields: jsonb().$type<Record<string, string>>().notNull(),
+    createdAt: at().notNull(),
+    updatedAt: at().notNull(),
+    unlinkedAt: at(),
+  },
+  (t) => [
+    uniqueIndex('trading_accounts_linked_once')
+      .on(t.ownerId, t.broker, t.brokerUserId)
+      .where(sql`${t.unlinkedAt} is null`),
+    index().on(t.ownerId, t.createdAt),
+  ],
+);
+
+/** What another account may do with a trading account: offered, accepted, over. Nothing of it is decided by time alone. */
+export const tradingShares = pgTable(
+  'trading_shares',
+  {
+    id: uuid().primaryKey(),
+    tradingAccountId: uuid()
+      .notNull()
+      .references(() => tradingAccounts.id),
+    ownerId: uuid().notNull(),
+    memberId: uuid().notNull(),
+    access: text({ enum: ['view', 'trade', 'manage'] }).notNull(),
+    status: text({ enum: ['invited', 'active', 'ended'] }).notNull(),
+    invitedAt: at().notNull(),
+    acceptedAt: at(),
+    /** Of the invitation while it is one, then of the access; null: without end. */
+    expiresAt: at(),
+    /** The end that the access gets when it is accepted. */
+    accessUntil: at(),
+    endedAt: at(),
+    endReason: text(),
+  },
+  (t) => [
+    uniqueIndex('trading_shares_one_each')
+      .on(t.tradingAccountId, t.memberId)
+      .where(sql`${t.status} <> 'ended'`),
+    index().on(t.memberId).where(sql`${t.status} <> 'ended'`),
+    index().on(t.ownerId).where(sql`${t.status} <> 'ended'`),
+    index().on(t.expiresAt).where(sql`${t.status} <> 'ended'`),
+  ],
+);
+
 /** Ids of provider webhooks already taken, so that a repeated delivery changes nothing. */
 export const webhookReceipts = pgTable(
   'webhook_receipts',

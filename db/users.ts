@@ -68,6 +68,15 @@ export function createUserStore(db: Database) {
       return row;
     },
 
+    /** An account that is active, with its place in its own order. */
+    activeAccount: async (accountId: string) =>
+      (
+        await db.reads
+          .select({ id: accounts.id, eventSeq: accounts.eventSeq })
+          .from(accounts)
+          .where(and(eq(accounts.id, accountId), eq(accounts.status, 'active')))
+      )[0],
+
     contactsOf: (accountId: string) =>
       db.reads
         .select()
@@ -169,6 +178,7 @@ export function createUserStore(db: Database) {
         await tx`delete from devices where account_id = ${accountId}`;
         await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
         await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;
+        await tx`update trading_accounts set broker_user_id = '', account_name = null, preferences = '{}' where owner_id = ${accountId}`;
         await tx`update audit_events set network = null, user_agent = null where account_id = ${accountId}`;
         await tx`update accounts set username = null where id = ${accountId}`;
       }),

@@ -36,6 +36,15 @@ export type Notice = Extract<
 export const PURPOSES = ['login', 'signup', 'email', 'contact', 'proof'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
+/** `tradingAccountId`: what it is about beside the account. */
+type SecurityEvent = {
+  type: string;
+  accountId: string | null;
+  tradingAccountId?: string;
+  outcome?: 'success' | 'failure';
+  reason?: string | null;
+};
+
 /** Name of a core effect → parameters. Ids, verdicts, counters and times only: parameters may be logged and stored. */
 export type Effects = {
   /** Enqueue a one-time code; the relay derives it from (flow, purpose, counter) when it sends. */
@@ -119,14 +128,9 @@ export type Effects = {
   /** The sign-up ended before LIMITED: its contacts are free again, what was known of the person is deleted. */
   releasePreUser: { accountId: string; contactId: string };
   /** One audit row, and one outbox event of the same type for consumers. */
-  publish: {
-    type: string;
-    accountId: string | null;
-    outcome?: 'success' | 'failure';
-    reason?: string | null;
-  };
+  publish: SecurityEvent;
   /** One audit row only. */
-  audit: { type: string; accountId: string | null; outcome?: 'success' | 'failure'; reason?: string | null };
+  audit: SecurityEvent;
 };
 
 type Actions<E> = { [K in keyof E]: (args: unknown, params: E[K]) => void };

@@ -7,8 +7,17 @@ import { login } from './login.ts';
 import type { EventsOf, MachineModule } from './module.ts';
 import { recovery } from './recovery.ts';
 import { signup } from './signup.ts';
+import { tradingLink } from './trading-link.ts';
 
-const modules = { signup, login, challenge, recovery, contact_change: contactChange, factor };
+const modules = {
+  signup,
+  login,
+  challenge,
+  recovery,
+  contact_change: contactChange,
+  factor,
+  trading_link: tradingLink,
+};
 
 type Modules = typeof modules;
 export type MachineId = keyof Modules;

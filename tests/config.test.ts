@@ -231,7 +231,7 @@ describe('documented deployments', () => {
   test('names that change nothing are reported, and only those that are set', () => {
     const env = { ...parse(DOCUMENTED['user service']), ALGORITHM: 'HS256' };
     const ignored = ignoredVariables(env);
-    expect(ignored).toEqual(expect.arrayContaining(['REDIS_POOL_SIZE', 'KITE_API_MAX_RETRIES', 'ALGORITHM']));
+    expect(ignored).toEqual(expect.arrayContaining(['REDIS_POOL_SIZE', 'ALGORITHM']));
     expect(ignored).not.toContain('SENTRY_DSN');
     const without = Object.fromEntries(Object.entries(env).filter(([name]) => !ignored.includes(name)));
     expect(loadConfig(without)).toEqual(loadConfig(env));
@@ -426,8 +426,12 @@ describe('refusals', () => {
     ['LOCAL_KMS_KEY_PATH', { LOCAL_KMS_KEY_PATH: keyFile('short.key', 'S3CRET') }],
     ['LOCAL_KMS_KEY_PATH', { LOCAL_KMS_KEY_PATH: keyFile('zero.key', '00'.repeat(32)) }],
     ['KMS_MASTER_KEY_ID', { KMS_MASTER_KEY_ID: '/nowhere/S3CRET' }],
-    ['KMS_PROVIDER', { KMS_PROVIDER: 'vault' }],
-    ['KMS_PROVIDER', { KMS_PROVIDER: 'aws' }],
+    ['VAULT_URL', { KMS_PROVIDER: 'vault' }],
+    ['VAULT_TOKEN', { KMS_PROVIDER: 'vault', VAULT_URL: 'https://vault.internal:8200' }],
+    ['KMS_MASTER_KEY_ID', { KMS_PROVIDER: 'aws' }],
+    ['LOCAL_KMS_KEYS', { LOCAL_KMS_KEYS: 'local:1=S3CRET' }],
+    ['LOCAL_KMS_KEYS', { LOCAL_KMS_KEYS: `local:2=${'00'.repeat(32)}` }],
+    ['LOCAL_KMS_KEYS', { LOCAL_KMS_KEYS: `local:1=${randomBytes(32).toString('hex')}` }],
     ['JWT_PRIVATE_KEY', { JWT_PRIVATE_KEY: '-----BEGIN PRIVATE KEY-----\nS3CRET' }],
     ['JWT_ALGORITHM', { JWT_ALGORITHM: 'HS256' }],
     ['JWT_ACCESS_TOKEN_TTL_MINUTES', { JWT_ACCESS_TOKEN_TTL_MINUTES: '16' }],

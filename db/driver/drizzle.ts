@@ -15,7 +15,7 @@ const pg = load('drizzle-orm/pg-core') as typeof Pg;
 const postgresJs = load('drizzle-orm/postgres-js') as typeof PostgresJs;
 const casing = load('drizzle-orm/casing') as typeof Casing;
 
-export const { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, ne, sql } = core;
+export const { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, ne, or, sql } = core;
 export const {
   bigint,
   boolean,

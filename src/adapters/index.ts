@@ -2,13 +2,15 @@
 
 import type { Config } from '../config/index.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { createKiteBroker } from './broker-kite.ts';
+import { createPaperBroker } from './broker-paper.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createHttpKyc } from './kyc-http.ts';
 import { createLocalKyc } from './kyc-local.ts';
 import { createLocalMail } from './mail-local.ts';
 import { createSendgridMail } from './mail-sendgrid.ts';
 import { createSmtpMail } from './mail-smtp.ts';
-import type { KycPort, MailPort, RiskPort, SmsPort } from './ports.ts';
+import type { BrokerName, BrokerPort, KycPort, MailPort, RiskPort, SmsPort } from './ports.ts';
 import { createHttpRisk } from './risk-http.ts';
 import { DEFAULT_RISK_RULES, type RiskRules } from './risk-local.ts';
 import { createLocalSms } from './sms-local.ts';
@@ -21,9 +23,17 @@ export type Adapters = {
   /** Null: the local rules decide at once. */
   risk: RiskPort | null;
   riskRules: RiskRules;
+  /** Brokers whose accounts can be linked here. The paper broker answers for Kite where that is not configured. */
+  brokers: Partial<Record<BrokerName, BrokerPort>>;
   /** What the local adapters took; null when all messages really leave. */
   inbox: Inbox | null;
 };
+
+function createBrokers({ broker }: Pick<Config, 'broker'>, now: () => number): Adapters['brokers'] {
+  if (broker.adapter === 'kite') return { kite: createKiteBroker(broker) };
+  const paper = createPaperBroker({ now });
+  return { kite: paper, paper };
+}
 
 function createMail({ mail }: Pick<Config, 'mail'>, inbox: Inbox): MailPort {
   const { smtp } = mail;
@@ -64,6 +74,7 @@ export function createAdapters(config: Config, clock: Clock): Adapters {
       risk.adapter === 'local'
         ? null
         : createHttpRisk({ url: risk.url ?? '', apiKey: risk.secret ?? '', now }),
+    brokers: createBrokers(config, now),
     riskRules: {
       ...DEFAULT_RISK_RULES,
       minimumAge: risk.minimumAge,

@@ -6,12 +6,11 @@
  * Each layer authenticates `v1|<context>|<its master key id>`, so neither can be moved. Rotation rewraps the data key
  * alone; the data layer keeps the id it was sealed under, which is then a label and needs no key.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { DecryptionError, type KmsPort } from '../kernel/kms.ts';
+import { randomBytes } from 'node:crypto';
+import { open, seal } from '../kernel/crypto/aes-gcm.ts';
+import { DecryptionError, type KeyWrapper, type KmsPort } from '../kernel/kms.ts';
 import { requireMasterKey } from './master-key.ts';
 
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9_:-]{0,63}$/;
 
@@ -27,14 +26,9 @@ export type LocalKms = KmsPort & {
   rewrap(ciphertext: string, context: string): Promise<string>;
 };
 
-/** @throws Error for no keys, a repeated id, an unknown active id, or a key that is not 32 random bytes. */
-export function createLocalKms({
-  keys,
-  activeId,
-}: {
-  keys: readonly MasterKey[];
-  activeId: string;
-}): LocalKms {
+export type LocalKeys = { keys: readonly MasterKey[]; activeId: string };
+
+function mastersOf({ keys, activeId }: LocalKeys) {
   const masters = new Map<string, Buffer>();
   for (const { id, key } of keys) {
     if (!KEY_ID.test(id)) throw new Error('A master key id is not valid');
@@ -44,6 +38,12 @@ export function createLocalKms({
   }
   const active = masters.get(activeId);
   if (!active) throw new Error('The active master key is not among the keys');
+  return { masters, active };
+}
+
+/** @throws Error for no keys, a repeated id, an unknown active id, or a key that is not 32 random bytes. */
+export function createLocalKms({ keys, activeId }: LocalKeys): LocalKms {
+  const { masters, active } = mastersOf({ keys, activeId });
 
   const wrap = (dek: Buffer, context: string): string => seal(active, dek, aad(context, activeId));
   const unwrap = (sealed: Sealed, context: string): Buffer => {
@@ -98,28 +98,36 @@ function parse(ciphertext: string): Sealed {
 
 const aad = (context: string, masterId: string): Buffer => Buffer.from(`v1|${context}|${masterId}`);
 
-function seal(key: Buffer, plaintext: Buffer, authenticated: Buffer): string {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES }).setAAD(
-    authenticated,
-  );
-  const bytes = [nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()];
-  return Buffer.concat(bytes).toString('base64url');
-}
-
-function open(key: Buffer, text: string, authenticated: Buffer): Buffer {
-  const bytes = Buffer.from(text, 'base64url');
-  // One spelling per value: base64url decoding skips what it does not know.
-  if (bytes.toString('base64url') !== text || bytes.length < NONCE_BYTES + TAG_BYTES) {
-    throw new DecryptionError('Not a sealed value');
-  }
-  const nonce = bytes.subarray(0, NONCE_BYTES);
-  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
-    .setAAD(authenticated)
-    .setAuthTag(bytes.subarray(-TAG_BYTES));
-  try {
-    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-  } catch (cause) {
-    throw new DecryptionError('The value was altered or belongs to another context', { cause });
-  }
+/** Wraps the data keys of the vault under master keys of this process. @throws Error as `createLocalKms` */
+export function createLocalWrapper({ keys, activeId }: LocalKeys): KeyWrapper {
+  const { masters, active } = mastersOf({ keys, activeId });
+  const bound = (account: string, id: string): Buffer => Buffer.from(`wrap|v1|${account}|${id}`);
+  const wrap = (dataKey: Buffer, account: string) => ({
+    key: activeId,
+    blob: seal(active, dataKey, bound(account, activeId)),
+  });
+  const unwrap: KeyWrapper['unwrap'] = async ({ wrapped: { key, blob }, account }) => {
+    const master = masters.get(key);
+    if (!master) throw new DecryptionError('The master key that wrapped this data key is not here');
+    return open(master, blob, bound(account, key));
+  };
+  return {
+    activeKey: async () => activeId,
+    wrap: async (dataKey, account) => wrap(dataKey, account),
+    unwrap,
+    rewrap: (owned) =>
+      Promise.all(
+        owned.map(async (one) => {
+          try {
+            const dataKey = await unwrap(one);
+            const wrapped = wrap(dataKey, one.account);
+            dataKey.fill(0);
+            return wrapped;
+          } catch (error) {
+            if (error instanceof DecryptionError) return error;
+            throw error;
+          }
+        }),
+      ),
+  };
 }

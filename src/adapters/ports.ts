@@ -76,3 +76,43 @@ export type RiskVerdict = { decision: 'ALLOW' | 'REVIEW' | 'BLOCK'; reasons: str
 export interface RiskPort {
   evaluate(subject: RiskSubject): Promise<RiskVerdict>;
 }
+
+export const BROKERS = ['kite', 'paper'] as const;
+export type BrokerName = (typeof BROKERS)[number];
+
+/** The broker does not accept the credentials: an expired token and a wrong key look alike. The message quotes neither. */
+export class BrokerRefused extends Error {
+  override readonly name = 'BrokerRefused';
+}
+
+/** No answer that says anything about the credentials: an outage, a limit, something else than documented. */
+export class BrokerUnavailable extends Error {
+  override readonly name = 'BrokerUnavailable';
+  /** Seconds after which the broker wants to be asked again; null when it said nothing. */
+  readonly retryAfterS: number | null;
+  constructor(message: string, retryAfterS: number | null = null, options?: ErrorOptions) {
+    super(message, options);
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** What a signed-in call of a broker is made with. */
+export type BrokerToken = { apiKey: string; accessToken: string };
+
+/** Every call throws BrokerRefused or BrokerUnavailable. */
+export interface BrokerPort {
+  /** Turns a request token, which works once and lives for minutes, into an access token. Never repeated. */
+  exchange(login: {
+    apiKey: string;
+    apiSecret: string;
+    requestToken: string;
+  }): Promise<{ accessToken: string; userId: string }>;
+  /** Whose token it is; the proof that it works. */
+  profile(token: BrokerToken): Promise<{ userId: string }>;
+  /** Ends the token at the broker. */
+  invalidate(token: BrokerToken): Promise<void>;
+  /** When an access token that works at `now` ends at the latest, in milliseconds since the epoch. */
+  endOf(now: number): number;
+  /** Ends kept-open connections. */
+  close?(): Promise<void>;
+}

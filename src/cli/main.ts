@@ -10,6 +10,10 @@ const COMMANDS: Record<string, Entry> = {
   start: { summary: 'Run the service', load: () => import('./start.ts') },
   migrate: { summary: 'Bring the database to the newest schema', load: () => import('./migrate.ts') },
   keys: { summary: 'List, rotate or withdraw token signing keys', load: () => import('./keys.ts') },
+  kms: {
+    summary: 'Count and rewrap what the master keys have sealed',
+    load: () => import('./kms.ts'),
+  },
   import: { summary: 'Import users of another system', load: () => import('./import.ts') },
   restored: { summary: 'End what a restored backup would bring back', load: () => import('./restored.ts') },
   demo: { summary: 'Play a narrated tour against a service of its own', load: () => import('./demo.ts') },

@@ -3,7 +3,7 @@ import type { Settings } from './variables.ts';
 
 type Values = Settings['values'];
 
-export function adaptersOf({ values: v, mistakes }: Settings) {
+export function adaptersOf({ values: v, mistakes }: Settings, env: string) {
   const demand = (chosenBy: string, names: (keyof Values)[]): void => {
     for (const name of names)
       if (v[name] === null) mistakes.add(name, `is required by the chosen ${chosenBy}`);
@@ -65,6 +65,12 @@ export function adaptersOf({ values: v, mistakes }: Settings) {
         secret: v.RISK_SECRET,
         blockedPrefixes: v.RISK_BLOCKED_PREFIXES,
         minimumAge: v.RISK_MINIMUM_AGE,
+      },
+      broker: {
+        adapter: demo ? 'local' : (v.BROKER_ADAPTER ?? (env === 'production' ? 'kite' : 'local')),
+        baseUrl: v.KITE_API_BASE_URL,
+        timeoutMs: v.KITE_API_TIMEOUT_SECONDS * 1000,
+        maxRetries: v.KITE_API_MAX_RETRIES,
       },
     }),
   };

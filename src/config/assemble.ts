@@ -18,7 +18,7 @@ export function assemble(settings: Settings, environment: Environment) {
     /^(production|staging)$/i.test(name?.trim() ?? ''),
   );
   const env = strict ? 'production' : v.NODE_ENV === 'test' ? 'test' : 'development';
-  const adapters = adaptersOf(settings);
+  const adapters = adaptersOf(settings, env);
   const demo = v.DEMO_MODE ?? (env !== 'production' && !adapters.real);
   const publicUrl = v.PUBLIC_URL ?? `http://localhost:${v.PORT}`;
   const frontendUrl = v.FRONTEND_URL ?? publicUrl;
@@ -51,7 +51,7 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Added to the system clock. */
     clockOffsetMs: v.CLOCK_OFFSET_SECONDS * 1000,
     ...storesOf(settings),
-    ...keysOf(settings, publicUrl, accessTtlS),
+    ...keysOf(settings, publicUrl, accessTtlS, environment),
     session: {
       idleTtlS: v.SESSION_IDLE_DAYS * DAY_S,
       absoluteTtlS: v.SESSION_ABSOLUTE_DAYS * DAY_S,
@@ -77,7 +77,7 @@ export function assemble(settings: Settings, environment: Environment) {
       rpName: v.APP_NAME,
       origins: [...new Set([new URL(frontendUrl).origin, new URL(publicUrl).origin, ...v.PASSKEY_ORIGINS])],
     },
-    features: { mfaTotp: v.FEATURE_MFA_TOTP },
+    features: { mfaTotp: v.FEATURE_MFA_TOTP, sharedAccounts: v.FEATURE_SHARED_ACCOUNTS },
     flow: {
       tokenTtlS: v.FLOW_TOKEN_TTL_SECONDS,
       signupTtlDays: v.SIGNUP_TTL_DAYS,

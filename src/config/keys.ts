@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { keyBytes } from './parsers.ts';
-import { ConfigError, type Mistakes, readSecretFile } from './read.ts';
+import { ConfigError, type Environment, type Mistakes, readSecretFile } from './read.ts';
 import { weakness } from './secret-strength.ts';
 import type { Settings } from './variables.ts';
 
@@ -24,10 +24,10 @@ function keyFile(variable: string, path: string): Buffer {
 
 function masterKey({ values: v, source, mistakes }: Settings): Buffer | null {
   if (v.MASTER_KEY !== null) return v.MASTER_KEY;
-  const path = v.LOCAL_KMS_KEY_PATH;
-  return path === null
-    ? null
-    : mistakes.unless(() => keyFile(source('LOCAL_KMS_KEY_PATH') ?? 'LOCAL_KMS_KEY_PATH', path));
+  // Only local keys are files: elsewhere the same variable names a key of the provider.
+  const names = ['LOCAL_KMS_KEY_PATH', ...(v.KMS_PROVIDER === 'local' ? ['KMS_MASTER_KEY_ID'] : [])] as const;
+  const name = names.find((one) => v[one as 'KMS_MASTER_KEY_ID'] !== null) as 'KMS_MASTER_KEY_ID' | undefined;
+  return name === undefined ? null : mistakes.unless(() => keyFile(source(name) ?? name, v[name] ?? ''));
 }
 
 function algorithmOf(source: string, pem: string, mistakes: Mistakes): SigningAlgorithm | null {
@@ -56,6 +56,42 @@ function signing({ values: v, source, mistakes }: Settings): SigningAlgorithm {
   return alg ?? 'RS256';
 }
 
+/** Sealing with another key than the one asked for would be a promise broken in silence. */
+function kms({ values: v, source, mistakes }: Settings, environment: Environment) {
+  const demand = (name: 'KMS_MASTER_KEY_ID' | 'VAULT_URL' | 'VAULT_TOKEN'): string => {
+    const value = v[name];
+    if (value === null) mistakes.add(name, `is required by KMS_PROVIDER=${v.KMS_PROVIDER}`);
+    return value ?? '';
+  };
+  const local = v.LOCAL_KMS_KEYS ?? [];
+  const named = source('LOCAL_KMS_KEYS') ?? 'LOCAL_KMS_KEYS';
+  const file = named.endsWith('_FILE') ? environment[named]?.trim() : undefined;
+  if (file && (statSync(file).mode & 0o007) !== 0)
+    mistakes.add(named, 'names a file that other users may read; use mode 0600');
+  if (local.some(({ id }) => id === 'local:1'))
+    mistakes.add(named, 'must not name local:1, which is derived from MASTER_KEY');
+  if (new Set(local.map(({ id }) => id)).size < local.length)
+    mistakes.add(named, 'must not name a key twice');
+  if (local.some(({ key }) => weakness(key))) mistakes.add(named, 'must hold random keys');
+  return {
+    provider: v.KMS_PROVIDER,
+    /** Local master keys besides the derived one; the first wraps. */
+    local,
+    aws:
+      v.KMS_PROVIDER === 'aws'
+        ? { keyId: demand('KMS_MASTER_KEY_ID'), region: v.KMS_REGION, endpoint: v.KMS_ENDPOINT }
+        : null,
+    vault:
+      v.KMS_PROVIDER === 'vault'
+        ? {
+            url: demand('VAULT_URL'),
+            token: demand('VAULT_TOKEN'),
+            key: v.KMS_MASTER_KEY_ID ?? 'vestibule',
+          }
+        : null,
+  };
+}
+
 /** Proofs are signed with the same keys, for `proof:<project>`: access tokens must never be for one of those. */
 function audience({ values: v, mistakes }: Settings): string {
   if (v.JWT_AUDIENCE.startsWith('proof:')) {
@@ -64,7 +100,7 @@ function audience({ values: v, mistakes }: Settings): string {
   return v.JWT_AUDIENCE;
 }
 
-export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number) {
+export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number, environment: Environment) {
   const v = settings.values;
   return {
     /** 32 bytes. Null: generate and keep under `dataDir`. */
@@ -73,6 +109,7 @@ export function keysOf(settings: Settings, publicUrl: string, accessTtlS: number
     passwordPepper: v.PASSWORD_PEPPER,
     /** Key of the HMAC identity proof, used as UTF-8. Null: generate and keep under `dataDir`. */
     secretKey: v.SECRET_KEY,
+    kms: kms(settings, environment),
     jwt: {
       issuer: v.JWT_ISSUER ?? publicUrl,
       audience: audience(settings),

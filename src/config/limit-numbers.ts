@@ -25,6 +25,10 @@ export type LimitNumbers = {
   setPasswordNetwork: Window;
   refreshSession: Window;
   secondFactorNetwork: Window;
+  /** Credentials of trading accounts shown in clear, per account. */
+  revealUser: Window;
+  /** Calls of a broker that a person causes. */
+  brokerUser: Window;
   /** All mail kinds together; beyond it nothing is sent. */
   mailRecipient: Window;
   /** First eight digits of a phone number; beyond the four SMS caps nothing is sent. */
@@ -69,6 +73,8 @@ export const defaultLimits: LimitNumbers = {
   setPasswordNetwork: perHour(60),
   refreshSession: perMinute(10),
   secondFactorNetwork: perHour(60),
+  revealUser: perHour(5),
+  brokerUser: perHour(60),
   mailRecipient: perHour(10),
   smsRange: { limit: 10, windowMs: 10 * MINUTE },
   smsCountry: perHour(100),
@@ -99,6 +105,8 @@ export const demoLimits: LimitNumbers = {
   setPasswordNetwork: perMinute(60),
   refreshSession: perMinute(60),
   secondFactorNetwork: perMinute(60),
+  revealUser: perMinute(5),
+  brokerUser: perMinute(60),
   mailRecipient: perMinute(60),
   smsRange: perMinute(200),
   smsCountry: perMinute(300),

@@ -79,6 +79,8 @@ const WINDOWS = {
   LIMIT_REFRESH: window('refreshSession', 'Token refreshes of one session'),
   LIMIT_SECOND_FACTOR: window('secondFactor', 'Second-factor checks per account and factor'),
   LIMIT_SECOND_FACTOR_NETWORK: window('secondFactorNetwork', 'Second-factor checks from one network'),
+  LIMIT_REVEAL: window('revealUser', 'Credentials of trading accounts shown in clear, per user'),
+  LIMIT_BROKER: window('brokerUser', 'Calls of a broker caused by one user'),
   LIMIT_MAIL: window('mailRecipient', 'Mail of all kinds to one address; beyond it nothing is sent'),
   LIMIT_SMS_RANGE: window('smsRange', 'SMS to one number range (first 8 digits); beyond it nothing is sent'),
   LIMIT_SMS_COUNTRY: window('smsCountry', 'SMS to one country'),

@@ -132,6 +132,16 @@ export const keyBytes = (exactly?: number): Parser<Buffer> =>
       : undefined;
   });
 
+/** `local:2=<key>`: a key of 32 bytes with a name and version of its own. */
+export const namedKey: Parser<{ id: string; key: Buffer }> = by(
+  'must list keys as local:2=<32 bytes as hexadecimal or base64>',
+  (raw) => {
+    const [, id, text] = /^(local:\d{1,6})=(.+)$/.exec(raw) ?? [];
+    const key = text === undefined ? undefined : keyBytes(32).safeParse(text);
+    return id && key?.success ? { id, key: key.data } : undefined;
+  },
+);
+
 /** PEM text, also on one line with `\n` written out. */
 export const pem: Parser<string> = by('must be a private key in PEM form', (raw) => {
   const unfolded = raw.replaceAll('\\n', '\n');

@@ -30,12 +30,17 @@ export function refuseUnsafe(config: Config, { values: v, source, mistakes }: Se
   }
   if (config.redis.url === null && !anyGiven('REDIS_URL', 'REDIS_HOST'))
     refuse('REDIS_URL', 'is required in production');
-  if (config.masterKey !== null || !anyGiven('LOCAL_KMS_KEY_PATH')) strong('MASTER_KEY', config.masterKey);
+  const keyFile = anyGiven(
+    'LOCAL_KMS_KEY_PATH',
+    ...(v.KMS_PROVIDER === 'local' ? ['KMS_MASTER_KEY_ID' as const] : []),
+  );
+  if (config.masterKey !== null || !keyFile) strong('MASTER_KEY', config.masterKey);
   strong('PASSWORD_PEPPER', config.passwordPepper);
   strong('SECRET_KEY', config.secretKey);
   if (config.sms.adapter === 'local') refuse('SMS_ADAPTER', 'must name a real provider in production');
   if (config.mail.adapter === 'local')
     refuse('MAIL_ADAPTER', 'must name a real provider (or SMTP_HOST be set) in production');
+  if (config.broker.adapter === 'local') refuse('BROKER_ADAPTER', 'must name a real broker in production');
   if (config.kyc.adapter === 'local') refuse('KYC_ADAPTER', 'must name a real provider in production');
   for (const secret of config.kyc.webhookSecrets) strong('KYC_WEBHOOK_SECRET', secret);
   if (v.ADMIN_TOKEN !== null) strong('ADMIN_TOKEN', v.ADMIN_TOKEN);

@@ -117,10 +117,25 @@ const KEYS = {
     'What services present to `POST /v1/auth/introspect`; outside production `introspectionToken` in DATA_DIR/secrets.json by default',
     secret,
   ),
-  KMS_PROVIDER: setting(p.oneOf('local'), 'local', 'Where the master key is; only `local` is accepted'),
-  LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins', {
-    aliases: ['KMS_MASTER_KEY_ID'],
-  }),
+  KMS_PROVIDER: setting(
+    p.oneOf('local', 'aws', 'vault'),
+    'local',
+    'What wraps the keys of stored secrets: keys of this process, AWS KMS, or Vault transit',
+  ),
+  KMS_MASTER_KEY_ID: optional(
+    p.text,
+    'With aws the key id, ARN or alias; with vault the name of a derived transit key, `mount/name` or `name`; with local a path like LOCAL_KMS_KEY_PATH',
+  ),
+  LOCAL_KMS_KEY_PATH: optional(p.text, 'File with the master key, not readable by others; MASTER_KEY wins'),
+  LOCAL_KMS_KEYS: optional(
+    p.list(p.namedKey),
+    'Local master keys as `local:2=<32 bytes>`, comma-separated; the first wraps, the others still open',
+    { ...secret, otherwise: 'one derived from MASTER_KEY, `local:1`, which also opens what it has wrapped' },
+  ),
+  KMS_REGION: optional(p.text, 'AWS region of the key', { otherwise: 'what the AWS SDK finds' }),
+  KMS_ENDPOINT: optional(p.httpUrl, 'AWS KMS at another address, for example a VPC endpoint'),
+  VAULT_URL: optional(p.httpUrl, 'Vault or OpenBao'),
+  VAULT_TOKEN: optional(p.text, 'Token that may encrypt, decrypt, rewrap and read the transit key', secret),
   JWT_PRIVATE_KEY: optional(p.pem, 'PEM key that signs tokens; its type decides the algorithm', {
     ...secret,
     otherwise: 'generated and kept encrypted in the database',
@@ -270,10 +285,17 @@ const ADAPTERS = {
   RISK_URL: optional(p.httpUrl, 'Risk provider'),
   RISK_SECRET: optional(p.text, 'Authenticates us to the risk provider', secret),
   RISK_BLOCKED_PREFIXES: setting(p.list(p.phonePrefix), '', 'Phone prefixes refused at sign-up'),
+  BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks linked trading accounts', {
+    otherwise: 'kite in production, else local: a broker on paper',
+  }),
+  KITE_API_BASE_URL: setting(p.httpUrl, 'https://api.kite.trade', 'Kite Connect API'),
+  KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite, repetitions included'),
+  KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Repetitions of a safe call of Kite'),
   RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
 };
 
 const OPERATION = {
+  FEATURE_SHARED_ACCOUNTS: setting(p.flag, 'true', 'Sharing of trading accounts; off answers 404'),
   FEATURE_MFA_TOTP: setting(
     p.flag,
     'true',

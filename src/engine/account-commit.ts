@@ -8,6 +8,7 @@ import {
   type WriteFragment,
 } from '../../db/commit.ts';
 import { VersionConflict } from '../../db/driver/conflicts.ts';
+import type { LiveShare } from '../../db/trading-shares.ts';
 import type { Notice } from '../../machines/effects.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -16,11 +17,19 @@ import { alreadyCommitted, reservationOf, settled, unlessTakenOver } from './key
 import {
   accountChange,
   endSessions,
-  enqueue,
+  endShares,
   notifyOwner,
+  publish,
   type RecordContext,
-  recordAudit,
 } from './records.ts';
+
+type AccountEvent = {
+  type: string;
+  outcome?: 'success' | 'failure';
+  reason?: string;
+  sessionId?: string;
+  tradingAccountId?: string;
+};
 
 export type AccountEdit = {
   /** As read; the edit is void when the account has moved on since. */
@@ -30,7 +39,11 @@ export type AccountEdit = {
   /** Every live session of the account, or all but one, ends by it. */
   endSessions?: { reason: string; except?: string };
   /** Published and audited. */
-  event: { type: string; outcome?: 'success' | 'failure'; reason?: string; sessionId?: string };
+  event: AccountEvent;
+  /** More of the same commit, of this account or of others as they were read. */
+  also?: readonly { account: { id: string; eventSeq: number }; event: AccountEvent }[];
+  /** Shares of trading accounts that end by it. */
+  endShares?: { shares: readonly LiveShare[]; reason: string };
   /** What the owner is told, wherever it reads. */
   notice?: Notice;
 };
@@ -38,26 +51,24 @@ export type AccountEdit = {
 /** Answers with how many sessions it ended. @throws Problem conflict when the account changed meanwhile: the caller may repeat. */
 export async function commitAccount(
   deps: { db: Database; onCommit: (changes: Changes) => void },
-  { account, parts, patch, endSessions: ends, event, notice }: AccountEdit,
+  { account, parts, patch, endSessions: ends, event, also = [], endShares: over, notice }: AccountEdit,
   context: SendContext,
 ): Promise<{ sessionsEnded: number }> {
   if (alreadyCommitted(context)) return { sessionsEnded: 0 };
   const changes = newChangeSet(new Date(context.now), { reservation: reservationOf(context) });
-  const record = (): RecordContext => ({
+  const record = ({ eventSeq }: { eventSeq: number } = account): RecordContext => ({
     id: `account:${uuidv7()}`,
     flowId: null,
     envelope: context.envelope,
     changes,
-    seqOf: () => account.eventSeq,
+    seqOf: () => eventSeq,
   });
   changes.rows.push(...parts);
   Object.assign(accountChange(record(), account.id).patch, patch);
-  recordAudit(record(), { accountId: account.id, ...event });
-  enqueue(record(), 'event', account.id, {
-    type: event.type,
-    outcome: event.outcome ?? 'success',
-    reason: event.reason ?? null,
-  });
+  publish(record(), { accountId: account.id, ...event });
+  for (const { account: other, event: theirs } of also)
+    publish(record(other), { accountId: other.id, ...theirs });
+  if (over) endShares(record(), over.shares, over.reason);
   if (notice) notifyOwner(record(), { accountId: account.id, template: notice });
   if (ends) endSessions(record(), { accountId: account.id, ...ends });
   try {

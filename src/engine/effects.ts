@@ -8,6 +8,8 @@ import { setToken } from '../../db/other-flows.ts';
 import { endSurplus } from '../../db/session-limit.ts';
 import * as sessions from '../../db/sessions.ts';
 import * as throttles from '../../db/throttles.ts';
+import type * as tradingAccounts from '../../db/trading-accounts.ts';
+import type * as tradingShares from '../../db/trading-shares.ts';
 import type { Effects } from '../../machines/effects.ts';
 import type { DeclaredEffects } from '../../machines/index.ts';
 import { LOGIN_CODE_COUNTER } from '../../machines/login.ts';
@@ -19,6 +21,7 @@ import {
   endSessions,
   enqueue,
   notifyOwner,
+  publish,
   type RecordContext,
   recordAudit,
   recordSessionEnds,
@@ -35,6 +38,11 @@ export type Enclosures = {
   credentials?: credentials.CredentialHashes;
   profile?: credentials.ProfileFields;
   kyc?: kyc.SealedDocument;
+  /** A broker account with its sealed credentials, and credentials that replace them. */
+  tradingAccount?: tradingAccounts.NewTradingAccount;
+  rotated?: tradingAccounts.RotatedCredentials;
+  /** Who else holds a share of what is unlinked, as it was read. */
+  shares?: tradingShares.LiveShare[];
   /** The public name of a new account. */
   username?: string;
   /** What a right answer uses up. */
@@ -238,14 +246,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       c.changes.rows.push(contacts.release(p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
     },
-    publish: (p, c) => {
-      audit(c, p);
-      enqueue(c, 'event', p.accountId, {
-        type: p.type,
-        outcome: p.outcome ?? 'success',
-        reason: p.reason ?? null,
-      });
-    },
+    publish: (p, c) => publish(c, p),
     audit: (p, c) => audit(c, p),
   };
 }

@@ -4,6 +4,7 @@ import type { AccountChange, AuditRow, Changes } from '../../db/commit.ts';
 import * as notices from '../../db/notices.ts';
 import { endAll } from '../../db/sessions.ts';
 import * as throttles from '../../db/throttles.ts';
+import { end, type LiveShare } from '../../db/trading-shares.ts';
 import type { Notice } from '../../machines/effects.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 
@@ -116,6 +117,8 @@ export type AuditEntry = {
   outcome?: 'success' | 'failure';
   reason?: string | null;
   sessionId?: string | null;
+  /** The trading account it is about. */
+  tradingAccountId?: string | undefined;
 };
 
 /** One row of the audit; `data` holds ids and verdicts, never an identifier in clear. */
@@ -138,6 +141,45 @@ export const auditRow = (
   data: entry.data ?? null,
 });
 
-export function recordAudit(r: RecordContext, entry: AuditEntry): void {
-  r.changes.audit.push(auditRow(entry, { envelope: r.envelope, at: r.changes.now, flowId: r.flowId }));
+export function recordAudit(r: RecordContext, { tradingAccountId, ...entry }: AuditEntry): void {
+  const data = tradingAccountId === undefined ? {} : { data: { trading_account_id: tradingAccountId } };
+  r.changes.audit.push(
+    auditRow({ ...entry, ...data }, { envelope: r.envelope, at: r.changes.now, flowId: r.flowId }),
+  );
+}
+
+/** One audit row, and one event of the same type in the order of the account. */
+export function publish(r: RecordContext, entry: AuditEntry): void {
+  recordAudit(r, entry);
+  const { type, accountId, outcome = 'success', reason = null, tradingAccountId } = entry;
+  enqueue(r, 'event', accountId, {
+    type,
+    outcome,
+    reason,
+    ...(tradingAccountId === undefined ? {} : { trading_account_id: tradingAccountId }),
+  });
+}
+
+/** Ends shares of a trading account; each member is told by an event of its own account. */
+export function endShares(r: RecordContext, shares: readonly LiveShare[], reason: string): void {
+  if (shares.length === 0) return;
+  r.changes.rows.push(
+    end(
+      shares.map(({ id }) => id),
+      reason,
+      r.changes.now,
+    ),
+  );
+  shares.forEach(({ memberId, memberSeq, tradingAccountId }, index) => {
+    const seqOf = (id: string) => (id === memberId ? memberSeq : r.seqOf(id));
+    publish(
+      { ...r, id: `${r.id}:${index}`, seqOf },
+      {
+        type: 'trading_account.share_ended',
+        accountId: memberId,
+        reason,
+        tradingAccountId,
+      },
+    );
+  });
 }

@@ -28,8 +28,17 @@ export const flowFields = {
 /** Which flows of a machine a route is for: by their way into sign-up, or by what their code is for, or by the kind of their factor. */
 type For = { entry?: 'phone' | 'email'; purpose?: string; kind?: string };
 
-/** A route sends this event to this machine. `offered: false`: it is documented, but `next` names another route. */
-export type Sends = { machine: MachineId; event: string; for?: For; offered?: false };
+/**
+ * A route sends this event to this machine. `offered: false`: it is documented, but `next` names another route.
+ * `params`: which member of the flow's context each parameter of the path is.
+ */
+export type Sends = {
+  machine: MachineId;
+  event: string;
+  for?: For;
+  offered?: false;
+  params?: Record<string, string>;
+};
 
 /** A route goes on where a flow has ended. `as`: the name it is offered under. */
 export type Follows = { machine: MachineId; states: readonly string[]; as: string; for?: For };
@@ -48,7 +57,16 @@ export type Offer = { actions: Pick<Actions, 'next' | 'toProve'>; now: number };
 
 export const nextOf = (view: FlowView, { actions, now }: Offer): Action[] => actions.next(view, now);
 
-type Row = { action: Action; machine: MachineId; for: For };
+type Row = { action: Action; machine: MachineId; for: For; params?: Sends['params'] };
+
+/** The action with the address of this very flow's resource. */
+const addressed = ({ action, params = {} }: Row, { context }: FlowView): Action => ({
+  ...action,
+  href: Object.entries(params).reduce(
+    (href, [name, member]) => href.replace(`:${name}`, String((context as Record<string, unknown>)[member])),
+    action.href,
+  ),
+});
 
 /** The sign-up entry a flow came by, or leads to; phone unless it says otherwise. */
 function entryOf({ context }: FlowView): 'phone' | 'email' {
@@ -107,8 +125,10 @@ export function createActions() {
           const sentence = `Sends \`${event}\` to the [${machine} machine](/v1/flows/definitions/${machine}/diagram).`;
           Object.assign(schema, { description: [sentence, described(schema)].filter(Boolean).join(' ') });
         }
-        if (sends && sends.offered !== false)
-          sending.push({ action: action(sends.event), machine: sends.machine, for: sends.for ?? {} });
+        if (sends && sends.offered !== false) {
+          const { machine, event, params, for: whom = {} } = sends;
+          sending.push({ action: action(event), machine, for: whom, ...(params ? { params } : {}) });
+        }
         for (const { machine, states, as, for: whom = {} } of follows)
           following.push({ action: action(as), machine, states, for: whom });
       });
@@ -124,7 +144,7 @@ export function createActions() {
       const after = following.filter(
         (row) => row.machine === view.machine && row.states.includes(view.state) && isFor(view, row.for),
       );
-      return [...open, ...after].map(({ action }) => action);
+      return [...open, ...after].map((row) => addressed(row, view));
     },
 
     /**

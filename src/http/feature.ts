@@ -14,5 +14,7 @@ export type Feature = {
   effects?: OwnEffects;
   /** What the relay does with an outbox row, by topic. */
   deliveries?(services: Services): Record<string, TopicHandler>;
+  /** Work that time brings, once per run of the sweep. It holds no other work up. */
+  sweep?(services: Services): () => Promise<void>;
   credentials?(services: Services): CredentialReader[];
 };

@@ -27,6 +27,10 @@ export type IdempotencyOptions = {
 };
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The answer holds what must not be kept, not even sealed: a key changes nothing here. */
+    answerNotKept?: boolean;
+  }
   interface FastifyRequest {
     /** Set while this request holds the reservation of its key. */
     idempotency: KeyedRun | null;
@@ -50,7 +54,8 @@ async function idempotency(
 
   app.addHook('preHandler', (request, reply, done) => {
     const given = request.headers['idempotency-key'];
-    if (given === undefined || request.method !== 'POST' || request.routeOptions.config.rawBody) {
+    const { rawBody, answerNotKept } = request.routeOptions.config;
+    if (given === undefined || request.method !== 'POST' || rawBody || answerNotKept) {
       done();
       return;
     }

@@ -12,6 +12,8 @@ import type { PasswordLoginStore } from '../../db/password-logins.ts';
 import type { Recipients } from '../../db/recipients.ts';
 import type { RefreshStore } from '../../db/refresh.ts';
 import type { createSessionStore } from '../../db/sessions.ts';
+import type { TradingAccountStore } from '../../db/trading-accounts.ts';
+import type { TradingShareStore } from '../../db/trading-shares.ts';
 import type { UserStore } from '../../db/users.ts';
 import type { Inbox } from '../adapters/inbox.ts';
 import type { Adapters } from '../adapters/index.ts';
@@ -29,8 +31,9 @@ import type { SessionEnds } from '../engine/session-revocation.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
 import type { Hasher } from '../kernel/hashing/index.ts';
-import type { KmsPort } from '../kernel/kms.ts';
+import type { KeyWrapper, KmsPort } from '../kernel/kms.ts';
 import type { KeyManager, Tokens } from '../kernel/tokens/index.ts';
+import type { Vault } from '../kernel/vault/vault.ts';
 import type { Actions } from './actions.ts';
 import type { Limits } from './limits/policy.ts';
 
@@ -60,7 +63,14 @@ export type Services = {
   keys: KeyManager;
   tokens: Tokens;
   hasher: Hasher;
+  /** Seals values one by one, under the configured KMS. */
   kms: KmsPort;
+  /** Seals the credentials of an account, under the configured KMS. */
+  vault: Vault;
+  /** The configured KMS itself. */
+  keeper: KeyWrapper;
+  tradingAccounts: TradingAccountStore;
+  tradingShares: TradingShareStore;
   proofs: Proofs;
   /** What the kinds of factors can say of an answer. */
   factors: Factors;

@@ -184,6 +184,27 @@ const CATALOGUE = {
       'Send `application/json` in UTF-8, without content encoding; introspection takes a form as well.',
     ),
   ],
+  factor_required: [
+    403,
+    'A second factor has to be set up first',
+    of('This is shown only right after a second factor, and the account has none.', 'Set up a second factor.'),
+  ],
+  credentials_unreadable: [
+    409,
+    'The stored credentials cannot be opened',
+    of(
+      'What is stored was altered, moved, or belongs to a key that is gone; nothing of it is shown. An alarm was raised.',
+      'Send the credentials anew.',
+    ),
+  ],
+  broker_rejected: [
+    422,
+    'The broker does not accept these credentials',
+    of(
+      'The broker refuses the key, the secret or the token, or they belong to another user of the broker. Nothing was stored or replaced.',
+      'Check the credentials at the broker and send them again.',
+    ),
+  ],
   weak_password: [
     422,
     'The password is not acceptable',

@@ -99,6 +99,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
       await relay.stop();
       await watchers.rollup?.stop();
       crypto.adapters.mail.close?.();
+      await Promise.all(Object.values(crypto.adapters.brokers).map((broker) => broker.close?.()));
+      await crypto.keeper.close();
       await crypto.hasher.close();
       await stores.close();
     },

@@ -17,6 +17,7 @@ import { feature as passkeys } from '../features/passkeys/index.ts';
 import { feature as recovery } from '../features/recovery/index.ts';
 import { feature as sessions } from '../features/sessions/index.ts';
 import { feature as signup } from '../features/signup/index.ts';
+import { feature as trading } from '../features/trading/index.ts';
 import type { Feature } from '../http/feature.ts';
 import type { CredentialReader } from '../http/request-identity.ts';
 import type { Services } from '../http/services.ts';
@@ -24,7 +25,7 @@ import { Problem } from '../kernel/problems.ts';
 
 export const LEVELS = [
   [sessions],
-  [account, login, mfa, passkeys, devices, kyc, flows, identityProof, notices, meta],
+  [account, login, mfa, passkeys, devices, kyc, flows, identityProof, notices, meta, trading],
   [signup, contacts, recovery],
   [balanceHub, { name: 'import' }],
 ] as const satisfies readonly (readonly Feature[])[];
@@ -58,6 +59,10 @@ export const routes =
 /** What the relay does, by topic. */
 export const deliveries = (s: Services): Record<string, TopicHandler> =>
   Object.assign({}, ...FEATURES.map((feature) => feature.deliveries?.(s) ?? {}));
+
+/** What time brings, by slice. */
+export const sweeps = (s: Services): (() => Promise<void>)[] =>
+  FEATURES.flatMap((feature) => feature.sweep?.(s) ?? []);
 
 /** Credentials, besides access tokens, that tell who repeats a keyed request. */
 export const credentials = (s: Services): CredentialReader[] =>

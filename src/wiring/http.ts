@@ -40,7 +40,7 @@ export async function registerHttp(
   services: Services,
   parts: { stores: Stores; crypto: Crypto; watchers: Watchers; version: string },
 ): Promise<void> {
-  const { config, clock, limits, keyring, kms } = services;
+  const { config, clock, limits, keyring } = services;
   const { stores, crypto, watchers, version } = parts;
   const { feed, inspector } = watchers;
   server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
@@ -61,7 +61,14 @@ export async function registerHttp(
   const key = keyring.key('idempotency');
   const identify = createIdentify(services, credentials(services));
   const ttlMs = config.retention.idempotencyHours * 3_600_000;
-  await server.register(idempotency, { store: stores.idempotency, identify, kms, key, clock, ttlMs });
+  await server.register(idempotency, {
+    store: stores.idempotency,
+    identify,
+    kms: crypto.ownKms,
+    key,
+    clock,
+    ttlMs,
+  });
   if (config.docs.enabled) await server.register(docs);
   await server.register(routes(services, version));
   if (feed) await server.register(consolePlugin(services, feed, stores.flowStats));

@@ -14,7 +14,7 @@ import { createSweep } from '../engine/sweep.ts';
 import type { Actions } from '../http/actions.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { deliveries, effectHandlers } from './features.ts';
+import { deliveries, effectHandlers, sweeps } from './features.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
 
@@ -92,6 +92,7 @@ export function openRelay(services: Services, stores: Stores, { rollup }: Watche
   };
   const forgetContacts = (until: Date) => forgetUnowned(db, until, FORGET_BATCH);
   const sweep = createSweep({ flows, users, engine, clock, log, purgeExpired, forgetContacts });
+  const own = sweeps(services);
   return createRelay({
     outbox,
     clock,
@@ -99,6 +100,7 @@ export function openRelay(services: Services, stores: Stores, { rollup }: Watche
     sweep: async () => {
       rollup?.kick();
       await sweep();
+      for (const run of own) await run();
     },
     handlers: { ...deliveries(services), event: eventDelivery(redis) },
   });

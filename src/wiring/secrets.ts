@@ -1,6 +1,7 @@
 /** Everything that holds or uses a secret: derived keys, sealing, signing, hashing, and what may be proven with them. */
 
 import { createAdapters } from '../adapters/index.ts';
+import { createKeeper } from '../adapters/kms.ts';
 import { createLocalKms } from '../adapters/kms-local.ts';
 import type { Config } from '../config/index.ts';
 import { createFactors } from '../engine/factors/index.ts';
@@ -11,8 +12,10 @@ import type { Clock } from '../kernel/clock.ts';
 import { createKeyring } from '../kernel/crypto/keyring.ts';
 import type { Secrets } from '../kernel/crypto/secrets-file.ts';
 import { createHasher } from '../kernel/hashing/index.ts';
+import type { KmsPort } from '../kernel/kms.ts';
 import { createKeyManager, createTokens } from '../kernel/tokens/index.ts';
 import { createKeyStore } from '../kernel/tokens/key-store.ts';
+import { createVault } from '../kernel/vault/vault.ts';
 import type { Stores } from './stores.ts';
 
 export type Crypto = Awaited<ReturnType<typeof openCrypto>>;
@@ -24,10 +27,14 @@ const LOCK_MS = 3_600_000;
 export async function openCrypto(config: Config, secrets: Secrets, clock: Clock, stores: Stores) {
   const { code, hash, jwt } = config;
   const keyring = createKeyring(secrets.masterKey);
-  const kms = createLocalKms({ keys: [{ id: 'local:1', key: keyring.key('kek') }], activeId: 'local:1' });
+  const derived = { id: 'local:1', key: keyring.key('kek') };
+  // What the service keeps for itself must open without anybody else: tokens are signed while the KMS is away.
+  const own = createLocalKms({ keys: [derived], activeId: derived.id });
+  const keeper = createKeeper(config.kms, derived);
+  const vault = createVault({ wrapper: keeper, legacy: own });
   const keys = await createKeyManager({
     store: createKeyStore(stores.signingKeys),
-    kms,
+    kms: own,
     alg: jwt.alg,
     ...(jwt.privateKeyPem === null ? {} : { configuredPem: jwt.privateKeyPem }),
     clock,
@@ -40,7 +47,7 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
   });
   const adapters = createAdapters(config, clock);
   const windows = durableWindows(config);
-  const factors = createFactors({ keyring, kms });
+  const factors = createFactors({ keyring, kms: vault });
   const passkeys = createPasskeys({
     key: keyring.key('passkey_challenge'),
     rp: config.passkeys,
@@ -65,7 +72,12 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
   });
   return {
     keyring,
-    kms,
+    /** Seals what people entrust to the service; values from before the vault still open. */
+    kms: vault as KmsPort,
+    vault,
+    keeper,
+    /** Seals what is the service's own, under a key derived from the master key. */
+    ownKms: own as KmsPort,
     keys,
     tokens: createTokens({ ...jwt, keys: () => keys.keys(), clock }),
     hasher,

@@ -16,6 +16,8 @@ import { createRecipients } from '../../db/recipients.ts';
 import { createRefreshStore } from '../../db/refresh.ts';
 import { createSessionStore } from '../../db/sessions.ts';
 import { createSigningKeys } from '../../db/signing-keys.ts';
+import { createTradingAccountStore } from '../../db/trading-accounts.ts';
+import { createTradingShareStore } from '../../db/trading-shares.ts';
 import { createUserStore } from '../../db/users.ts';
 import { CLUSTER, connectRedis } from '../adapters/redis.ts';
 import { type Config, ConfigError } from '../config/index.ts';
@@ -52,6 +54,8 @@ export async function openStores(
     passkeyLogins: createPasskeyLogins(db),
     passwordLogins: createPasswordLogins(db),
     recipients: createRecipients(db),
+    tradingAccounts: createTradingAccountStore(db),
+    tradingShares: createTradingShareStore(db),
     signingKeys: createSigningKeys(db),
     flowStats: createFlowStatsStore(db),
     async close() {

@@ -108,6 +108,7 @@ test('backup codes are stored as keyed hashes of their account', async () => {
     credentialId: null,
     contactId: null,
     lastStep: null,
+    lastUsedAt: null,
     codes: hashes,
     details: {},
     failures: 0,

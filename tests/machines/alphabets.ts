@@ -13,6 +13,7 @@ import {
 } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
 import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup.ts';
+import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
 
 /** `fact` says in a word what is particular about the event; `good` that nothing about it is wrong. */
 export type Letter<E = { type: string; now: number }> = { event: E; fact: string; good: boolean };
@@ -487,6 +488,41 @@ export function factorLetters(c: FactorContext): Letter<FactorEvent>[] {
   ];
 }
 
+export function tradingLinkLetters(c: TradingLinkContext): Letter<TradingLinkEvent>[] {
+  const endsAt = c.tokenEndsAt ?? T0 + 86_400_000;
+  const proof = { endsAt: T0 + 86_400_000, recheckAt: T0 + 87_000_000 };
+  const linked = {
+    type: 'LINKED' as const,
+    now: T0,
+    accountId: ACCOUNT,
+    linkId: OTHER,
+    broker: 'kite' as const,
+  };
+  const rotated = { type: 'ROTATED' as const, now: T0, generation: c.generation + 1 };
+  const checked = { type: 'CHECKED' as const, now: endsAt - 1, generation: c.generation, proof: null };
+  const earlier = { ...checked, generation: c.generation - 1 };
+  const due = c.dueAt ?? T0 + 900_000;
+  return [
+    good('', { ...linked, proof }),
+    good('without token', { ...linked, proof: null }),
+    good('', { ...rotated, proof }),
+    good('without token', { ...rotated, proof: null }),
+    bad('overtaken', { ...rotated, generation: c.generation, proof }),
+    bad('overtaken, without token', { ...rotated, generation: c.generation, proof: null }),
+    good('valid', { ...checked, outcome: 'valid', proof }),
+    bad('valid, without token', { ...checked, outcome: 'valid' }),
+    good('refused in time', { ...checked, outcome: 'refused' }),
+    good('refused after its end', { ...checked, now: endsAt, outcome: 'refused' }),
+    good('unreachable', { ...checked, outcome: 'unreachable' }),
+    bad('valid, of earlier credentials', { ...earlier, outcome: 'valid', proof }),
+    bad('refused, of earlier credentials', { ...earlier, outcome: 'refused' }),
+    bad('unreachable, of earlier credentials', { ...earlier, outcome: 'unreachable' }),
+    good('', { type: 'UNLINKED', now: T0 }),
+    good('due', { type: 'EXPIRE', now: due }),
+    bad('early', { type: 'EXPIRE', now: due - 1 }),
+  ];
+}
+
 type Letters = { [M in MachineId]: (context: never) => Letter<MachineEvents[M]>[] };
 
 /** By machine; a new machine fails the type check here until it has its alphabet. */
@@ -497,6 +533,7 @@ export const alphabets: Letters = {
   recovery: recoveryLetters,
   contact_change: contactChangeLetters,
   factor: factorLetters,
+  trading_link: tradingLinkLetters,
 };
 
 /** What of a context makes no difference to what can happen next, because the alphabet is relative to it. */
@@ -509,6 +546,9 @@ const VOLATILE = new Set([
   'provedAt',
   'at',
   'id',
+  'generation',
+  'tokenEndsAt',
+  'verifiedAt',
 ]);
 
 /** Two snapshots with the same key have the same future, as far as the alphabet can tell. */

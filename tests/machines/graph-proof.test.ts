@@ -11,7 +11,15 @@ import { monitors } from './monitors.ts';
 const graphs = Object.fromEntries(
   Object.entries(registry).map(([id, { machine }]) => [id, toGraph(machine)]),
 ) as Record<MachineId, MachineGraph>;
-const { signup, login, challenge, recovery, contact_change: contactChange, factor } = graphs;
+const {
+  signup,
+  login,
+  challenge,
+  recovery,
+  contact_change: contactChange,
+  factor,
+  trading_link: tradingLink,
+} = graphs;
 
 const needs = (edge: GraphEdge, guard: string): boolean =>
   edge.guard?.replaceAll(/[()]/g, '').split(' and ').includes(guard) ?? false;
@@ -209,6 +217,34 @@ describe('factor', () => {
   });
 });
 
+describe('trading link', () => {
+  test('works only past a token that the broker has accepted', () => {
+    const accepted = any((e) => needs(e, 'tokenProven'), on('CHECKED', 'accepted'));
+    expect(gated(tradingLink, 'active', accepted)).toBe(true);
+  });
+
+  test('replaces credentials only by the next ones, and believes only checks of the current ones', () => {
+    for (const edge of tradingLink.edges) {
+      if (edge.event === 'ROTATED') expect(needs(edge, 'nextCredentials'), edge.key).toBe(true);
+      if (edge.event === 'CHECKED') expect(needs(edge, 'currentCredentials'), edge.key).toBe(true);
+    }
+  });
+
+  test('ends by being unlinked alone, and never without destroying the credentials', () => {
+    const ends = tradingLink.edges.filter(into('deactivated'));
+    expect(ends.map(({ source }) => source).sort()).toEqual([
+      'active',
+      'credentials_expired',
+      'error',
+      'pending_verification',
+    ]);
+    for (const edge of ends) {
+      expect(edge.event).toBe('UNLINKED');
+      expect(edge.actions).toEqual(expect.arrayContaining(['shredCredentials', 'endShares']));
+    }
+  });
+});
+
 /**
  * What removing a guard means: one that lets pass is made always true, one that turns away is made always false.
  * Guards named here hold a promise; the walk then finds the promise broken.
@@ -280,6 +316,16 @@ const HOLDS: Record<MachineId, Record<string, boolean>> = {
     lastAnswer: false,
     authorized: true,
     othersLeft: true,
+    timeUp: true,
+  },
+  trading_link: {
+    tokenProven: true,
+    nextCredentials: true,
+    currentCredentials: true,
+    accepted: true,
+    refused: true,
+    unreachable: true,
+    tokenEnded: true,
     timeUp: true,
   },
 };

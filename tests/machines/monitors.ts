@@ -8,6 +8,7 @@ import { type MachineId, registry } from '../../machines/index.ts';
 import type { Factor, LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
 import type { SignupContext, SignupEvent } from '../../machines/signup.ts';
+import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
 import { type Monitor, type Step, stateOf } from './explore.ts';
 
 /** Collects the rules a step breaks. */
@@ -455,6 +456,47 @@ export const factorMonitor: Monitor<FactorGhost> = {
   },
 };
 
+export const tradingLinkMonitor: Monitor<null> = {
+  start: null,
+  watch(step, ghost) {
+    const { broken, never } = rules();
+    const event = step.letter.event as TradingLinkEvent;
+    const was = contextOf<TradingLinkContext>(step.before);
+    const is = contextOf<TradingLinkContext>(step.after);
+    const [from, to] = [stateOf(step.before), stateOf(step.after)];
+    every('trading_link', step, never);
+    const did = (type: string) => effect(step, type)?.linkId === is.linkId;
+    if (event.type === 'LINKED' || event.type === 'ROTATED') {
+      never('credentials work without a token that was accepted', to === 'active' && event.proof === null);
+      never('an accepted token is not believed', to !== 'active' && event.proof !== null);
+      never('credentials are not stored', !did(event.type === 'LINKED' ? 'storeLink' : 'replaceCredentials'));
+    }
+    never(
+      'a rotation undoes one that came between',
+      event.type === 'ROTATED' && event.generation !== was.generation + 1,
+    );
+    if (event.type === 'CHECKED') {
+      const late = event.now >= (was.tokenEndsAt ?? 0);
+      never('a check of earlier credentials counts', event.generation !== was.generation);
+      never('a check is remembered otherwise', is.lastCheck?.outcome !== event.outcome);
+      never('a broker that does not answer moves it', event.outcome === 'unreachable' && to !== from);
+      never('what works is not active', event.outcome === 'valid' && to !== 'active');
+      never('what is refused is active', event.outcome === 'refused' && to === 'active');
+      const judged = event.outcome === 'refused' && from === 'active';
+      never('a wrong key passes for an ended token', judged && to === 'credentials_expired' && !late);
+      never('an ended token passes for a wrong key', judged && to === 'error' && late);
+    }
+    never('what works is never looked at again', to === 'active' && is.dueAt === null);
+    never(
+      'time does more than ask the broker',
+      event.type === 'EXPIRE' && (to !== from || !did('requestBrokerCheck')),
+    );
+    for (const end of ['shredCredentials', 'endShares'])
+      never(`${end} happens when it is not unlinked, or does not`, did(end) !== (to === 'deactivated'));
+    return { ghost, broken };
+  },
+};
+
 export const monitors: Record<MachineId, Monitor<never>> = {
   signup: signupMonitor as never,
   login: loginMonitor as never,
@@ -462,4 +504,5 @@ export const monitors: Record<MachineId, Monitor<never>> = {
   recovery: recoveryMonitor as never,
   contact_change: contactChangeMonitor as never,
   factor: factorMonitor as never,
+  trading_link: tradingLinkMonitor as never,
 };

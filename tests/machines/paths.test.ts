@@ -70,6 +70,7 @@ function hold(id: MachineId, before: AnyMachineSnapshot, letter: Letter): AnyMac
   if (id === 'login') expect(context.dueAt === null, where).toBe(state.startsWith('L6_result'));
   if (id === 'challenge' || id === 'recovery' || id === 'contact_change')
     expect(context.dueAt, where).not.toBeNull();
+  if (id === 'trading_link') expect(context.dueAt !== null, where).toBe(state === 'active');
   for (const left of [context.attemptsLeft, context.code?.attemptsLeft, context.code?.openAttemptsLeft]) {
     expect(left ?? 0, where).toBeGreaterThanOrEqual(0);
   }
@@ -128,6 +129,19 @@ test.each(['login', 'challenge', 'recovery', 'contact_change', 'factor'] as cons
     ).toEqual([]);
   },
 );
+
+test('trading_link: every simple path holds, and the edges that lead back are taken too', () => {
+  const { ends, taken } = walk({ id: 'trading_link' });
+  expect([...ends].sort()).toEqual(restingOf('trading_link').sort());
+  const { machine } = registry.trading_link;
+  explore('trading_link', {
+    visit: ({ before, letter }) => {
+      hold('trading_link', before, letter);
+      for (const edge of edgesTaken(machine, before, letter.event as never)) taken.add(edge);
+    },
+  });
+  expect(toGraph(machine).edges.filter((e) => !taken.has(e.key))).toEqual([]);
+});
 
 test('signup: every simple path to LIMITED or to an end holds', () => {
   const { ends, taken, count } = walk({ id: 'signup', stopWhen: (s) => LEAVES.test(stateOf(s)) });

@@ -57,6 +57,9 @@ const CANARIES = {
   code: '918273',
   otp: '918273',
   document_number: 'ABCPD1234E',
+  api_key: 'canary-api-key',
+  api_secret: 'canary-api-secret',
+  access_token: 'canary-access-token',
   first_name: 'Canary Birdsong',
   reason: 'Canary Birdsong said so',
 };

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { type Authenticator, createAuthenticator, type Twist } from '../support/authenticator.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 import { claimsOf, expectProblem } from './people.ts';
 
 let app: TestApp;
@@ -12,7 +12,7 @@ const ORIGIN = 'https://login.example.org';
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      ...ROOMY,
+      ...LIMITS_OFF,
       FRONTEND_URL: ORIGIN,
       PASSKEY_RP_ID: 'example.org',
       PASSKEY_ORIGINS: 'https://shop.example.com',

@@ -1,7 +1,9 @@
 /** The account behind a token, as its owner sees it. */
 import { z } from 'zod';
 import type { LiveSession } from '../../../db/sessions.ts';
+import type { ShownTradingAccount } from '../../../db/trading-accounts.ts';
 import { scopeOf } from '../../../machines/login.ts';
+import { summaryOf, tradingSummary } from '../../http/trading-summary.ts';
 
 export const meAnswer = z
   .object({
@@ -21,11 +23,16 @@ export const meAnswer = z
     avatar_url: z.string().nullable(),
     created_at: z.string(),
     last_login_at: z.string().nullable(),
+    trading_accounts: z.array(tradingSummary).describe('Linked by this account, masked'),
     session_id: z.string(),
   })
   .meta({ id: 'Me' });
 
-export function meContract({ session, account, profile, pinSet, mfa, phone, email }: LiveSession) {
+export function meContract(
+  { session, account, profile, pinSet, mfa, phone, email }: LiveSession,
+  tradingAccounts: readonly ShownTradingAccount[],
+  now: number,
+) {
   const name = profile?.displayName ?? [profile?.firstName, profile?.lastName].filter(Boolean).join(' ');
   return {
     user_id: account.id,
@@ -44,6 +51,9 @@ export function meContract({ session, account, profile, pinSet, mfa, phone, emai
     avatar_url: profile?.avatarUrl ?? null,
     created_at: account.createdAt.toISOString(),
     last_login_at: account.lastLoginAt?.toISOString() ?? null,
+    trading_accounts: tradingAccounts
+      .filter(({ access }) => access === 'owner')
+      .map((row) => summaryOf(row, now)),
     session_id: session.id,
   };
 }

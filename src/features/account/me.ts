@@ -24,6 +24,13 @@ export const userRoutes =
           response: { 200: meAnswer, ...problemsFor(401, 403, 429, 503) },
         },
       },
-      async (request) => meContract(await authenticate(request, s)),
+      async (request) => {
+        const live = await authenticate(request, s);
+        const now = s.clock.now();
+        // Nobody below FULL has any.
+        const linked =
+          live.account.tier === 'FULL' ? await s.tradingAccounts.of(live.account.id, new Date(now)) : [];
+        return meContract(live, linked, now);
+      },
     );
   };

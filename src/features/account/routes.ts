@@ -1,6 +1,7 @@
 /** The person's own account: data, preferences, password, deletion. Every change is audited in its own commit. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { shredAll } from '../../../db/trading-accounts.ts';
 import { changePassword, changeProfile, replacePreferences } from '../../../db/users.ts';
 import { alreadyCommitted } from '../../engine/keyed-run.ts';
 import { acceptPassword } from '../../engine/new-password.ts';
@@ -73,10 +74,22 @@ export const accountRoutes =
         const caller = callerOf(request, s);
         const { eventSeq } = await requireStepUp(s, live, { password: request.body?.password }, caller);
         const now = new Date(caller.now);
+        const owner = { id: account.id, eventSeq };
+        const [linked, held] = await Promise.all([
+          s.tradingAccounts.linkedIds(account.id),
+          s.tradingShares.heldBy(account.id),
+        ]);
+        const own = held.map((share) => ({ ...share, memberId: account.id, memberSeq: eventSeq }));
+        const shares = [...(await s.tradingShares.liveOf(linked)), ...own];
         const { sessionsEnded } = await s.commitAccount(
           {
-            account: { id: account.id, eventSeq },
-            parts: [],
+            account: owner,
+            parts: linked.length > 0 ? shredAll(account.id, linked.length, now) : [],
+            also: linked.map((tradingAccountId) => ({
+              account: owner,
+              event: { type: 'trading_account.unlinked', reason: 'user_deleted', tradingAccountId },
+            })),
+            endShares: { shares, reason: 'user_deleted' },
             endSessions: { reason: 'deleted' },
             patch: { status: 'deleted', deletedAt: now },
             event: { type: 'user.deleted' },
@@ -84,10 +97,11 @@ export const accountRoutes =
           },
           caller,
         );
+        for (const id of linked) s.vault.forget(id);
         return {
           message: 'The account is deleted.',
           sessions_revoked: sessionsEnded,
-          trading_accounts_unlinked: 0,
+          trading_accounts_unlinked: linked.length,
           erased_after: new Date(caller.now + ERASURE_DELAY_MS).toISOString(),
         };
       },

@@ -51,6 +51,10 @@ export type Limits = {
   setPassword(call: { flowId: string; network: string }): Promise<Decision>;
   refresh(call: { sessionId: string }): Promise<Decision>;
   secondFactor(call: { network: string }): Promise<Decision>;
+  /** Credentials shown in clear. */
+  reveal(call: { accountId: string }): Promise<Decision>;
+  /** Calls of a broker that a person causes. */
+  broker(call: { accountId: string }, asking?: Asking): Promise<Decision>;
   /** Never refuses: beyond the budget it answers `suppressed`. A mail that names itself takes one place, however often. */
   mail(call: { recipient: string; mailId?: string }): Promise<Decision>;
   /** A notice by SMS: the recipient's budget of notices and the SMS caps together. Never refuses. */
@@ -189,6 +193,19 @@ export function createLimits(options: {
       }),
     secondFactor: ({ network }) =>
       modes.closed(networkOnly('second-factor', network, numbers.secondFactorNetwork)),
+    reveal: ({ accountId }) =>
+      modes.closed({
+        name: 'reveal',
+        shown: numbers.revealUser,
+        rules: [refuse('reveal', accountId, numbers.revealUser)],
+      }),
+    broker: once(({ accountId }) =>
+      modes.closed({
+        name: 'broker',
+        shown: numbers.brokerUser,
+        rules: [refuse('broker', accountId, numbers.brokerUser)],
+      }),
+    ),
     mail: ({ recipient, mailId }) => {
       const rule = suppress('mail-recipient', recipient, numbers.mailRecipient);
       const rules = [mailId === undefined ? rule : { ...rule, unit: mailId }];

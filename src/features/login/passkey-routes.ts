@@ -32,7 +32,7 @@ export const passkeyLoginRoutes =
             'For `navigator.credentials.get()`, also conditional. They name no account: the authenticator finds it.',
           tags: ['Login'],
           security: [],
-          response: { 200: passkeyOptionsAnswer, ...problemsFor(429, 503) },
+          response: { 200: passkeyOptionsAnswer, ...problemsFor(400, 429, 503) },
         },
       },
       async (request) => {

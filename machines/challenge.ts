@@ -76,9 +76,15 @@ export const challengeEvents = {
 };
 export type ChallengeEvent = EventsOf<typeof challengeEvents>;
 
+/** Effects of this machine alone. Ids, verdicts, counters and times only: parameters may be logged and stored. */
+export type ChallengeEffects = {
+  /** The account's new contact is the one of its type to use from now on. */
+  preferContact: { accountId: string; contactId: string };
+};
+
 const machine = setup({
   types: { context: {} as ChallengeContext, events: {} as ChallengeEvent },
-  actions: effects,
+  actions: effects<ChallengeEffects>(),
   guards: {
     sendSuppressed: ({ event }) => event.type === 'CODE_REQUESTED' && event.suppressed,
     lockOver: ({ context, event }) => event.type === 'CODE_REQUESTED' && unlocked(context.code, event.now),

@@ -61,9 +61,19 @@ export const contactChangeEvents = {
 };
 export type ContactChangeEvent = EventsOf<typeof contactChangeEvents>;
 
+/** Effects of this machine alone. Ids, verdicts, counters and times only: parameters may be logged and stored. */
+export type ContactChangeEffects = {
+  /** Takes a contact from its account, which has another proven one or gets `successor` in the same commit. */
+  releaseContact: { accountId: string; contactId: string; successor: string | null };
+  /** Gives the account a contact it had, as its first choice; fails the commit when somebody else owns it by now. */
+  restoreContact: { accountId: string; contactId: string; instead?: string };
+  /** Password resets and logins under way that the contact has begun are over. */
+  endProofs: { accountId: string; contactId: string };
+};
+
 const machine = setup({
   types: { context: {} as ContactChangeContext, events: {} as ContactChangeEvent },
-  actions: effects,
+  actions: effects<ContactChangeEffects>(),
   guards: {
     linkRead: ({ event }) =>
       (event.type === 'CONTACT_ADDED' || event.type === 'CONTACT_REMOVED') && event.readers.length > 0,

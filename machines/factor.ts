@@ -61,7 +61,7 @@ export type FactorEvent = EventsOf<typeof factorEvents>;
 
 const machine = setup({
   types: { context: {} as FactorContext, events: {} as FactorEvent },
-  actions: effects,
+  actions: effects(),
   guards: {
     answerRight: ({ context: c, event }) =>
       event.type === 'CONFIRMED' && event.ok && event.now < (c.dueAt ?? 0) && c.attemptsLeft > 0,

@@ -1,7 +1,15 @@
 /** A machine as data: nodes and edges. Pictures, tables and traces are views of it; it runs nothing. */
 import type { AnyStateMachine } from 'xstate';
 
-export type StateMeta = { tier?: string; budgetMs?: number; milestone?: number; label?: string };
+export type StateMeta = {
+  tier?: string;
+  budgetMs?: number;
+  milestone?: number;
+  label?: string;
+  /** What is still to be done here, in a word; `stepBy`: the one way into sign-up that asks for it. */
+  step?: string;
+  stepBy?: string;
+};
 
 export type GraphNode = {
   /** Dotted path without the machine's id. */

@@ -1,4 +1,5 @@
 /** Every lifecycle by name. A new one is one line here. */
+import type { ParameterizedObject, StateMachine } from 'xstate';
 import { challenge } from './challenge.ts';
 import { contactChange } from './contact-change.ts';
 import { factor } from './factor.ts';
@@ -13,6 +14,12 @@ type Modules = typeof modules;
 export type MachineId = keyof Modules;
 /** What each machine may be sent. */
 export type MachineEvents = { [M in MachineId]: EventsOf<Modules[M]['events']> };
+// biome-ignore lint/suspicious/noExplicitAny: of fourteen parameters only the fifth is looked at
+type _ = any;
+type ActionsOf<M> = M extends StateMachine<_, _, _, _, infer A, _, _, _, _, _, _, _, _, _> ? A : never;
+type Action = Extract<ActionsOf<Modules[MachineId]['machine']>, ParameterizedObject>;
+/** What machines ask for: name → parameters, as each machine declares it. */
+export type DeclaredEffects = { [A in Action as A['type']]: NonNullable<A['params']> };
 export type Definition = MachineModule;
 
 export const registry: Record<MachineId, Definition> = modules;

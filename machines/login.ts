@@ -240,7 +240,7 @@ type Args = { context: LoginContext };
 
 const machine = setup({
   types: { context: {} as LoginContext, events: {} as LoginEvent },
-  actions: effects,
+  actions: effects(),
   guards: {
     accountKnown: ({ context }) => context.subject !== null,
     byPassword: ({ event }) => event.type === 'PRIMARY_PROVED' && event.method === 'password',

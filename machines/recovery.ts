@@ -51,9 +51,17 @@ export const recoveryEvents = {
 };
 export type RecoveryEvent = EventsOf<typeof recoveryEvents>;
 
+/** Effects of this machine alone. Ids, verdicts, counters and times only: parameters may be logged and stored. */
+export type RecoveryEffects = {
+  /** Codes under way for the account's contacts or for new ones, and logins under way, are over. */
+  cancelPendingFlows: { accountId: string };
+  /** Earlier active flows of this machine for the contact are over: their tokens die with this commit. */
+  supersedeFlows: { contactId: string };
+};
+
 const machine = setup({
   types: { context: {} as RecoveryContext, events: {} as RecoveryEvent },
-  actions: effects,
+  actions: effects<RecoveryEffects>(),
   guards: {
     ownerKnown: ({ event }) =>
       event.type === 'RESET_REQUESTED' && event.accountId !== null && event.passwordVersion !== null,

@@ -3,9 +3,9 @@
  * tier: what only the snapshot knew is asked for again.
  */
 import type { Known, Repair } from './module.ts';
-import { NEW_SIGNUP, type SignupContext } from './signup-context.ts';
 
-export function repairSignup({ contactId, entry, account }: Known): Repair {
+/** `fresh`: what a sign-up remembers that has just begun. */
+export function repairSignup({ contactId, entry, account }: Known, fresh: Record<string, unknown>): Repair {
   if (account === null || account.tier === 'UNVERIFIED') return { kind: 'anew' };
   if (account.tier === 'FULL') return { kind: 'needless' };
   const { id: accountId, pinSet, profileComplete, kyc } = account;
@@ -15,7 +15,7 @@ export function repairSignup({ contactId, entry, account }: Known): Repair {
     snapshot: {
       value: { LIMITED: 'kyc_none' },
       context: {
-        ...NEW_SIGNUP,
+        ...fresh,
         entry,
         contactId,
         accountId,
@@ -23,7 +23,7 @@ export function repairSignup({ contactId, entry, account }: Known): Repair {
         profileComplete,
         // Documents stay counted; a verdict on an earlier one moves nothing before the next is submitted.
         kyc: kyc && { ...kyc, sequence: 0 },
-      } satisfies SignupContext,
+      },
       status: 'active',
     },
   };

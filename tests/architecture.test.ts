@@ -1,10 +1,10 @@
 /** The rules that keep the parts apart, read off the source: who may import, ask the clock, run a machine, write SQL. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { effects } from '../machines/effects.ts';
 import { toGraph } from '../machines/graph.ts';
 import { registry } from '../machines/index.ts';
 import { createEffectHandlers } from '../src/engine/effects.ts';
+import { effectHandlers, LEVELS } from '../src/wiring/features.ts';
 
 const root = new URL('../', import.meta.url);
 const filesIn = (folder: string): string[] =>
@@ -145,19 +145,29 @@ describe('evidence', () => {
 });
 
 describe('effects', () => {
-  const handlers = Object.keys(createEffectHandlers({ keyring: {} as never, rules: {} as never }));
-
-  test('each has a handler, and each handler an effect; openFlow is the engine’s own', () => {
-    expect([...handlers, 'openFlow'].sort()).toEqual(Object.keys(effects).sort());
+  const deps = { keyring: {} as never, rules: {} as never };
+  const named = Object.values(registry).flatMap(({ machine }) => {
+    const { nodes, edges } = toGraph(machine);
+    const actions = [...nodes.flatMap((n) => [...n.entry, ...n.exit]), ...edges.flatMap((e) => e.actions)];
+    return actions.map((a) => a.replace(/\(.*/, '')).filter((a) => a !== 'assign');
   });
 
-  test('each is named by a machine, and machines name no other', () => {
-    const named = Object.values(registry).flatMap(({ machine }) => {
-      const { nodes, edges } = toGraph(machine);
-      const actions = [...nodes.flatMap((n) => [...n.entry, ...n.exit]), ...edges.flatMap((e) => e.actions)];
-      return actions.map((a) => a.replace(/\(.*/, '')).filter((a) => a !== 'assign');
-    });
-    expect([...new Set(named)].sort()).toEqual(Object.keys(effects).sort());
+  test('each that a machine names has a handler, and each handler is named; openFlow is the engine’s own', () => {
+    expect([...Object.keys(effectHandlers(deps)), 'openFlow'].sort()).toEqual([...new Set(named)].sort());
+  });
+
+  test('each is handled in one place', () => {
+    const slices = LEVELS.flat().flatMap((feature) =>
+      'effects' in feature ? Object.keys(feature.effects) : [],
+    );
+    const all = [...Object.keys(createEffectHandlers(deps)), ...slices];
+    expect(all.length).toBe(new Set(all).size);
+    expect(slices.length).toBeGreaterThan(0);
+  });
+
+  test('a machine has no implementation of one', () => {
+    for (const { id, machine } of Object.values(registry))
+      expect(Object.keys(machine.implementations.actions), id).toEqual([]);
   });
 });
 

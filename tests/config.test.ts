@@ -209,7 +209,7 @@ describe('documented deployments', () => {
         from: 'noreply@example.com',
         smtp: { host: 'smtp.gmail.com', requireTls: true },
       },
-      cors: { origins: ['http://localhost:3000', 'http://localhost:5173'], credentials: true },
+      cors: { origins: ['http://localhost:3000', 'http://localhost:5173'], credentials: true, headers: [] },
       logLevel: 'info',
     });
     expect(config.masterKey).toHaveLength(32);
@@ -442,6 +442,11 @@ describe('refusals', () => {
     ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: '*' }],
     ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'https://a.test/path' }],
     ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'null' }],
+    ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'capacitor://*' }],
+    ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'https://*.example.com' }],
+    ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'tauri://localhost/index.html' }],
+    ['CORS_ALLOWED_ORIGINS', { CORS_ALLOWED_ORIGINS: 'file://localhost' }],
+    ['CORS_ALLOWED_HEADERS', { CORS_ALLOWED_HEADERS: '*' }],
     ['SESSION_COOKIE_HTTPONLY', { SESSION_COOKIE_HTTPONLY: 'false' }],
     ['SESSION_COOKIE_SAMESITE', { SESSION_COOKIE_SAMESITE: 'none' }],
     ['TWILIO_ACCOUNT_SID', { SMS_ADAPTER: 'twilio' }],

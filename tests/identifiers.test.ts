@@ -1,6 +1,7 @@
 /** Invariants of the two identifiers over generated input, and the spellings attackers are known to try. */
 import { describe, expect, test } from 'vitest';
 import {
+  asciiDigits,
   emailInput,
   isReservedPhone,
   maskEmail,
@@ -70,6 +71,101 @@ describe('phone', () => {
   });
 
   test.each([
+    ['a tab', '+1\t5555555555'],
+    ['a line break', '+15555555555\n'],
+    ['a no-break space', '+1\u00a0555\u00a05555555'],
+    ['a narrow no-break space', '+1\u202f5555555555'],
+    ['an ideographic space', '+1\u30005555555555'],
+    ['a zero-width space', '+1\u200b5555555555'],
+    ['a byte order mark', '\ufeff+15555555555'],
+    ['embedding marks, as contact apps copy them', '\u202a+15555555555\u202c'],
+    ['isolate marks', '\u2066+15555555555\u2069'],
+    ['left-to-right and right-to-left marks', '\u200e+15555555555\u200f'],
+    ['an Arabic letter mark', '\u061c+15555555555'],
+    ['a hyphen', '+1\u2010555\u20105555555'],
+    ['a non-breaking hyphen', '+1\u2011555\u20115555555'],
+    ['an en dash', '+1–5555555555'],
+    ['an em dash', '+1—5555555555'],
+    ['a minus sign', '+1\u22125555555555'],
+    ['a full-width hyphen', '+1\uff0d5555555555'],
+  ])('%s says nothing', (_name, input) => {
+    expect(parsePhone(input, demo).e164).toBe('+15555555555');
+  });
+
+  /** Mobile numbers as people write them at home. */
+  test.each([
+    ['IN', '098765 43210', '+919876543210'],
+    ['US', '1 (650) 253-0000', '+16502530000'],
+    ['GB', '07400 123456', '+447400123456'],
+    ['DE', '0151 12345678', '+4915112345678'],
+    ['FR', '06 12 34 56 78', '+33612345678'],
+    ['IT', '312 345 6789', '+393123456789'],
+    ['ES', '612 34 56 78', '+34612345678'],
+    ['NL', '06-12345678', '+31612345678'],
+    ['BE', '0470 12 34 56', '+32470123456'],
+    ['CH', '078 123 45 67', '+41781234567'],
+    ['AT', '0664 123456', '+43664123456'],
+    ['SE', '070-123 45 67', '+46701234567'],
+    ['NO', '406 12 345', '+4740612345'],
+    ['DK', '32 12 34 56', '+4532123456'],
+    ['PL', '512 345 678', '+48512345678'],
+    ['PT', '912 345 678', '+351912345678'],
+    ['RU', '8 (912) 345-67-89', '+79123456789'],
+    ['UA', '050 123 4567', '+380501234567'],
+    ['TR', '0501 234 56 78', '+905012345678'],
+    ['BR', '(11) 96123-4567', '+5511961234567'],
+    ['MX', '222 123 4567', '+522221234567'],
+    ['AR', '011 15-2345-6789', '+5491123456789'],
+    ['JP', '090-1234-5678', '+819012345678'],
+    ['CN', '131 2345 6789', '+8613123456789'],
+    ['KR', '010-2000-0000', '+821020000000'],
+    ['AU', '0412 345 678', '+61412345678'],
+    ['ZA', '071 123 4567', '+27711234567'],
+    ['NG', '0802 123 4567', '+2348021234567'],
+    ['EG', '0100 123 4567', '+201001234567'],
+    ['KE', '0712 123456', '+254712123456'],
+    ['SA', '051 234 5678', '+966512345678'],
+    ['AE', '050 123 4567', '+971501234567'],
+    ['IL', '050-234-5678', '+972502345678'],
+    ['ID', '0812-345-678', '+62812345678'],
+    ['PH', '0905 123 4567', '+639051234567'],
+    ['VN', '091 234 56 78', '+84912345678'],
+    ['TH', '081 234 5678', '+66812345678'],
+    ['SG', '8123 4567', '+6581234567'],
+  ] as const)('in %s, %s is %s, and so is its international form', (defaultCountry, national, e164) => {
+    expect(parsePhone(national, { defaultCountry, demo: false }).e164).toBe(e164);
+    expect(parsePhone(e164, { defaultCountry: 'IN', demo: false }).e164).toBe(e164);
+  });
+
+  const fieldOf = (input: string, defaultCountry: 'DE' | 'BR' | 'BJ' | 'CI' | 'IN') =>
+    refusal(() => parsePhone(input, { defaultCountry, demo: false }))?.extras.errors?.[0];
+
+  test('a national number that may be two is not guessed', () => {
+    for (const reading of ['+4915112345678', '+494915112345678'])
+      expect(parsePhone(reading, { defaultCountry: 'DE', demo: false }).e164).toBe(reading);
+    expect(fieldOf('4915112345678', 'DE')).toMatchObject({
+      code: 'ambiguous',
+      message: expect.stringContaining('with + and the country code'),
+    });
+  });
+
+  test.each([
+    ['BR', '11 6123-4567', /\+55, the area code, 9/],
+    ['BR', '011 6123-4567', /\+55, the area code, 9/],
+    ['IN', '+55 11 6123-4567', /\+55, the area code, 9/],
+    ['BJ', '90 01 12 34', /\+229, 01/],
+    ['CI', '07 12 34 56', /\+225, then 01, 05 or 07/],
+  ] as const)(
+    'in %s, %s only lacks a modern prefix, and is told how to write it',
+    (country, input, advice) => {
+      expect(fieldOf(input, country)).toMatchObject({
+        code: 'prefix_missing',
+        message: expect.stringMatching(advice),
+      });
+    },
+  );
+
+  test.each([
     ['full-width digits', '+１５５５５５５５５５５'],
     ['Arabic-Indic digits', '+١٥٥٥٥٥٥٥٥٥٥'],
     ['full-width plus', '＋15555555555'],
@@ -81,12 +177,7 @@ describe('phone', () => {
     ['country without plus', '15555555555'],
     ['two plus signs', '++15555555555'],
     ['plus in the middle', '1+5555555555'],
-    ['tab', '+1\t5555555555'],
-    ['line break', '+15555555555\n'],
-    ['no-break space', '+1\u00a05555555555'],
-    ['zero-width space', '+1\u200b5555555555'],
     ['U+0000', '+15555555555\0'],
-    ['en dash', '+1–5555555555'],
     ['slash', '+1/5555555555'],
     ['two numbers', '+15555555555,+15555555556'],
     ['empty', ''],
@@ -151,10 +242,10 @@ describe('phone', () => {
         continue;
       }
       accepted++;
-      const compact = input.replace(/[ .()-]/g, '');
+      const compact = input.replace(/[\s.()\-–]/g, '');
       const same = compact.startsWith('+')
         ? phone.e164 === compact
-        : [`+91${compact}`, `+91${compact.replace(/^0/, '')}`].includes(phone.e164);
+        : [`+91${compact}`, `+91${compact.replace(/^0/, '')}`, `+${compact}`].includes(phone.e164);
       const fixed = parsePhone(phone.e164, demo).e164 === phone.e164;
       const shape = /^\+[1-9][0-9]{6,14}$/.test(phone.e164) && phone.e164.slice(1).startsWith(phone.range);
       if (!same || !fixed || !shape) expect.fail(`${JSON.stringify(input)} became ${JSON.stringify(phone)}`);
@@ -178,6 +269,8 @@ describe('phone', () => {
 describe('e-mail', () => {
   test.each([
     ['Jane.Doe@Example.COM', 'jane.doe@example.com', 'Jane.Doe@example.com'],
+    [' jane@example.com', 'jane@example.com', 'jane@example.com'],
+    ['\u00a0\tjane@example.com\r\n', 'jane@example.com', 'jane@example.com'],
     ['a+tag@example.co.uk', 'a+tag@example.co.uk', 'a+tag@example.co.uk'],
     ["o'hara@example.com", "o'hara@example.com", "o'hara@example.com"],
     ['a=b?c@example.com', 'a=b?c@example.com', 'a=b?c@example.com'],
@@ -215,8 +308,8 @@ describe('e-mail', () => {
     ['log injection', 'a@b.example\r\n{"level":"info","msg":"login ok"}'],
     ['U+0000', 'a\0@example.com'],
     ['U+0000 in the domain', 'a@example.com\0.evil.example'],
-    ['trailing line break', 'a@example.com\n'],
-    ['leading space', ' a@example.com'],
+    ['space in the middle', 'a @example.com'],
+    ['line break in the middle', 'a@example\n.com'],
     ['bidi override', 'a\u202e@example.com'],
     ['bidi override in the domain', 'a@exam\u202eple.com'],
     ['zero-width joiner', 'a@exam\u200dple.com'],
@@ -324,5 +417,19 @@ describe('e-mail', () => {
   test('masking keeps one letter and the domain', () => {
     expect(maskEmail('jane@example.com')).toBe('j***@example.com');
     expect(maskEmail('j@example.com')).toBe('j***@example.com');
+  });
+});
+
+describe('digits', () => {
+  test('of every numbering system the platform knows are read', () => {
+    let systems = 0;
+    for (const system of Intl.supportedValuesOf('numberingSystem')) {
+      const format = new Intl.NumberFormat('en', { numberingSystem: system, useGrouping: false });
+      const digits = Array.from({ length: 10 }, (_, i) => format.format(i));
+      if (!digits.every((digit) => /^\p{Nd}$/u.test(digit))) continue;
+      expect([system, digits.map(asciiDigits).join('')]).toEqual([system, '0123456789']);
+      systems++;
+    }
+    expect(systems).toBeGreaterThan(50);
   });
 });

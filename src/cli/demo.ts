@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify, styleText } from 'node:util';
 import { generateSync } from 'otplib';
 import { RESERVED_TOTP_SECRET } from '../adapters/reserved.ts';
+import { systemClock } from '../kernel/clock.ts';
 import { argumentsOf, type Command, EXIT } from './command.ts';
 import { startService } from './demo-service.ts';
 import { type Call, type Scene, STORY } from './demo-story.ts';
@@ -102,7 +103,7 @@ async function tell(url: string, fast: boolean): Promise<void> {
     text.replace(/\$([A-Z]+)/g, (_, name: string) => kept.get(name) ?? '');
   /** What the app shows, and what it showed before: the second one is for the setup, so that the first is left for a login. */
   const readApp = () => {
-    const epoch = Math.floor(Date.now() / 1000);
+    const epoch = Math.floor(systemClock().now() / 1000);
     const at = (seconds: number) => generateSync({ secret: RESERVED_TOTP_SECRET, epoch: epoch + seconds });
     kept.set('CODE', at(0)).set('BEFORE', at(-30));
   };

@@ -18,7 +18,7 @@ import { routes } from '../wiring/features.ts';
 import { updateReadme } from './readme.ts';
 
 /** What registering routes looks at; no handler ever runs on it. */
-const undocumented = (): Services =>
+export const routeServices = (): Services =>
   ({
     config: loadConfig({}),
     actions: createActions(),
@@ -34,7 +34,7 @@ export async function openapiDocument(version: string): Promise<string> {
   await app.register(openapi, { version });
   await app.register(problems);
   await app.register(strictJson);
-  await app.register(routes(undocumented(), version));
+  await app.register(routes(routeServices(), version));
   await app.ready();
   const text = `${JSON.stringify(app.swagger(), null, 2)}\n`;
   await app.close();

@@ -5,7 +5,7 @@ import { keysOf } from './keys.ts';
 import { limitsOf } from './limits.ts';
 import type { Environment } from './read.ts';
 import { storesOf } from './stores.ts';
-import type { Settings } from './variables.ts';
+import { type Settings, STEP_VARIABLES } from './variables.ts';
 
 const DAY_S = 86_400;
 
@@ -116,7 +116,11 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Null: every country. */
     phoneCountries: v.PHONE_COUNTRIES,
     ...adapters.config(demo),
-    cors: { origins: v.CORS_ALLOWED_ORIGINS, credentials: v.CORS_ALLOW_CREDENTIALS },
+    cors: {
+      origins: v.CORS_ALLOWED_ORIGINS,
+      credentials: v.CORS_ALLOW_CREDENTIALS,
+      headers: v.CORS_ALLOWED_HEADERS,
+    },
     introspectionToken: v.INTROSPECTION_TOKEN,
     adminToken: v.ADMIN_TOKEN,
     console: {
@@ -125,6 +129,10 @@ export function assemble(settings: Settings, environment: Environment) {
       /** Somebody else's page; the browser loads it, never this service. */
       inspectUrl: v.INSPECT_URL,
     },
+    steps: Object.fromEntries(STEP_VARIABLES.map((name) => [name, v[name]])) as Pick<
+      typeof v,
+      (typeof STEP_VARIABLES)[number]
+    >,
     docs: { enabled: v.DOCS_ENABLED ?? env !== 'production' },
     logLevel: level === 'critical' || level === 'warning' ? LEVELS[level] : level,
     logFormat,

@@ -70,15 +70,28 @@ export const httpUrl: Parser<string> = by(
   },
 );
 
+/** Origins of web views and browser extensions: opaque to URL parsers, compared as text. */
+const APP_ORIGIN =
+  /^(?:capacitor|ionic|tauri|app|chrome-extension|moz-extension|safari-web-extension):\/\/[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/;
+
 /** scheme://host[:port] exactly as a browser sends it in `Origin`; no wildcard, no path. */
 export const origin: Parser<string> = by(
-  'must list exact http or https origins; * is not accepted',
+  'must list exact origins such as https://app.example.com or capacitor://localhost; * is not accepted',
   (raw) => {
+    if (APP_ORIGIN.test(raw)) return raw;
     const url = parsedUrl(raw);
-    return url && /^https?:$/.test(url.protocol) && url.origin === raw.replace(/\/$/, '')
+    return url &&
+      !raw.includes('*') &&
+      /^https?:$/.test(url.protocol) &&
+      url.origin === raw.replace(/\/$/, '')
       ? url.origin
       : undefined;
   },
+);
+
+/** The name of a request header, lower case (RFC 9110 section 5.6.2). */
+export const headerName: Parser<string> = by('must list header names; * is not accepted', (raw) =>
+  /^[A-Za-z0-9-]{1,64}$/.test(raw) ? raw.toLowerCase() : undefined,
 );
 
 /** A URL of one of the given schemes, kept as written. */

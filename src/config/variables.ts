@@ -163,9 +163,19 @@ const SESSIONS = {
     'strict',
     'SameSite of the refresh cookie',
   ),
-  CORS_ALLOWED_ORIGINS: setting(p.list(p.origin), '', 'Exact origins, comma-separated', {
-    aliases: ['ALLOWED_ORIGINS'],
-  }),
+  CORS_ALLOWED_ORIGINS: setting(
+    p.list(p.origin),
+    '',
+    'Exact origins, comma-separated; also of apps and browser extensions',
+    {
+      aliases: ['ALLOWED_ORIGINS'],
+    },
+  ),
+  CORS_ALLOWED_HEADERS: setting(
+    p.list(p.headerName),
+    '',
+    'Request headers those origins may send beside the usual ones and those of tracing',
+  ),
   CORS_ALLOW_CREDENTIALS: setting(p.flag, 'true', 'Whether those origins may send cookies'),
 };
 
@@ -331,6 +341,10 @@ export const GROUPS = {
   Operation: OPERATION,
 };
 
+/** What one step of a flow asks for. The configuration passes it on as it was read, in `config.steps`. */
+const STEPS = {};
+export const STEP_VARIABLES = Object.keys(STEPS) as (keyof typeof STEPS)[];
+
 export const VARIABLES = {
   ...SERVICE,
   ...STORES,
@@ -341,6 +355,7 @@ export const VARIABLES = {
   ...ADAPTERS,
   ...RETENTION,
   ...OPERATION,
+  ...STEPS,
 };
 
 export type Settings = Reading<typeof VARIABLES>;

@@ -61,7 +61,7 @@ export const consolePlugin =
       mailPage(app, c);
       liveRoute(app, c, feed);
       loginRoutes(app, c);
-      const demo = s.config.demo && guard.demoTools ? createDemoFlows(parent) : null;
+      const demo = s.config.demo && guard.demoTools ? createDemoFlows(parent, s.actions) : null;
       if (demo) demoRoutes(app, c, demo);
       flowPage(app, c, demo);
       whatIfPage(app, c);

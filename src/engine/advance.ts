@@ -1,7 +1,7 @@
 /** From an event to the rows of its commit, without reading or writing any. The only code that lets a machine take a step. */
 import { type AnyMachineSnapshot, type AnyStateMachine, type EventObject, initialTransition } from 'xstate';
 import type { Changes, FlowRow } from '../../db/commit.ts';
-import type { EffectName, Effects } from '../../machines/effects.ts';
+import type { Effects } from '../../machines/effects.ts';
 import { type Definition, type MachineId, registry } from '../../machines/index.ts';
 import { takeStep } from '../../machines/take-step.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
@@ -75,17 +75,16 @@ export function createAdvance({
 
     const opened: FlowView[] = [];
     effects.forEach((action, index) => {
-      const name = action.type as EffectName;
-      if (name === 'openFlow') {
+      if (action.type === 'openFlow') {
         const p = action.params as Effects['openFlow'];
         opened.push(
           ...start(registry[p.machine as MachineId], p.flowId, p.event, { ...work, enclosures: {} }),
         );
         return;
       }
-      const handler = handlers[name] as ((params: unknown, c: EffectContext) => void) | undefined;
+      const handler = Object.hasOwn(handlers, action.type) && handlers[action.type as keyof EffectHandlers];
       if (!handler) throw new Error(`unknown effect ${action.type}`);
-      handler(action.params, {
+      (handler as (params: unknown, c: EffectContext) => void)(action.params, {
         id: `${row.id}:${row.version}:${index}`,
         at: context.now,
         flow: row,

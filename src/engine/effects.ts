@@ -1,15 +1,15 @@
-/** Turns each effect a machine named into rows of the commit. Pure: no query, no clock, nothing flows back. */
+/** Turns the core effects into rows of the commit; slices do so with their own. Pure: no query, no clock, nothing flows back. */
 import type { FlowRow } from '../../db/commit.ts';
-import { cancelPendingFlows, endProofs } from '../../db/contact-changes.ts';
 import * as contacts from '../../db/contacts.ts';
 import * as credentials from '../../db/credentials.ts';
 import * as factors from '../../db/factors.ts';
-import * as kyc from '../../db/kyc.ts';
-import { archiveOthers, setToken } from '../../db/other-flows.ts';
+import type * as kyc from '../../db/kyc.ts';
+import { setToken } from '../../db/other-flows.ts';
 import { endSurplus } from '../../db/session-limit.ts';
 import * as sessions from '../../db/sessions.ts';
 import * as throttles from '../../db/throttles.ts';
-import type { EffectName, Effects } from '../../machines/effects.ts';
+import type { Effects } from '../../machines/effects.ts';
+import type { DeclaredEffects } from '../../machines/index.ts';
 import { LOGIN_CODE_COUNTER } from '../../machines/login.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
@@ -67,22 +67,24 @@ export type EffectContext = RecordContext & {
   enclosures: Enclosures;
 };
 
-type Handlers = {
-  [K in Exclude<EffectName, 'openFlow'>]: (params: Effects[K], context: EffectContext) => void;
-};
-export type EffectHandlers = Handlers;
+type HandlersOf<E> = { [K in Exclude<keyof E, 'openFlow'>]: (params: E[K], context: EffectContext) => void };
+/** One for every effect that a machine declares; `openFlow` is the engine's own. */
+export type EffectHandlers = HandlersOf<DeclaredEffects>;
+type CoreHandlers = HandlersOf<Effects>;
+/** What a slice may handle: declared by a machine and not handled by the engine. */
+export type OwnEffects = Partial<Omit<EffectHandlers, keyof Effects>>;
 
 const now = (c: EffectContext): Date => c.changes.now;
 const account = accountChange;
 const audit = recordAudit;
 
 /** An effect asked for data its event did not enclose: a bug of the caller, never of a client. */
-function enclosed<T>(value: T | undefined, name: string): T {
+export function enclosed<T>(value: T | undefined, name: string): T {
   if (value === undefined) throw new Error(`effect without its enclosure: ${name}`);
   return value;
 }
 
-export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRules }): Handlers {
+export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRules }): CoreHandlers {
   const { keyring, rules } = deps;
   return {
     sendCode: (p, c) => {
@@ -130,23 +132,9 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       const hashes = enclosed(c.enclosures.credentials, 'credentials');
       c.changes.rows.push(credentials.storeHashes(p.accountId, hashes, now(c)));
     },
-    storeProfile: (p, c) => {
-      const profile = enclosed(c.enclosures.profile, 'profile');
-      c.changes.rows.push(credentials.storeProfile(p.accountId, profile, now(c)));
-    },
     requestRisk: (p, c) => enqueue(c, 'risk.evaluate', null, p),
     setTier: (p, c) => {
       account(c, p.accountId).patch.tier = p.tier;
-    },
-    recordKyc: (p, c) => {
-      const document = enclosed(c.enclosures.kyc, 'kyc');
-      c.changes.rows.push(
-        kyc.record({ id: p.kycId, accountId: p.accountId, flowId: c.flow.id, ...document }, now(c)),
-      );
-    },
-    requestKyc: (p, c) => enqueue(c, 'kyc.submit', p.accountId, { kycId: p.kycId }),
-    decideKyc: (p, c) => {
-      c.changes.rows.push(kyc.decide(p.kycId, p, now(c)));
     },
     openSession: (p, c) => {
       account(c, p.accountId).patch.lastLoginAt = now(c);
@@ -185,28 +173,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
     },
     notifyOwner: (p, c) => notifyOwner(c, p),
-    preferContact: (p, c) => {
-      c.changes.rows.push(contacts.demoteOthers(p.contactId, p.accountId));
-    },
-    releaseContact: (p, c) => {
-      c.changes.rows.push(contacts.removeOne(p.contactId, p.accountId, now(c), p.successor));
-    },
-    restoreContact: (p, c) => {
-      c.changes.rows.push(
-        contacts.restore(p.contactId, p.accountId, now(c)),
-        contacts.demoteOthers(p.contactId, p.accountId, p.instead),
-      );
-    },
-    endProofs: (p, c) => {
-      c.changes.rows.push(endProofs(p.contactId, p.accountId));
-    },
-    cancelPendingFlows: (p, c) => {
-      c.changes.rows.push(cancelPendingFlows(p.accountId));
-    },
     endSessions: (p, c) => endSessions(c, p),
-    supersedeFlows: (p, c) => {
-      c.changes.rows.push(archiveOthers(c.flow, p.contactId));
-    },
     countFactorFailure: (p, c) => countFactorFailure(c, rules, p),
     useFactor: (p, c) => {
       if (p.factorId === null) return;
@@ -270,13 +237,6 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       Object.assign(account(c, p.accountId).patch, { status: 'archived', username: null });
       c.changes.rows.push(contacts.release(p.accountId, now(c)));
       c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
-    },
-    discardRegistration: (p, c) => {
-      account(c, p.accountId).patch.username = null;
-      c.changes.rows.push(credentials.forget(p.accountId), credentials.forgetProfile(p.accountId));
-    },
-    archiveContact: (p, c) => {
-      c.changes.before.push(...contacts.archive(p.contactId, now(c)));
     },
     publish: (p, c) => {
       audit(c, p);

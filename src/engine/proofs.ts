@@ -12,7 +12,7 @@ import {
   type Method,
   type Subject,
 } from '../../machines/login.ts';
-import type { Owner, Risk } from '../../machines/signup-context.ts';
+import type { Owner, Risk } from '../../machines/signup.ts';
 import {
   isReservedPhone,
   RESERVED_TOTP_SECRET,

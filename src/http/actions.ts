@@ -71,7 +71,16 @@ function possible({ snapshot, machine }: FlowView, event: string, now: number): 
 
 const described = (schema: object): string => (schema as { description?: string }).description ?? '';
 
+/** The request that leads on: the first offered one that was not made yet and takes nothing back. */
+export const wayOn = (next: readonly Action[], made: ReadonlySet<string>): Action | undefined =>
+  next.find(({ method, href }) => method === 'POST' && !made.has(href));
+
+/** The first example that a body's schema declares. */
+export const exampleOf = (body: z.ZodType): object | undefined =>
+  (body.meta()?.examples as object[] | undefined)?.[0];
+
 export function createActions() {
+  const examples = new Map<string, object>();
   const sending: Row[] = [];
   const following: (Row & { states: readonly string[] })[] = [];
   const sent = (view: FlowView): Row[] =>
@@ -82,7 +91,10 @@ export function createActions() {
     collect(app: FastifyInstance): void {
       app.addHook('onRoute', ({ method, url, schema, config }) => {
         if (method === 'HEAD') return;
-        const body = (schema?.body as z.ZodType | undefined)?.meta()?.id ?? null;
+        const input = schema?.body as z.ZodType | undefined;
+        const body = input?.meta()?.id ?? null;
+        const example = input && exampleOf(input);
+        if (body !== null && example) examples.set(body, example);
         const action = (event: string): Action => ({
           event,
           method: String(method),
@@ -101,6 +113,10 @@ export function createActions() {
           following.push({ action: action(as), machine, states, for: whom });
       });
     },
+
+    /** A body that the action's schema takes; none for an action without a body. */
+    example: ({ schema }: Pick<Action, 'schema'>): object | undefined =>
+      schema === null ? undefined : examples.get(schema),
 
     /** Client actions the flow accepts now, then those that go on where it has ended. `now`: milliseconds. */
     next(view: FlowView, now: number): Action[] {

@@ -1,8 +1,31 @@
 /** Request fields that several contracts share. */
 import { z } from 'zod';
 import { parseTypedCode, type TypedCode } from '../kernel/crypto/typed-code.ts';
+import { asciiDigits } from '../kernel/identifiers/index.ts';
 
-export const otpInput = z.string().regex(/^[0-9]{6}$/, 'must be six digits');
+/** A code as people copy it: with blanks, in the digits of their script. */
+export const otpInput = z
+  .string()
+  .max(64)
+  .overwrite((code) => asciiDigits(code.slice(0, 64)).replace(/[\s\p{Cf}\p{Pd}]/gu, ''))
+  .regex(/^[0-9]{6}$/, 'must be six digits');
+
+/** Signs that print nothing go, but for the joiners between letters that some scripts are spelled with. */
+const cleanName = (name: string): string =>
+  name
+    .replace(/(?![\u200c\u200d])\p{Cf}/gu, '')
+    .replace(/(?<![\p{L}\p{M}])[\u200c\u200d]|[\u200c\u200d](?![\p{L}\p{M}])/gu, '')
+    .trim();
+
+/** A name or a line of text of a person, of at most `max` characters. */
+export const nameInput = (max: number) =>
+  z
+    .string()
+    .overwrite(cleanName)
+    .min(1)
+    .max(max)
+    .regex(/^(?:[^\p{C}<>]|[\u200c\u200d])*$/u, 'must not hold control characters or markup');
+
 export const flowTokenInput = z
   .string()
   .max(100)

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { createDocument, type PublicDocument, sendDocument } from './documents.ts';
 import { type OpenapiDocument, tidy } from './openapi-tidy.ts';
 import './problem-json.ts'; // names the Problem schema every operation refers to
 
@@ -93,10 +94,15 @@ async function openapi(app: FastifyInstance, { version, baseUrl, tags = [] }: Op
     transform: createJsonSchemaTransform({ schemaRegistry, zodToJsonConfig }),
     transformObject: (document) => tidy(toComponents(document) as OpenapiDocument) as never,
   });
-  let text: string | undefined;
-  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-    text ??= JSON.stringify(app.swagger());
-    return reply.type('application/json; charset=utf-8').send(text);
+  let document: PublicDocument | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, (request, reply) => {
+    document ??= createDocument(JSON.stringify(app.swagger()));
+    // May be kept, and is asked for again each time: the answer is then a short 304.
+    reply.header('cache-control', 'no-cache');
+    return sendDocument(request, reply, document, {
+      type: 'application/json; charset=utf-8',
+      compress: true,
+    });
   });
 }
 

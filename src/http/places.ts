@@ -1,4 +1,5 @@
-/** Time zones and locales as the platform knows them: a word that only looks like one is refused, not stored. */
+/** Time zones, locales and postal codes as the platform knows them: a word that only looks like one is refused, not stored. */
+import { formatAddress } from 'localized-address-format';
 import { z } from 'zod';
 
 /** A name of the IANA database; offsets are none, although Intl takes them. */
@@ -36,3 +37,7 @@ export const localeInput = z
   .regex(/^[A-Za-z0-9-]+$/)
   .refine(isLocale, 'must be a language tag (BCP 47)')
   .meta({ description: 'BCP 47 language tag', examples: ['en-GB'] });
+
+/** Whether addresses of the country carry a postal code, by the data of Google's address service; false where unknown. */
+export const hasPostalCodes = (country: string): boolean =>
+  formatAddress({ postalCountry: country, postalCode: '\0' }).join('').includes('\0');

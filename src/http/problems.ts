@@ -5,13 +5,11 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import fp from 'fastify-plugin';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
-import { Problem, type ProblemCode, problemCatalogue } from '../kernel/problems.ts';
+import { Problem } from '../kernel/problems.ts';
 import { noteProblem } from './log.ts';
 import { type Classify, problemFrom } from './problem-from-error.ts';
-import { PROBLEM_HELP } from './problem-help.ts';
-import { instanceOf, METHODS, problemBody, problemHeaders, problemSchema } from './problem-json.ts';
+import { instanceOf, METHODS, problemBody, problemHeaders } from './problem-json.ts';
+import { problemPages } from './problem-pages.ts';
 import { requestId } from './request-id.ts';
 
 export { problemSchema } from './problem-json.ts';
@@ -36,8 +34,13 @@ async function problems(app: FastifyInstance, { baseUrl = '', classify }: Proble
     return send(request, reply, problem, baseUrl);
   });
   app.setNotFoundHandler((request, reply) => send(request, reply, unknownRoute(app, request), baseUrl));
+  // Before the body is looked at: no content type makes a path or a method known.
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.method === 'OPTIONS') answerOptions(app, request, reply, baseUrl);
+    else done(request.is404 ? unknownRoute(app, request) : null, payload);
+  });
   refuseTunnels(app, baseUrl);
-  describeProblems(app, baseUrl);
+  problemPages(app, baseUrl);
 }
 
 /** Already serialised, so that a route's own response schema can never turn a 4xx into a 500. */
@@ -56,12 +59,31 @@ function log(request: FastifyRequest, problem: Problem): void {
     request.log.error({ err: problem.cause ?? problem, problem: problem.code }, problem.title);
 }
 
+/** What the path takes; nothing for a path that is not there. Each known path answers OPTIONS. */
+function methodsOf(app: FastifyInstance, url: string): HTTPMethods[] {
+  const known = METHODS.filter(
+    // The CORS plugin answers OPTIONS for every path: that makes none known.
+    (method) => method !== 'OPTIONS' && app.findRoute({ method, url }) !== null,
+  );
+  return known.length > 0 ? [...known, 'OPTIONS'] : [];
+}
+
 function unknownRoute(app: FastifyInstance, request: FastifyRequest): Problem {
-  const has = (method: HTTPMethods) => app.findRoute({ method, url: request.url }) !== null;
-  const known = METHODS.filter(has);
-  // OPTIONS alone proves nothing: the CORS plugin answers it for every path.
-  if (known.some((method) => method !== 'OPTIONS')) return notAllowed(known);
-  return METHODS.some((method) => method === request.method) ? new Problem('not_found') : notAllowed(METHODS);
+  const known = methodsOf(app, request.url);
+  if (known.length > 0) return notAllowed(known);
+  return new Problem(METHODS.some((method) => method === request.method) ? 'not_found' : 'not_implemented');
+}
+
+/** RFC 9110 section 9.3.7; a preflight has been answered before. */
+function answerOptions(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  baseUrl: string,
+): void {
+  const known = methodsOf(app, request.url);
+  if (known.length === 0) send(request, reply, new Problem('not_found'), baseUrl);
+  else reply.code(204).header('allow', known.join(', ')).send();
 }
 
 /** RFC 9110 §15.5.6: a 405 names what is allowed. */
@@ -71,7 +93,7 @@ const notAllowed = (methods: readonly string[]) =>
 /** CONNECT never becomes a request in Node: without a listener the socket would just close. */
 function refuseTunnels(app: FastifyInstance, baseUrl: string): void {
   app.server.on('connect', (_request, socket: Socket) => {
-    const problem = notAllowed(METHODS);
+    const problem = new Problem('not_implemented');
     const body = problemBody(problem, { baseUrl });
     const headers = {
       ...problemHeaders(problem),
@@ -80,42 +102,7 @@ function refuseTunnels(app: FastifyInstance, baseUrl: string): void {
     };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.on('error', () => socket.destroy());
-    socket.end(`HTTP/1.1 405 Method Not Allowed\r\n${lines.join('')}\r\n${body}`);
-  });
-}
-
-const descriptionSchema = z
-  .object({
-    type: z.string(),
-    code: z.string(),
-    status: z.number(),
-    title: z.string(),
-    description: z.string().describe('When it happens and what a client should do'),
-  })
-  .meta({ id: 'ProblemDescription' });
-
-function describeProblems(app: FastifyInstance, baseUrl: string): void {
-  const pages = new Map(
-    problemCatalogue().map(({ code, status, title }) => {
-      const type = `${baseUrl}/problems/${code}`;
-      return [code, { type, code, status, title, description: PROBLEM_HELP[code] }] as const;
-    }),
-  );
-  app.register(async (scope) => {
-    scope.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
-    const schema = {
-      summary: 'What a problem code means',
-      tags: ['Problems'],
-      security: [],
-      params: z.object({ code: z.string() }),
-      response: { 200: descriptionSchema, 404: problemSchema },
-    };
-    scope.withTypeProvider<ZodTypeProvider>().get('/problems/:code', { schema }, async (request, reply) => {
-      const page = pages.get(request.params.code as ProblemCode);
-      if (!page) throw new Problem('not_found');
-      reply.header('cache-control', 'public, max-age=300');
-      return page;
-    });
+    socket.end(`HTTP/1.1 501 Not Implemented\r\n${lines.join('')}\r\n${body}`);
   });
 }
 

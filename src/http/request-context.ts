@@ -54,7 +54,8 @@ export function bearerOf(request: FastifyRequest): string | null {
   const header = request.headers.authorization;
   if (header === undefined) return null;
   if (repeated(request.raw.rawHeaders)) throw new Problem('invalid_token');
-  const match = /^Bearer ([A-Za-z0-9._~+/=-]{1,4096})$/.exec(header);
+  // The scheme is a word in any case, then one or more blanks (RFC 9110 section 11.4).
+  const match = /^Bearer {1,8}([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header);
   if (!match?.[1]) throw new Problem('invalid_token');
   return match[1];
 }

@@ -55,7 +55,7 @@ export function createIdentify(s: Verifiers, readers: readonly CredentialReader[
     const body = (request.body ?? {}) as Record<string, unknown>;
     const inBody = (name: string) => (typeof body[name] === 'string' ? (body[name] as string) : undefined);
     const credential = (text: string): Identity => ['credential', text];
-    const { authorization } = request.headers;
+    const authorization = request.headers.authorization?.replace(/^Bearer +/i, '');
 
     if (takes('bearerAuth') && authorization !== undefined)
       return (await byAccessToken(request)) ?? credential(authorization);
@@ -65,7 +65,7 @@ export function createIdentify(s: Verifiers, readers: readonly CredentialReader[
     }
     // The very request may replace the flow's token, so whoever repeats it is known by the one it was made with.
     const shown = takes('flowToken') || takes('serviceToken') ? authorization : undefined;
-    const carried = shown?.replace(/^Bearer /, '') ?? inBody('flow_token') ?? inBody('token');
+    const carried = shown ?? inBody('flow_token') ?? inBody('token');
     return carried === undefined ? ['network', networkOf(request.ip)] : credential(carried);
   };
 }

@@ -3,7 +3,7 @@ import { type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions } from 'fastify';
 import { Problem } from '../kernel/problems.ts';
-import { METHODS, problemBody, problemHeaders } from './problem-json.ts';
+import { problemBody, problemHeaders } from './problem-json.ts';
 import { type SecurityHeadersOptions, securityHeaders } from './security-headers.ts';
 
 export type ServerLimitsOptions = SecurityHeadersOptions & {
@@ -93,7 +93,7 @@ function problemOf({ code, rawPacket }: Broken): Problem {
   // A word and a space is a method we do not know; anything else under that code is not HTTP at all.
   const method = /^[A-Z]{3,20} /.test(rawPacket?.subarray(0, 21).toString('latin1') ?? '');
   if (code === 'HPE_INVALID_METHOD' && method) {
-    return new Problem('method_not_allowed', { headers: { allow: METHODS.join(', ') } });
+    return new Problem('not_implemented');
   }
   return new Problem('malformed_body', { detail: 'This is not a valid HTTP/1.1 request.' });
 }

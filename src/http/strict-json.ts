@@ -1,8 +1,9 @@
 /**
- * The way a request body becomes a value: strict UTF-8 JSON under exactly one media type. Nothing may be parsed that is
+ * The way a request body becomes a value: strict UTF-8 JSON under one media type, or no bytes. Nothing may be parsed that is
  * not validated: another parser exists only in the scope of a route that says so in its `config.formBody`.
  */
 import { isUtf8 } from 'node:buffer';
+import { MIMEType } from 'node:util';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { Problem } from '../kernel/problems.ts';
@@ -23,9 +24,10 @@ declare module 'fastify' {
 /** 64 KiB, in bytes. Other bodies have the server's limit (16 KiB). */
 export const WEBHOOK_BODY_LIMIT = 64 * 1024;
 
-const MEDIA_TYPE = /^application\/json(?: ?; ?charset=(?:utf-8|"utf-8"))?$/i;
-const FORM = /^application\/x-www-form-urlencoded(?: ?; ?charset=utf-8)?$/i;
-const TYPES = { only: [FORM], 'or-json': [MEDIA_TYPE, FORM] };
+const JSON_TYPE = 'application/json';
+const FORM = 'application/x-www-form-urlencoded';
+const TYPES = { only: [FORM], 'or-json': [JSON_TYPE, FORM] };
+const MAX_TYPE_LENGTH = 256;
 
 /** Throws malformed_body. Takes the bytes, so that a webhook can check its signature before anything reads them. */
 export function parseStrictJson(bytes: Buffer): unknown {
@@ -43,25 +45,52 @@ async function strictJson(app: FastifyInstance) {
   app.decorateRequest('rawBody', undefined);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
-    'application/json',
+    JSON_TYPE,
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, bytes: Buffer) => parseStrictJson(bytes),
+    async (_request: FastifyRequest, bytes: Buffer) =>
+      bytes.length === 0 ? undefined : parseStrictJson(bytes),
   );
-  // Fastify's own matching is more forgiving than ours: parameters, white space.
+  // A body of another type that came without a length: no bytes are no body, whatever they are called.
+  app.addContentTypeParser(
+    NOT_READ,
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, bytes: Buffer) => {
+      if (bytes.length > 0) throw new Problem('unsupported_media_type');
+    },
+  );
   app.addHook('preParsing', (request, _reply, payload, done) => {
+    const { headers } = request;
+    const length = headers['content-length'];
+    const chunked = headers['transfer-encoding'] !== undefined;
+    if (!chunked && (length === undefined || /^0+$/.test(length))) {
+      delete headers['content-type'];
+      return done(null, payload);
+    }
     const { formBody } = request.routeOptions.config;
-    const readable = isReadable(request.headers, formBody ? TYPES[formBody] : [MEDIA_TYPE]);
-    done(request.is404 || readable ? null : new Problem('unsupported_media_type'), payload);
+    const type = readableType(headers, formBody ? TYPES[formBody] : [JSON_TYPE]);
+    if (type === null && !chunked) return done(new Problem('unsupported_media_type'), payload);
+    // Under its bare name, whatever parameters it came with.
+    headers['content-type'] = type ?? NOT_READ;
+    done(null, payload);
   });
 }
 
-function isReadable(headers: FastifyRequest['headers'], types: RegExp[]): boolean {
-  const length = headers['content-length'];
-  const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-  if (!hasBody) return true;
+const NOT_READ = 'application/octet-stream';
+
+/** The one of `types` that the body is, in UTF-8 and not encoded; null for anything else. Other parameters say nothing. */
+function readableType(headers: FastifyRequest['headers'], types: readonly string[]): string | null {
+  const text = headers['content-type'] ?? '';
   const encoding = headers['content-encoding'] ?? 'identity';
-  const type = headers['content-type'] ?? '';
-  return types.some((one) => one.test(type)) && encoding.toLowerCase() === 'identity';
+  if (encoding.toLowerCase() !== 'identity' || text.length > MAX_TYPE_LENGTH) return null;
+  // Of two charsets, two programs may each believe another.
+  if ((text.match(/charset/gi)?.length ?? 0) > 1) return null;
+  try {
+    const { essence, params } = new MIMEType(text);
+    const utf8 = /^utf-?8$/i.test(params.get('charset') ?? 'utf-8');
+    return utf8 && types.includes(essence) ? essence : null;
+  } catch {
+    return null;
+  }
 }
 
 export type RawJsonOptions = {

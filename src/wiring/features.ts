@@ -1,6 +1,7 @@
 /** Every slice, by level: the only place that knows all of them. A slice imports slices of lower levels only. */
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import type { TopicHandler } from '../engine/delivery.ts';
+import { createEffectHandlers, type EffectHandlers } from '../engine/effects.ts';
 import { feature as account } from '../features/account/index.ts';
 import { feature as balanceHub } from '../features/balance-hub/index.ts';
 import { feature as contacts } from '../features/contacts/index.ts';
@@ -21,14 +22,14 @@ import type { CredentialReader } from '../http/request-identity.ts';
 import type { Services } from '../http/services.ts';
 import { Problem } from '../kernel/problems.ts';
 
-export const LEVELS: readonly (readonly Feature[])[] = [
+export const LEVELS = [
   [sessions],
   [account, login, mfa, passkeys, devices, kyc, flows, identityProof, notices, meta],
   [signup, contacts, recovery],
   [balanceHub, { name: 'import' }],
-];
+] as const satisfies readonly (readonly Feature[])[];
 
-const FEATURES = LEVELS.flat();
+const FEATURES: readonly Feature[] = LEVELS.flat();
 
 type Documented = { security?: readonly Record<string, readonly string[]>[] } | undefined;
 
@@ -61,3 +62,13 @@ export const deliveries = (s: Services): Record<string, TopicHandler> =>
 /** Credentials, besides access tokens, that tell who repeats a keyed request. */
 export const credentials = (s: Services): CredentialReader[] =>
   FEATURES.flatMap((feature) => feature.credentials?.(s) ?? []);
+
+type Own<F> = F extends { effects: infer E } ? E : never;
+type Joined<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer A) => void ? A : never;
+type OwnOfAll = Joined<Own<(typeof LEVELS)[number][number]>>;
+
+/** The engine's handlers of effects and every slice's; an effect that a machine declares and nothing handles is a type error here. */
+export const effectHandlers = (deps: Parameters<typeof createEffectHandlers>[0]): EffectHandlers => ({
+  ...createEffectHandlers(deps),
+  ...(Object.assign({}, ...FEATURES.map((feature) => feature.effects)) as OwnOfAll),
+});

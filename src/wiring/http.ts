@@ -18,6 +18,7 @@ import securityHeaders from '../http/security-headers.ts';
 import { serverLimits } from '../http/server-limits.ts';
 import type { Services } from '../http/services.ts';
 import strictJson from '../http/strict-json.ts';
+import strictRequest from '../http/strict-request.ts';
 import { rememberText } from '../kernel/crypto/remembered-hash.ts';
 import { credentials, routes } from './features.ts';
 import type { Watchers } from './lifecycles.ts';
@@ -46,6 +47,7 @@ export async function registerHttp(
   await server.register(securityHeaders, flagsOf(config));
   await server.register(openapi, { version });
   await server.register(problems, { classify: outageProblem });
+  await server.register(strictRequest);
   await server.register(cors, config.cors);
   await server.register(cookie);
   await server.register(strictJson);

@@ -7,7 +7,6 @@ import type { Config } from '../config/index.ts';
 import { createInspectorFeed } from '../console/inspector/feed.ts';
 import { createLiveFeed } from '../console/live.ts';
 import { createRollup } from '../console/rollup.ts';
-import { createEffectHandlers } from '../engine/effects.ts';
 import { createEngine } from '../engine/engine.ts';
 import { eventDelivery } from '../engine/events.ts';
 import { createRelay, type Relay } from '../engine/relay.ts';
@@ -15,7 +14,7 @@ import { createSweep } from '../engine/sweep.ts';
 import type { Actions } from '../http/actions.ts';
 import type { Services } from '../http/services.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { deliveries } from './features.ts';
+import { deliveries, effectHandlers } from './features.ts';
 import type { Crypto } from './secrets.ts';
 import type { Stores } from './stores.ts';
 
@@ -55,7 +54,7 @@ export function openEngine(deps: {
   return createEngine({
     db: stores.db,
     flows: stores.flows,
-    handlers: createEffectHandlers({
+    handlers: effectHandlers({
       keyring,
       rules: {
         sessionIdleMs: config.session.idleTtlS * 1000,

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registry } from '../../machines/index.ts';
 import { html } from '../../src/console/kit/html.ts';
 import { differences, HIDDEN, redact } from '../../src/engine/visible-context.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { query } from '../support/people.ts';
 import { PASSWORD, STREET, signUp } from './person.ts';
 
 let app: TestApp;
@@ -166,7 +168,8 @@ test('a flow page tells the way: events, guards, edges, who, what changed, what 
   const { flow } = await signUp(app, 'password');
   await app.call('POST', '/v1/kyc', { body: {} });
   const { text } = await get(`/console/flows/${flow}`);
-  expect(text.match(/data-step=/g)).toHaveLength(3);
+  const [taken] = await query(app, 'select count(*)::int as n from flow_steps where flow_id = $1', [flow]);
+  expect(text.match(/data-step=/g)).toHaveLength(taken?.n as number);
   expect(text).toContain('<b class="mono">CODE_CHECKED</b> <span class="guard mono">[codeAccepted]</span>');
   expect(text).toMatch(/class="state [^"]*is-current" data-state="UNVERIFIED.credentials_set"/);
   expect(text).toMatch(/class="state [^"]*is-visited" data-state="UNVERIFIED.code_sent"/);
@@ -240,14 +243,25 @@ describe('forms', () => {
     );
     expect(started.statusCode).toBe(303);
     let url = String(started.headers.location);
-    for (const label of ['Enter the code', 'Set a password', 'Complete the profile', 'Submit KYC']) {
-      expect((await get(url)).text).toContain(`Next step: ${label}`);
+    let clicks = 0;
+    for (;;) {
+      const event = /Next step: (\w+)/.exec((await get(url)).text)?.[1];
+      if (event === undefined) break;
+      expect(registry.signup.events).toHaveProperty(event);
       const next = await post(`${url.replace('/flows/', '/demo/')}/next`, {}, form);
-      expect(next.statusCode, label).toBe(303);
+      expect(next.statusCode, event).toBe(303);
       url = String(next.headers.location);
+      clicks += 1;
+      expect(clicks).toBeLessThan(20);
     }
+    expect(clicks).toBeGreaterThan(2);
     await app.relay.drain();
     expect((await get(url)).text).toMatch(/is-current" data-state="FULL"/);
+    // With an account there is a login to walk through.
+    app.clock.advance(4000);
+    for (let click = 0; click < 2; click++)
+      url = String((await post(`${url.replace('/flows/', '/demo/')}/next`, {}, form)).headers.location);
+    expect((await get(url)).text).toMatch(/is-current" data-state="L6_result.AUTHENTICATED"/);
   });
 
   test('without the page’s own token, from another origin or with another type nothing happens', async () => {

@@ -7,14 +7,15 @@ import type { Decision, SendContext } from '../../src/engine/engine.ts';
 import { mint } from '../../src/http/request-context.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { brokenInvariants } from '../support/invariants.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { PASSWORD, PROFILE } from '../support/person.ts';
-import { UNLIMITED } from '../support/replica.ts';
+import { signUpTo } from '../support/sign-up.ts';
 import { added, dump } from '../support/tables.ts';
 
 let app: TestApp;
 let sql: Sql;
 beforeAll(async () => {
-  app = await createTestApp({ env: UNLIMITED });
+  app = await createTestApp({ env: LIMITS_OFF });
   sql = postgres(app.databaseUrl, { max: 3, onnotice: () => {} });
 });
 afterAll(async () => {
@@ -24,31 +25,21 @@ afterAll(async () => {
 
 type Walked = { phone: string; flowId: string; token: string; access: string; accountId: string };
 
-async function walk(until: 'code_sent' | 'preuser_created' | 'credentials_set' | 'LIMITED'): Promise<Walked> {
+async function walk(until: string): Promise<Walked> {
   app.clock.advance(2000);
-  const phone = freshPhone();
-  const { body: started } = await app.call('POST', '/v1/auth/signup/phone', { body: { phone } });
-  const walked = { phone, flowId: started.flow_id, token: started.flow_token, access: '', accountId: '' };
-  if (until === 'code_sent') return walked;
-  const { body: verified } = await app.call('POST', '/v1/auth/signup/verify-otp', {
-    body: { phone, otp: '000000' },
-    token: walked.token,
-  });
-  walked.token = verified.flow_token;
-  walked.accountId = (await sql`select account_id from flows where id = ${walked.flowId}`)[0]?.account_id;
-  if (until === 'preuser_created') return walked;
-  await setPassword(walked.token);
-  if (until === 'credentials_set') return walked;
-  walked.access = (await complete(walked.token)).body.access_token;
-  return walked;
+  const inputs = { ...PROFILE, password: PASSWORD };
+  const { phone, flowId, flowToken, access } = await signUpTo(
+    { call: app.call, phone: freshPhone(), codeOf: () => '000000', inputs },
+    until,
+  );
+  const [flow] = await sql`select account_id from flows where id = ${flowId}`;
+  return { phone, flowId, token: flowToken, access, accountId: flow?.account_id ?? '' };
 }
 /** All rows once nothing is on its way out any more. */
 const still = async (options?: Parameters<typeof dump>[1]) => {
   await app.relay.drain();
   return dump(sql, options);
 };
-const setPassword = (token: string) =>
-  app.call('POST', '/v1/auth/signup/set-password', { body: { password: PASSWORD }, token });
 const complete = (token: string) => app.call('POST', '/v1/auth/signup/profile', { body: PROFILE, token });
 const caller = (): SendContext => ({
   now: app.clock.now(),

@@ -5,14 +5,15 @@ import { getNextTransitions } from 'xstate';
 import { registry } from '../../machines/index.ts';
 import { restore } from '../../src/engine/snapshots.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { PASSWORD, PROFILE } from '../support/person.ts';
-import { UNLIMITED } from '../support/replica.ts';
+import { type SignupPerson, signUpTo } from '../support/sign-up.ts';
 import { added, dump } from '../support/tables.ts';
 
 let app: TestApp;
 let sql: Sql;
 beforeAll(async () => {
-  app = await createTestApp({ env: UNLIMITED });
+  app = await createTestApp({ env: LIMITS_OFF });
   sql = postgres(app.databaseUrl, { max: 2, onnotice: () => {} });
 });
 afterAll(async () => {
@@ -23,23 +24,8 @@ afterAll(async () => {
 type At = { phone: string; flowId: string; token: string; access?: string };
 type Step = (at: At) => Promise<unknown>;
 
-const verify: Step = async (at) => {
-  const { phone, token } = at;
-  const answer = await app.call('POST', '/v1/auth/signup/verify-otp', {
-    body: { phone, otp: '000000' },
-    token,
-  });
-  at.token = answer.body.flow_token ?? token;
-};
 const wrongCode: Step = ({ phone, token }) =>
   app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '999999' }, token });
-const password: Step = ({ token }) =>
-  app.call('POST', '/v1/auth/signup/set-password', { body: { password: PASSWORD }, token });
-const profile: Step = async (at) => {
-  at.access = (
-    await app.call('POST', '/v1/auth/signup/profile', { body: PROFILE, token: at.token })
-  ).body.access_token;
-};
 const kyc =
   (document_number: string): Step =>
   async ({ access }) => {
@@ -48,22 +34,35 @@ const kyc =
   };
 const deliver: Step = () => app.relay.drain();
 const abandon: Step = ({ token }) => app.call('DELETE', '/v1/auth/signup', { token });
-const LIMITED = [verify, password, profile];
+/** Goes on from the start of the sign-up, as far as the state. */
+const to =
+  (state: string): Step =>
+  async (at) => {
+    const { flowId, flowToken: token, access } = await signUpTo(newcomer(at.phone), state);
+    Object.assign(at, { flowId, token, access: access || undefined });
+  };
+const LIMITED = [to('LIMITED')];
 
+const newcomer = (phone: string): SignupPerson => ({
+  call: app.call,
+  phone,
+  codeOf: () => '000000',
+  inputs: { ...PROFILE, password: PASSWORD },
+});
 const WAYS: [state: string, way: Step[], phone?: string][] = [
-  ['UNVERIFIED.code_sent', []],
-  ['UNVERIFIED.locked', [wrongCode], '+15555550102'],
-  ['UNVERIFIED.preuser_created', [verify]],
-  ['UNVERIFIED.credentials_set', [verify, password]],
-  ['UNVERIFIED.risk_review', LIMITED, '+15555550104'],
-  ['risk_blocked', LIMITED, '+15555550105'],
+  ['UNVERIFIED.code_sent', [to('code_sent')]],
+  ['UNVERIFIED.locked', [to('code_sent'), wrongCode], '+15555550102'],
+  ['UNVERIFIED.preuser_created', [to('preuser_created')]],
+  ['UNVERIFIED.credentials_set', [to('credentials_set')]],
+  ['UNVERIFIED.risk_review', [to('risk_review')], '+15555550104'],
+  ['risk_blocked', [to('risk_blocked')], '+15555550105'],
   ['LIMITED.kyc_none', LIMITED],
   ['LIMITED.kyc_submitted', [...LIMITED, kyc('ZZZPZ0004Z')]],
   ['LIMITED.kyc_rejected', [...LIMITED, kyc('ZZZPZ0001Z'), deliver]],
   ['LIMITED.kyc_refused', [...LIMITED, kyc('ZZZPZ0002Z'), deliver]],
   ['LIMITED.kyc_review', [...LIMITED, kyc('ZZZPZ0003Z'), deliver]],
   ['FULL', [...LIMITED, kyc('ABCDE1234F'), deliver]],
-  ['abandoned', [abandon]],
+  ['abandoned', [to('code_sent'), abandon]],
 ];
 
 /** A well-formed request for each event a client may cause. */
@@ -99,8 +98,6 @@ describe.each(WAYS)('in %s', (state, way, reserved) => {
   beforeAll(async () => {
     app.clock.advance(2000);
     at.phone = reserved ?? freshPhone();
-    const { body } = await app.call('POST', '/v1/auth/signup/phone', { body: { phone: at.phone } });
-    Object.assign(at, { flowId: body.flow_id, token: body.flow_token });
     for (const step of way) await step(at);
     await app.relay.drain();
     const [flow] = await sql`select state, machine_version v, snapshot from flows where id = ${at.flowId}`;

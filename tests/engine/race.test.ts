@@ -4,27 +4,22 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
 import { brokenInvariants } from '../support/invariants.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import {
   type Call,
   type Codes,
   codes,
   document,
   mobile,
+  newPerson,
   PASSWORD,
   PIN,
   PROFILE,
   sendLoginCode,
-  signUpTo,
   wrong,
 } from '../support/person.ts';
-import {
-  type Answer,
-  type Family,
-  family,
-  type Replica,
-  startReplica,
-  UNLIMITED,
-} from '../support/replica.ts';
+import { type Answer, type Family, family, type Replica, startReplica } from '../support/replica.ts';
+import { signUpTo } from '../support/sign-up.ts';
 
 let database: TestDatabase;
 let shared: Family;
@@ -38,7 +33,7 @@ beforeAll(async () => {
   shared = family();
   codeOf = codes(shared.secrets.masterKey);
   sql = postgres(database.url, { max: 2, onnotice: () => {} });
-  const options = { databaseUrl: database.url, redisUrl: redisUrl(), family: shared, env: UNLIMITED };
+  const options = { databaseUrl: database.url, redisUrl: redisUrl(), family: shared, env: LIMITS_OFF };
   replicas = await Promise.all([startReplica(options), startReplica(options)]);
 }, 60_000);
 afterEach(async () => expect(await brokenInvariants(sql)).toEqual({}));
@@ -73,7 +68,7 @@ const count = async (query: PromiseLike<readonly { n?: unknown }[]>): Promise<nu
 test.each(['with the token', 'naming only the phone'] as const)(
   'the right sign-up code 50 times at once, %s, creates one PreUser',
   async (way) => {
-    const { phone, flowId, flowToken } = await signUpTo(call, codeOf, 'code_sent');
+    const { phone, flowId, flowToken } = await signUpTo(newPerson(call, codeOf), 'code_sent');
     const token = way === 'with the token' ? flowToken : undefined;
     const body = { phone, otp: codeOf(flowId, 'signup') };
     const answers = await atOnce(50, (c) => c('POST', '/v1/auth/signup/verify-otp', { body, token }));
@@ -92,7 +87,7 @@ test.each(['with the token', 'naming only the phone'] as const)(
 test.each(['with the token', 'naming only the phone'] as const)(
   'the right login code 50 times at once, %s, opens one login and one session',
   async (way) => {
-    const { phone } = await signUpTo(call, codeOf, 'LIMITED');
+    const { phone } = await signUpTo(newPerson(call, codeOf), 'LIMITED');
     const before = await count(sql`select count(*) n from sessions`);
     const { flowToken, otp } = await sendLoginCode(call, codeOf, phone);
     const token = way === 'with the token' ? flowToken : undefined;
@@ -106,7 +101,7 @@ test.each(['with the token', 'naming only the phone'] as const)(
 
 test('two sign-ups of one phone verified at once end in one account', async () => {
   const phone = mobile();
-  await signUpTo(call, codeOf, 'code_sent', { phone });
+  await signUpTo(newPerson(call, codeOf, { phone }), 'code_sent');
   await expect
     .poll(async () => (await call('POST', '/v1/auth/signup/phone', { body: { phone } })).status, {
       timeout: 10_000,
@@ -139,7 +134,7 @@ test('two sign-ups of one phone verified at once end in one account', async () =
 test.each(['with the token', 'naming only the phone'] as const)(
   '100 wrong codes at once, %s, and then the right one: refused, and at most five were compared',
   async (way) => {
-    const { phone, flowId, flowToken } = await signUpTo(call, codeOf, 'code_sent');
+    const { phone, flowId, flowToken } = await signUpTo(newPerson(call, codeOf), 'code_sent');
     const token = way === 'with the token' ? flowToken : undefined;
     const otp = codeOf(flowId, 'signup');
     const answers = await atOnce(100, (c, i) =>
@@ -163,7 +158,7 @@ test.each(['with the token', 'naming only the phone'] as const)(
 );
 
 test('200 wrong codes and the right one behind them, released at once: five are compared at most', async () => {
-  const { phone, flowId, flowToken: token } = await signUpTo(call, codeOf, 'code_sent');
+  const { phone, flowId, flowToken: token } = await signUpTo(newPerson(call, codeOf), 'code_sent');
   const otp = codeOf(flowId, 'signup');
   const answers = await atOnce(201, (c, i) =>
     c('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: i === 200 ? otp : wrong(otp, i) }, token }),
@@ -179,7 +174,7 @@ test('200 wrong codes and the right one behind them, released at once: five are 
 });
 
 test('callers without the token cannot use up the checks of its holder', async () => {
-  const { phone, flowId, flowToken } = await signUpTo(call, codeOf, 'code_sent');
+  const { phone, flowId, flowToken } = await signUpTo(newPerson(call, codeOf), 'code_sent');
   const otp = codeOf(flowId, 'signup');
   await atOnce(30, (c, i) =>
     c('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: wrong(otp, i) } }),
@@ -189,7 +184,7 @@ test('callers without the token cannot use up the checks of its holder', async (
 });
 
 test('50 wrong PINs at once over ten logins of one account: five are answered wrong, all others 429 or refused', async () => {
-  const { access: token, phone } = await signUpTo(call, codeOf, 'LIMITED', { pin: PIN });
+  const { access: token, phone } = await signUpTo(newPerson(call, codeOf, { pin: PIN }), 'LIMITED');
   const me = await call('GET', '/v1/users/me', { token });
   expect(me.status).toBe(200);
   const logins = await atOnce(10, (c) =>
@@ -209,7 +204,7 @@ test('50 wrong PINs at once over ten logins of one account: five are answered wr
 });
 
 test('set-password 50 times at once is one step and one password', async () => {
-  const { flowId, flowToken: token } = await signUpTo(call, codeOf, 'preuser_created');
+  const { flowId, flowToken: token } = await signUpTo(newPerson(call, codeOf), 'preuser_created');
   const answers = await atOnce(50, (c, i) =>
     c('POST', '/v1/auth/signup/set-password', { body: { password: `${PASSWORD}-${i}` }, token }),
   );
@@ -221,7 +216,7 @@ test('set-password 50 times at once is one step and one password', async () => {
 });
 
 test('the profile 50 times at once is one promotion, one login and one session', async () => {
-  const { flowId, flowToken: token } = await signUpTo(call, codeOf, 'credentials_set');
+  const { flowId, flowToken: token } = await signUpTo(newPerson(call, codeOf), 'credentials_set');
   const answers = await atOnce(50, (c) => c('POST', '/v1/auth/signup/profile', { body: PROFILE, token }));
   expectOneWinner(answers);
   expect(
@@ -235,7 +230,7 @@ test('the profile 50 times at once is one promotion, one login and one session',
 });
 
 test('a KYC document 50 times at once is one record and one request to the provider', async () => {
-  const { access: token, flowId } = await signUpTo(call, codeOf, 'LIMITED');
+  const { access: token, flowId } = await signUpTo(newPerson(call, codeOf), 'LIMITED');
   const answers = await atOnce(50, (c) => c('POST', '/v1/kyc', { body: document(1), token }));
   expectOneWinner(answers, 202);
   expect(await count(sql`select count(*) n from kyc_records where flow_id = ${flowId}`)).toBe(1);
@@ -248,7 +243,9 @@ test('a KYC document 50 times at once is one record and one request to the provi
 });
 
 test('one document submitted by ten accounts at once verifies one of them', async () => {
-  const people = await Promise.all(Array.from({ length: 10 }, () => signUpTo(call, codeOf, 'LIMITED')));
+  const people = await Promise.all(
+    Array.from({ length: 10 }, () => signUpTo(newPerson(call, codeOf), 'LIMITED')),
+  );
   await atOnce(10, (c, i) => c('POST', '/v1/kyc', { body: document(2), token: people[i]!.access }));
   const statuses = async () => {
     const rows =
@@ -260,7 +257,7 @@ test('one document submitted by ten accounts at once verifies one of them', asyn
 });
 
 test('the right PIN 50 times at once answers one step-up and opens one session', async () => {
-  const { phone } = await signUpTo(call, codeOf, 'LIMITED', { pin: PIN });
+  const { phone } = await signUpTo(newPerson(call, codeOf, { pin: PIN }), 'LIMITED');
   const { flowToken, otp } = await sendLoginCode(call, codeOf, phone);
   const login = await call('POST', '/v1/auth/verify-otp', { body: { phone, otp }, token: flowToken });
   expect(login.body.auth_status).toBe('STEP_UP_REQUIRED');
@@ -271,7 +268,7 @@ test('the right PIN 50 times at once answers one step-up and opens one session',
 });
 
 test('40 wrong PINs at once spend three answers, and the right one is refused then', async () => {
-  const { phone } = await signUpTo(call, codeOf, 'LIMITED', { pin: PIN });
+  const { phone } = await signUpTo(newPerson(call, codeOf, { pin: PIN }), 'LIMITED');
   const { flowToken, otp } = await sendLoginCode(call, codeOf, phone);
   const login = await call('POST', '/v1/auth/verify-otp', { body: { phone, otp }, token: flowToken });
   const token = login.body.flow_token as string;
@@ -284,7 +281,7 @@ test('40 wrong PINs at once spend three answers, and the right one is refused th
 });
 
 test('resends racing checks: the code before is dead, and at most one check wins', async () => {
-  const { phone, flowId, flowToken: token } = await signUpTo(call, codeOf, 'code_sent');
+  const { phone, flowId, flowToken: token } = await signUpTo(newPerson(call, codeOf), 'code_sent');
   const otp = codeOf(flowId, 'signup', 1);
   const answers = await atOnce(30, (c, i) =>
     i % 3 === 0

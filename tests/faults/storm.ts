@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres, { type Sql } from 'postgres';
 import { brokenInvariants } from '../support/invariants.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { codes } from '../support/person.ts';
-import { type Answer, family, freePort, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
+import { type Answer, family, freePort, type Replica, startReplica } from '../support/replica.ts';
 import { createJournal, lost } from './journal.ts';
 import { type Arrived, signUpWhatever } from './pilgrim.ts';
 
@@ -50,7 +51,7 @@ export async function storm(options: Storm): Promise<Verdict> {
   const codeOf = codes(shared.secrets.masterKey);
   const { databaseUrl, redisUrl } = options;
   const start = () =>
-    startReplica({ databaseUrl, redisUrl, family: shared, env: UNLIMITED, port, readyWithinMs: 60_000 });
+    startReplica({ databaseUrl, redisUrl, family: shared, env: LIMITS_OFF, port, readyWithinMs: 60_000 });
   let replica = await start();
   const service: Service = {
     replica: () => replica,

@@ -12,12 +12,12 @@ import {
   type Subject,
 } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
-import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup-context.ts';
+import type { Owner, Risk, SignupContext, SignupEvent } from '../../machines/signup.ts';
 
 /** `fact` says in a word what is particular about the event; `good` that nothing about it is wrong. */
 export type Letter<E = { type: string; now: number }> = { event: E; fact: string; good: boolean };
 
-const T0 = 1_800_000_000_000;
+export const T0 = 1_800_000_000_000;
 const TERMS = { ttlMs: 300_000, attempts: 2, openAttempts: 1 };
 const TTL = 30 * 86_400_000;
 const CONTACT = '00000000-0000-7000-8000-00000000c0c0';

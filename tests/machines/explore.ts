@@ -2,7 +2,7 @@
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition } from 'xstate';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { takeStep } from '../../machines/take-step.ts';
-import { alphabets, futureOf, type Letter } from './alphabets.ts';
+import { alphabets, futureOf, type Letter, T0 } from './alphabets.ts';
 
 export type Effect = { type: string; params: Record<string, unknown> };
 export type Step = {
@@ -27,8 +27,17 @@ export const stateOf = (snapshot: AnyMachineSnapshot): string => {
   return path(snapshot.value).join('.');
 };
 
-export const lettersOf = (id: MachineId, snapshot: AnyMachineSnapshot): Letter[] =>
-  alphabets[id](snapshot.context as never) as Letter[];
+/** Everything a machine can be sent here. An event that no alphabet varies comes as its module's own sample. */
+export function lettersOf(id: MachineId, snapshot: AnyMachineSnapshot): Letter[] {
+  const letters = alphabets[id](snapshot.context as never) as Letter[];
+  const varied = new Set(letters.map(({ event }) => event.type));
+  const samples = Object.entries(registry[id].events).flatMap(([type, { sample }]) =>
+    varied.has(type)
+      ? []
+      : [{ event: { ...sample(snapshot.context as never, T0), type, now: T0 }, fact: '', good: true }],
+  );
+  return [...letters, ...samples];
+}
 
 export const nameOf = ({ event, fact }: Letter): string => (fact ? `${event.type} (${fact})` : event.type);
 
@@ -66,11 +75,14 @@ export function explore<G>(
     monitor,
     stopAtFirst = false,
     visit,
+    letters = [],
   }: {
     machine?: AnyStateMachine;
     monitor?: Monitor<G>;
     stopAtFirst?: boolean;
     visit?: (step: Step) => void;
+    /** Besides those of the alphabet. */
+    letters?: readonly Letter[];
   } = {},
 ) {
   type Node = { snapshot: AnyMachineSnapshot; ghost: G; path: string[] };
@@ -89,7 +101,7 @@ export function explore<G>(
   };
   add(queue.pop() as Node);
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
-    for (const letter of lettersOf(id, node.snapshot)) {
+    for (const letter of [...lettersOf(id, node.snapshot), ...letters]) {
       if (!node.snapshot.can(letter.event as never)) continue;
       steps += 1;
       const path = [...node.path, nameOf(letter)];

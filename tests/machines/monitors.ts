@@ -7,7 +7,7 @@ import type { FactorContext, FactorEvent } from '../../machines/factor.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import type { Factor, LoginContext, LoginEvent, Subject } from '../../machines/login.ts';
 import type { RecoveryContext, RecoveryEvent } from '../../machines/recovery.ts';
-import type { SignupContext, SignupEvent } from '../../machines/signup-context.ts';
+import type { SignupContext, SignupEvent } from '../../machines/signup.ts';
 import { type Monitor, type Step, stateOf } from './explore.ts';
 
 /** Collects the rules a step breaks. */

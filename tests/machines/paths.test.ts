@@ -5,7 +5,7 @@ import { getSimplePaths } from 'xstate/graph';
 import { type GraphEdge, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import type { Letter } from './alphabets.ts';
-import { after, edgesTaken, lettersOf, nameOf, stateOf, take } from './explore.ts';
+import { after, edgesTaken, explore, lettersOf, nameOf, stateOf, take } from './explore.ts';
 
 const LEAVES = /^(LIMITED|FULL)/;
 
@@ -104,19 +104,11 @@ function walk(range: Range) {
   return { count: paths.length, ends, taken };
 }
 
-const atLimited = (): AnyMachineSnapshot => {
-  let snapshot = initialTransition(registry.signup.machine)[0] as AnyMachineSnapshot;
-  for (const name of [
-    'PHONE_SUBMITTED',
-    'CODE_CHECKED (right)',
-    'PASSWORD_SET (token)',
-    'PROFILE_SUBMITTED (ALLOW)',
-  ]) {
-    const letter = lettersOf('signup', snapshot).find((l) => nameOf(l) === name) as Letter;
-    snapshot = hold('signup', snapshot, letter);
-  }
-  return snapshot;
-};
+/** The first way by phone to LIMITED that the exploration finds. */
+const atLimited = (): AnyMachineSnapshot =>
+  explore('signup').situations.find(
+    (s) => stateOf(s) === 'LIMITED.kyc_none' && s.context.entry === 'phone' && s.context.profileComplete,
+  ) as AnyMachineSnapshot;
 
 const restingOf = (id: MachineId): string[] =>
   toGraph(registry[id].machine).nodes.flatMap((n) => {

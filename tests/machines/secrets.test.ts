@@ -3,68 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { AnyMachineSnapshot } from 'xstate';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { type Effect, explore, lettersOf, startOf, take } from './explore.ts';
+import { read, type Vocabulary, vocabularyFile } from './make-fixtures.ts';
 
-/** Every key a context may have, at any depth. Adding one is a decision about what is kept of a person. */
-const CONTEXT_KEYS: Record<MachineId, string> = {
-  signup:
-    'entry contactId accountId capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil codeRetries grant pinSet profileComplete risk risk.decision risk.reasons risk.at kyc kyc.id kyc.sequence kyc.submissions dueAt',
-  login:
-    'contactId subject subject.accountId subject.status subject.tier subject.factors subject.mfa subject.knownDevice subject.trustedDevice subject.passwordVersion subject.passwordRestored subject.contactProven subject.signupEntry subject.mailContactId subject.signupFlowId passwordVersion sessionId deviceId persistent endsAt highRisk method firstProof required satisfied attemptsLeft scope denial provedAt dueAt',
-  challenge:
-    'contactId accountId audience purpose capitals code code.counter code.attemptsLeft code.openAttemptsLeft code.expiresAt code.lockedUntil dueAt',
-  recovery: 'contactId accountId passwordVersion dueAt',
-  contact_change: 'contactId accountId purpose previousId dueAt',
-  factor: 'accountId factorId kind attemptsLeft dueAt',
-};
-
-/** Effect → its parameters. `reason` of a KYC decision goes to its record alone, where the person may read it. */
-const PARAMS: Record<string, string> = {
-  sendCode: 'contactId purpose counter expiresAt capitals',
-  createAccount: 'accountId contactId claim',
-  claimContact: 'accountId contactId capitals',
-  grantToken: 'ttlMs',
-  extendToken: 'ttlMs',
-  handOver: 'toFlowId ttlMs',
-  storeCredentials: 'accountId',
-  storeProfile: 'accountId',
-  requestRisk: 'stage',
-  setTier: 'accountId tier',
-  openFlow: 'machine flowId event',
-  recordKyc: 'accountId kycId',
-  requestKyc: 'accountId kycId',
-  decideKyc: 'kycId status reason retryable by',
-  openSession: 'sessionId accountId deviceId amr acr scope persistent endsAt at',
-  countFactorFailure: 'accountId factorId failures',
-  useFactor: 'accountId factorId',
-  pendFactor: 'accountId factorId kind',
-  confirmFactor: 'accountId factorId',
-  endFactor: 'accountId factorId state',
-  lockFactor: 'accountId factorId',
-  dropFactor: 'accountId factorId',
-  storeBackupCodes: 'accountId',
-  dropBackupCodes: 'accountId',
-  downgradeSessions: 'accountId except',
-  sendLoginCode: 'contactId expiresAt',
-  confirmPassword: 'accountId',
-  countFailure: 'contactId holder',
-  clearFailures: 'contactId holder',
-  clearLoginFailures: 'subjectId deviceId',
-  endLoginWait: 'accountId',
-  preferContact: 'accountId contactId',
-  releasePreUser: 'accountId contactId',
-  discardRegistration: 'accountId',
-  archiveContact: 'contactId',
-  publish: 'type accountId outcome reason',
-  audit: 'type accountId outcome reason',
-  sendMail: 'template contactId',
-  notifyOwner: 'accountId template linkTo',
-  releaseContact: 'accountId contactId successor',
-  restoreContact: 'accountId contactId instead',
-  endProofs: 'accountId contactId',
-  cancelPendingFlows: 'accountId',
-  endSessions: 'accountId reason except',
-  supersedeFlows: 'contactId',
-};
+/** Every member a context may have and every parameter of an effect: adding one is a decision that shows in review. */
+const vocabulary = read(vocabularyFile) as Record<string, Vocabulary>;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Words of the product: states, reasons, scopes, roles. No digits to spell a number, no @ to spell an address. */
@@ -83,11 +25,11 @@ const textsIn = (value: unknown): string[] =>
       : [];
 
 function harmless(id: MachineId, snapshot: AnyMachineSnapshot, effects: Effect[]): string[] {
-  const allowed = new Set(CONTEXT_KEYS[id].split(' '));
+  const allowed = new Set(vocabulary[id]?.context);
   const found = pathsIn(snapshot.context).filter((path) => !allowed.has(path));
   for (const { type, params } of effects) {
     if (type.startsWith('xstate.')) continue;
-    const known = PARAMS[type]?.split(' ') ?? [];
+    const known = vocabulary[id]?.effects[type] ?? [];
     found.push(...Object.keys(params).flatMap((k) => (known.includes(k) ? [] : [`${type}(${k})`])));
   }
   const texts = [...textsIn(snapshot.context), ...effects.flatMap((e) => textsIn(e.params))];

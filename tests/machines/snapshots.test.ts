@@ -1,10 +1,18 @@
 /** A flow stored by any version, in any state, goes on in this build; one that does not parse says so and goes nowhere. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type MachineId, registry } from '../../machines/index.ts';
 import { restore } from '../../src/engine/snapshots.ts';
 import { explore, lettersOf, stateOf, take } from './explore.ts';
-import { fixtureFile } from './make-fixtures.ts';
+import {
+  completed,
+  fixtureFile,
+  fixtureNames,
+  fixturesOf,
+  read,
+  shapeFile,
+  shapeOf,
+} from './make-fixtures.ts';
 
 type Stored = { value: unknown; context: Record<string, unknown>; status: string };
 
@@ -13,7 +21,7 @@ const situations = Object.fromEntries(
 ) as Record<MachineId, ReturnType<typeof explore>['situations']>;
 
 const folder = new URL('fixtures/', import.meta.url);
-const files = readdirSync(folder).map((name) => {
+const files = fixtureNames().map((name) => {
   const [, id, version] = /^(\w+)\.v(\d+)\.json$/.exec(name) as unknown as [string, MachineId, string];
   const stored = JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Record<string, Stored>;
   return { name, id, version: Number(version), stored };
@@ -34,7 +42,7 @@ describe.each(Object.values(registry))('$id v$version', ({ id, version }) => {
 
   test('has a stored snapshot of each state it can rest in, in the current version', () => {
     const current = files.find((f) => f.id === id && f.version === version);
-    expect(current, `run node tests/machines/make-fixtures.ts (${fixtureFile(id, version)})`).toBeDefined();
+    expect(current, `npm run fixtures writes ${fixtureFile(id, version)}`).toBeDefined();
     expect(Object.keys(current?.stored ?? {}).sort()).toEqual(resting);
   });
 
@@ -42,14 +50,43 @@ describe.each(Object.values(registry))('$id v$version', ({ id, version }) => {
     const versions = files.filter((f) => f.id === id).map((f) => f.version);
     expect(versions.sort()).toEqual(Array.from({ length: version }, (_, i) => i + 1));
   });
+
+  test('has the context that this version was released with: another one needs a version and an upgrade', () => {
+    expect(shapeOf(id as MachineId)).toEqual(read(shapeFile(id, version)));
+  });
+
+  test('writes today every member that the release wrote, with the same kind of value', () => {
+    const today = fixturesOf(id as MachineId);
+    for (const [state, snapshot] of Object.entries(read(fixtureFile(id, version)))) {
+      expect(kindsOf(today[state]), state).toMatchObject(kindsOf(snapshot) as object);
+    }
+  });
+
+  test('has an upgrade from every version before', () => {
+    const { upgrades } = registry[id as MachineId];
+    expect(Object.keys(upgrades).map(Number)).toEqual(Array.from({ length: version - 1 }, (_, i) => i + 1));
+  });
 });
 
-test('v1 of sign-up is stored in each state that its upgrade leads to', () => {
-  const v1 = files.find((f) => f.name === 'signup.v1.json')?.stored ?? {};
-  const lifted = Object.keys(v1).map((state) => RENAMED[`signup.v1 ${state}`] ?? state);
-  expect(lifted.sort()).toEqual(
-    Object.keys(files.find((f) => f.name === 'signup.v2.json')?.stored ?? {}).sort(),
-  );
+/** Names of members with the kind of each value; of a list only that it is one. */
+function kindsOf(value: unknown): unknown {
+  if (Array.isArray(value)) return 'list';
+  if (value === null || typeof value !== 'object') return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, kindsOf(inner)]));
+}
+
+test('a released snapshot stays as it is when missing ones are written', () => {
+  const released = { b: { value: 'b', context: { old: 1 } } };
+  const today = { a: { value: 'a', context: {} }, b: { value: 'b', context: { fresh: 2 } } };
+  expect(completed(released, today)).toEqual({ a: today.a, b: released.b });
+  expect(Object.keys(completed(released, today))).toEqual(['a', 'b']);
+});
+
+test('v1 of sign-up is lifted to states that its next version had', () => {
+  const statesOf = (name: string) => Object.keys(files.find((f) => f.name === name)?.stored ?? {});
+  const lifted = statesOf('signup.v1.json').map((state) => RENAMED[`signup.v1 ${state}`] ?? state);
+  expect(lifted.length).toBeGreaterThan(10);
+  expect(statesOf('signup.v2.json')).toEqual(expect.arrayContaining(lifted));
 });
 
 describe.each(cases)('$name $state', ({ id, version, state, snapshot }) => {

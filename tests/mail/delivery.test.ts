@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Problem } from '../../src/kernel/problems.ts';
 import { answer, recordingServer } from '../ports/recording-server.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { emailPerson, freshEmail, mailbox, register } from '../support/mail.ts';
 import { limitedPerson, PASSWORD, query } from '../support/people.ts';
 import { type SmtpReplies, smtpCatcher } from '../support/smtp-catcher.ts';
@@ -12,15 +13,8 @@ afterEach(async () => {
   for (const undo of cleanup.splice(0).reverse()) await undo();
 });
 
-const ROOMY = {
-  LIMIT_REGISTER_NETWORK: '1000/1m',
-  LIMIT_REGISTER: '1000/1m',
-  LIMIT_RECOVERY: '1000/1m',
-  LIMIT_RECOVERY_NETWORK: '1000/1m',
-};
-
 async function appWith(env: Record<string, string>): Promise<TestApp> {
-  const app = await createTestApp({ env: { ...ROOMY, ...env } });
+  const app = await createTestApp({ env: { ...LIMITS_OFF, ...env } });
   cleanup.push(() => app.close());
   return app;
 }

@@ -46,6 +46,8 @@ describe('default policy', () => {
 
   test('ignores names too short to tell anything', () => {
     expect(codes('Tr4vel-Kettle', { context: ['El', '', ' ', 'ke@example.com'] })).toEqual([]);
+    expect(codes('Garden-Ann-Lee-77', { context: ['Ann', 'Lee', 'ann@example.org', 'Kim'] })).toEqual([]);
+    expect(codes('Garden-Anna-77xx', { context: ['Anna'] })).toEqual(['password_contains_identity']);
   });
 });
 

@@ -67,6 +67,7 @@ test('it lists the operations and hides itself', () => {
   expect(Object.keys(document.paths).sort()).toEqual([
     '/defaulted',
     '/nothing',
+    '/problems',
     '/problems/{code}',
     '/things/{id}',
   ]);

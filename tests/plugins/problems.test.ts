@@ -259,7 +259,7 @@ describe('paths and methods', () => {
   test('a known path with another method is 405 and says what is allowed', async () => {
     const answer = await app.inject({ method: 'DELETE', url: '/both?x=1' });
     expect(answer.statusCode).toBe(405);
-    expect(answer.headers.allow).toBe('GET, HEAD, PUT');
+    expect(answer.headers.allow).toBe('GET, HEAD, PUT, OPTIONS');
   });
 
   test('an OPTIONS handler for every path, as CORS has, makes no path known', async () => {
@@ -272,12 +272,24 @@ describe('paths and methods', () => {
     expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'POST, OPTIONS']);
   });
 
-  test.each(['TRACE', 'PROPFIND', 'CONNECT'])('%s is 405 with Allow', async (method) => {
-    const target = method === 'CONNECT' ? 'example.com:443' : '/both';
+  test.each([
+    ['TRACE', '/both', 405, 'GET, HEAD, PUT, OPTIONS'],
+    ['PROPFIND', '/both', 405, 'GET, HEAD, PUT, OPTIONS'],
+    ['PROPFIND', '/nowhere', 501, undefined],
+    ['CONNECT', 'example.com:443', 501, undefined],
+  ])('%s %s is %d', async (method, target, status, allow) => {
     const answer = await raw(port, [`${method} ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`]);
-    expect(answer.status).toBe(405);
-    expect(answer.headers.allow).toMatch(/GET, HEAD/);
-    expect(JSON.parse(answer.body).code).toBe('method_not_allowed');
+    expect([answer.status, answer.headers.allow]).toEqual([status, allow]);
+    expect(JSON.parse(answer.body).code).toBe(status === 405 ? 'method_not_allowed' : 'not_implemented');
+  });
+
+  test('OPTIONS is answered with what the path takes, body or not; an unknown path is 404', async () => {
+    for (const more of ['', 'Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx']) {
+      const head = `HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${more}\r\n`;
+      const known = await raw(port, [`OPTIONS /both ${head}`]);
+      expect([known.status, known.headers.allow, known.body]).toEqual([204, 'GET, HEAD, PUT, OPTIONS', '']);
+      expect((await raw(port, [`OPTIONS /nowhere ${head}`])).status).toBe(404);
+    }
   });
 
   test('instance holds the path only, encoded', async () => {
@@ -301,6 +313,30 @@ describe('paths and methods', () => {
       expect(answer.json().description.length).toBeGreaterThan(20);
     }
     expect((await get('/problems/toString')).statusCode).toBe(404);
+  });
+
+  test('a program gets JSON with cause and fix, a browser a page of its own; the list has all', async () => {
+    const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+    for (const { code, title } of problemCatalogue()) {
+      const { cause, fix } = (await get(`/problems/${code}`)).json();
+      expect(cause.length).toBeGreaterThan(10);
+      expect(fix.length).toBeGreaterThan(10);
+      const page = await app.inject({ url: `/problems/${code}`, headers: browser });
+      expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
+      expect(page.headers['content-security-policy']).toContain("default-src 'none'");
+      expect(page.headers.vary).toContain('accept');
+      for (const part of [code, title, 'Cause', 'What to do']) expect(page.body).toContain(part);
+      expect(page.body).not.toContain('<script');
+    }
+    const codes = problemCatalogue().map(({ code }) => code);
+    const list = await get('/problems');
+    expect(list.json().problems.map((one: { code: string }) => one.code)).toEqual(codes);
+    const page = await app.inject({ url: '/problems', headers: browser });
+    for (const code of codes) expect(page.body).toContain(`id="${code}"`);
+    for (const accept of ['application/json', 'application/problem+json, text/html', '*/*'])
+      expect((await app.inject({ url: '/problems', headers: { accept } })).headers['content-type']).toMatch(
+        /^application\/json/,
+      );
   });
 });
 

@@ -73,6 +73,11 @@ describe('media type', () => {
     'application/json;charset=UTF-8',
     'Application/JSON',
     ' application/json ',
+    'application/json;',
+    'application/json; charset=utf-8;',
+    'application/json; version=1',
+    'application/json;profile="https://example.com/a;b" ; charset="UTF-8"',
+    'application/json\t;\tcharset=utf8',
   ])('%j is read, and validated like any other', async (type) => {
     const good = await post([`Content-Type: ${type}`], '{"a":1}');
     expect([good.status, good.json]).toEqual([200, { body: { a: 1 }, raw: true }]);
@@ -87,7 +92,7 @@ describe('media type', () => {
     ['application/json\ta'],
     ['application/json ;charset=utf-16'],
     ['application/json; charset=utf-8; charset=utf-16'],
-    ['application/json; version=1'],
+    ['application/json; charset=iso-8859-1;'],
     ['application/json,text/plain'],
     ['application/jsonx'],
     ['application/vnd.api+json'],
@@ -109,6 +114,22 @@ describe('media type', () => {
 
   test('no body needs no type', async () => {
     expect((await post([], '', '/any')).json).toEqual({ body: null });
+  });
+
+  test.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'nonsense',
+  ])('no bytes of %j are no body, by length and chunked', async (type) => {
+    expect((await post([`Content-Type: ${type}`], '', '/any')).json).toEqual({ body: null });
+    const chunked = [`Content-Type: ${type}`, 'Transfer-Encoding: chunked'];
+    expect((await post(chunked, '0\r\n\r\n', '/any')).json).toEqual({ body: null });
+    // A route that needs a body says so.
+    const needed = await post([`Content-Type: ${type}`], '');
+    expect([needed.status, needed.json.code]).toEqual([400, 'validation_failed']);
   });
 
   test('a compressed body is 415 without being opened', async () => {
@@ -163,7 +184,6 @@ describe('content', () => {
   });
 
   test.each<[string, string | Buffer]>([
-    ['nothing', ''],
     ['white space', '  \n'],
     ['depth 17', nested(17)],
     ['depth 17 of objects', `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`],

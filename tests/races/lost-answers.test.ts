@@ -5,10 +5,12 @@ import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { refreshHash } from '../../src/kernel/tokens/refresh-secret.ts';
 import { eventually } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
 import { muteableDatabase } from '../support/muteable-database.ts';
-import { type Codes, codes, signUpTo } from '../support/person.ts';
-import { type Family, family, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
+import { type Codes, codes, newPerson } from '../support/person.ts';
+import { type Family, family, type Replica, startReplica } from '../support/replica.ts';
+import { signUpTo } from '../support/sign-up.ts';
 
 const SLOW = 90_000;
 
@@ -20,7 +22,7 @@ let codeOf: Codes;
 const started: Replica[] = [];
 
 const start = async (databaseUrl: string) => {
-  const env = { ...UNLIMITED, LIMIT_REFRESH: '1000000/1s', PUBLIC_URL: 'http://id.example.com' };
+  const env = { ...LIMITS_OFF, LIMIT_REFRESH: '1000000/1s', PUBLIC_URL: 'http://id.example.com' };
   const options = { databaseUrl, redisUrl: redisUrl(), family: shared, env, readyWithinMs: 40_000 };
   const replica = await startReplica(options);
   started.push(replica);
@@ -135,8 +137,7 @@ test(
   'killed between commit and answer, the last step of a sign-up gives its first tokens once',
   async () => {
     const { flowToken, flowId } = await signUpTo(
-      (...args) => steady.call(...args),
-      codeOf,
+      newPerson((...args) => steady.call(...args), codeOf),
       'credentials_set',
     );
     const body = { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' };
@@ -154,8 +155,7 @@ test(
   'killed between commit and answer, a step that replaces the flow token is told to whoever has the replaced one',
   async () => {
     const { flowToken, flowId, phone } = await signUpTo(
-      (...args) => steady.call(...args),
-      codeOf,
+      newPerson((...args) => steady.call(...args), codeOf),
       'code_sent',
     );
     const body = { phone, otp: codeOf(flowId, 'signup') };
@@ -176,8 +176,7 @@ test(
   'killed between commit and answer, a check of a code without a key is told to have been right, and gives no token',
   async () => {
     const { flowToken, flowId, phone } = await signUpTo(
-      (...args) => steady.call(...args),
-      codeOf,
+      newPerson((...args) => steady.call(...args), codeOf),
       'code_sent',
     );
     const request = { body: { phone, otp: codeOf(flowId, 'signup') }, token: flowToken };
@@ -210,7 +209,10 @@ test(
 test(
   'killed between commit and answer, a keyed refresh gives its successor also after the grace, and no reuse is seen',
   async () => {
-    const { refresh } = await signUpTo((...args) => steady.call(...args), codeOf, 'LIMITED');
+    const { refresh } = await signUpTo(
+      newPerson((...args) => steady.call(...args), codeOf),
+      'LIMITED',
+    );
     const body = { refresh_token: refresh };
     const again = await killedInBetween({ path: '/v1/auth/refresh', body }, refreshHash(refresh));
     expect(again.status).toBe(200);
@@ -223,7 +225,10 @@ test(
 test(
   'killed between commit and answer, a changed password is changed once and said to be',
   async () => {
-    const { access } = await signUpTo((...args) => steady.call(...args), codeOf, 'LIMITED');
+    const { access } = await signUpTo(
+      newPerson((...args) => steady.call(...args), codeOf),
+      'LIMITED',
+    );
     const body = { current_password: 'Correct-Horse-9-Battery', new_password: 'Another-Horse-8-Battery' };
     const again = await killedInBetween(
       { path: '/v1/users/change-password', body, token: access },
@@ -238,7 +243,10 @@ test(
 test(
   'a logout whose answer is lost says that it took effect, and gives nothing else away',
   async () => {
-    const { access } = await signUpTo((...args) => steady.call(...args), codeOf, 'LIMITED');
+    const { access } = await signUpTo(
+      newPerson((...args) => steady.call(...args), codeOf),
+      'LIMITED',
+    );
     const [way, headers] = [await muteableDatabase(database.url), keyed()];
     try {
       const doomed = await start(way.url);

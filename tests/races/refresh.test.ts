@@ -5,9 +5,11 @@ import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { refreshTokenFor } from '../../src/kernel/tokens/refresh-secret.ts';
 import { eventually, hasRedisServer, privateRedis } from '../limits/redis-server.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { muteableDatabase } from '../support/muteable-database.ts';
-import { type Call, type Codes, codes, sendLoginCode, signUpTo } from '../support/person.ts';
-import { type Family, family, type Replica, startReplica, UNLIMITED } from '../support/replica.ts';
+import { type Call, type Codes, codes, newPerson, sendLoginCode } from '../support/person.ts';
+import { type Family, family, type Replica, startReplica } from '../support/replica.ts';
+import { signUpTo } from '../support/sign-up.ts';
 
 const SLOW = 90_000;
 
@@ -22,7 +24,7 @@ const started: Replica[] = [];
 const SHARED = { PUBLIC_URL: 'http://id.example.com' };
 
 const start = async (env: Record<string, string> = {}, databaseUrl = database.url, redis = redisUrl()) => {
-  const roomy = { ...UNLIMITED, LIMIT_REFRESH: '1000000/1s', ...env, ...SHARED };
+  const roomy = { ...LIMITS_OFF, LIMIT_REFRESH: '1000000/1s', ...env, ...SHARED };
   const replica = await startReplica({
     databaseUrl,
     redisUrl: redis,
@@ -52,7 +54,7 @@ const callOf =
   (replica: Replica): Call =>
   (...args) =>
     replica.call(...args);
-const person = (replica = replicas[0]) => signUpTo(callOf(replica), codeOf, 'LIMITED');
+const person = (replica = replicas[0]) => signUpTo(newPerson(callOf(replica), codeOf), 'LIMITED');
 const refresh = (replica: Replica, refresh_token: string) =>
   replica.call('POST', '/v1/auth/refresh', { body: { refresh_token } });
 const me = async (replica: Replica, token: string) =>

@@ -3,16 +3,11 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
-import { codes, PASSWORD, signUpTo } from '../support/person.ts';
-import {
-  type Answer,
-  type Family,
-  family,
-  type Replica,
-  startReplica,
-  UNLIMITED,
-} from '../support/replica.ts';
+import { codes, newPerson, PASSWORD } from '../support/person.ts';
+import { type Answer, type Family, family, type Replica, startReplica } from '../support/replica.ts';
+import { signUpTo } from '../support/sign-up.ts';
 
 let database: TestDatabase;
 let shared: Family;
@@ -24,7 +19,7 @@ beforeAll(async () => {
   shared = family();
   sql = postgres(database.url, { max: 2, onnotice: () => {} });
   const env = {
-    ...UNLIMITED,
+    ...LIMITS_OFF,
     LIMIT_PASSWORD_RESET: '1000000/1s',
     LIMIT_PASSWORD_RESET_NETWORK: '1000000/1s',
     PUBLIC_URL: 'http://id.example.com',
@@ -130,7 +125,10 @@ test('one idempotency key used 50 times at once opens one registration, and tell
 
 test('one key used 50 times at once by one person with two access tokens opens one flow, and tells everybody its token', async () => {
   const codeOf = codes(shared.secrets.masterKey);
-  const { access, refresh } = await signUpTo((...args) => replicas[0].call(...args), codeOf, 'LIMITED');
+  const { access, refresh } = await signUpTo(
+    newPerson((...args) => replicas[0].call(...args), codeOf),
+    'LIMITED',
+  );
   const renewed = await replicas[1].call('POST', '/v1/auth/refresh', { body: { refresh_token: refresh } });
   const tokens = [access, renewed.body.access_token];
   const email = freshEmail();
@@ -151,7 +149,10 @@ test('one key used 50 times at once by one person with two access tokens opens o
 
 test('one key used 50 times at once for the last step of a sign-up opens one session, and tells everybody its tokens', async () => {
   const codeOf = codes(shared.secrets.masterKey);
-  const { flowToken } = await signUpTo((...args) => replicas[0].call(...args), codeOf, 'credentials_set');
+  const { flowToken } = await signUpTo(
+    newPerson((...args) => replicas[0].call(...args), codeOf),
+    'credentials_set',
+  );
   const request = () => ({
     body: { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' },
     headers: { 'idempotency-key': `race-${flowToken}` },

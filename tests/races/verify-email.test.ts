@@ -2,16 +2,10 @@
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDatabase, redisUrl, type TestDatabase } from '../support/database.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { freshEmail, MAIL_PASSWORD } from '../support/mail.ts';
 import { type Codes, codes } from '../support/person.ts';
-import {
-  type Answer,
-  type Family,
-  family,
-  type Replica,
-  startReplica,
-  UNLIMITED,
-} from '../support/replica.ts';
+import { type Answer, type Family, family, type Replica, startReplica } from '../support/replica.ts';
 
 let database: TestDatabase;
 let shared: Family;
@@ -24,7 +18,7 @@ beforeAll(async () => {
   shared = family();
   codeOf = codes(shared.secrets.masterKey);
   sql = postgres(database.url, { max: 2, onnotice: () => {} });
-  const env = { ...UNLIMITED, LIMIT_PASSWORD_LOGIN: '5/15m', PUBLIC_URL: 'http://id.example.com' };
+  const env = { ...LIMITS_OFF, LIMIT_PASSWORD_LOGIN: '5/15m', PUBLIC_URL: 'http://id.example.com' };
   const options = {
     databaseUrl: database.url,
     redisUrl: redisUrl(),

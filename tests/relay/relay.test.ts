@@ -11,7 +11,7 @@ import { mint } from '../../src/http/request-context.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { UNLIMITED } from '../support/replica.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 
 const SECOND = 1000;
 const quiet: RelayLog = { warn: () => {}, error: () => {} };
@@ -238,7 +238,7 @@ describe('timers and codes', () => {
   let app: TestApp;
   let sql: Sql;
   beforeAll(async () => {
-    app = await createTestApp({ env: UNLIMITED });
+    app = await createTestApp({ env: LIMITS_OFF });
     sql = postgres(app.databaseUrl, { max: 2, onnotice: () => {} });
   });
   afterAll(async () => {
@@ -260,7 +260,11 @@ describe('timers and codes', () => {
     const { flowId } = await start();
     await app.relay.drain();
     expect(await stateOf(flowId)).toMatchObject({ state: 'UNVERIFIED.code_sent' });
-    const other = await createTestApp({ env: UNLIMITED, databaseUrl: app.databaseUrl, secrets: app.secrets });
+    const other = await createTestApp({
+      env: LIMITS_OFF,
+      databaseUrl: app.databaseUrl,
+      secrets: app.secrets,
+    });
     app.clock.advance(30 * DAY + SECOND);
     other.clock.advance(app.clock.offset());
     await Promise.all([app.relay.drain(), other.relay.drain()]);

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { brokenInvariants } from '../support/invariants.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, PIN, query } from '../support/people.ts';
-import { onDatabase, ROOMY } from '../support/signed-in.ts';
+import { onDatabase } from '../support/signed-in.ts';
 
 const ENV = {
   // The clock moves by months, and the invariants ask for every message.
   RETENTION_OUTBOX_DAYS: '3650',
-  ...ROOMY,
+  ...LIMITS_OFF,
   LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
   LIMIT_RECOVERY_NETWORK: '1000/1h',
   LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',

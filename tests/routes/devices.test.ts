@@ -1,16 +1,16 @@
 /** Devices: what their owner sees, what trust spares, and what is left of one that is removed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { limitedPerson, PASSWORD, type Person, PIN } from '../support/people.ts';
 import { enrolTotp } from '../support/second-factor.ts';
-import { ROOMY } from '../support/signed-in.ts';
 import { expectProblem } from './people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      ...ROOMY,
+      ...LIMITS_OFF,
       LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',
       LIMIT_PASSWORD_LOGIN_NETWORK: '100000/1s',
     },

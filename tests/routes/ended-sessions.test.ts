@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail, query } from '../support/people.ts';
-import { logIn, PASSWORD, ROOMY, type SignedIn, signUp } from '../support/signed-in.ts';
+import { logIn, PASSWORD, type SignedIn, signUp } from '../support/signed-in.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: ROOMY });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

@@ -4,16 +4,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectDatabase, type Database } from '../../db/client.ts';
 import { forgetUnowned, internNow } from '../../db/contacts.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { register } from '../support/mail.ts';
 import { giveEmail, limitedPerson, PASSWORD, query } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 
 const DAY = 86_400_000;
 
 let app: TestApp;
 let db: Database;
 beforeAll(async () => {
-  const env = { ...ROOMY, LIMIT_RECOVERY_NETWORK: '1000/1h', LIMIT_REGISTER_NETWORK: '1000/1h' };
+  const env = { ...LIMITS_OFF, LIMIT_RECOVERY_NETWORK: '1000/1h', LIMIT_REGISTER_NETWORK: '1000/1h' };
   app = await createTestApp({ env });
   db = connectDatabase({ url: app.databaseUrl, poolSize: 4 });
 });

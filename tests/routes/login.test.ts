@@ -20,7 +20,7 @@ import {
 } from './people.ts';
 
 /** Limits of the network, which a whole file shares, out of the way; those per number as documented. */
-const ROOMY = {
+const LIMITS_OFF = {
   LIMIT_CODE_SEND_NETWORK: '10000/1h',
   LIMIT_CODE_CHECK_NETWORK: '10000/1h',
   LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
@@ -35,7 +35,7 @@ let real: TestApp;
 beforeAll(async () => {
   [demo, real] = await Promise.all([
     createTestApp({ env: { LIMIT_CODE_CHECK_NETWORK: '10000/1m' } }),
-    createTestApp({ env: { ...REAL, ...ROOMY } }),
+    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
   ]);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));

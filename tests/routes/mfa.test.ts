@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { countingProxy } from '../support/counting-proxy.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';
 import { appCode, enrolTotp, nextCode } from '../support/second-factor.ts';
-import { ROOMY } from '../support/signed-in.ts';
 import { claimsOf, expectProblem } from './people.ts';
 
 let app: TestApp;
 const WIDE = {
-  ...ROOMY,
+  ...LIMITS_OFF,
   // As outside the demo, whose windows are over in no time.
   LIMIT_SECOND_FACTOR: '5/15m',
   LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',

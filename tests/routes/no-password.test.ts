@@ -1,12 +1,13 @@
 /** Who never set a password can still leave, and still add a way in; a login just now stands for it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail, query } from '../support/people.ts';
-import { logIn, PASSWORD, ROOMY, type SignedIn, signUp } from '../support/signed-in.ts';
+import { logIn, PASSWORD, type SignedIn, signUp } from '../support/signed-in.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: { ...ROOMY, LIMIT_SECOND_FACTOR_NETWORK: '1000/1h' } });
+  app = await createTestApp({ env: { ...LIMITS_OFF, LIMIT_SECOND_FACTOR_NETWORK: '1000/1h' } });
 });
 afterAll(() => app.close());
 

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, query } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 
 const ENV = {
-  ...ROOMY,
+  ...LIMITS_OFF,
   LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
   LIMIT_RECOVERY_NETWORK: '1000/1h',
   LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',

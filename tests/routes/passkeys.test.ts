@@ -1,10 +1,10 @@
 /** Passkeys through the API: made behind a step-up, used as first and second factor, refused when anything about them is wrong. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ROOMY } from '../support/';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { type Authenticator, createAuthenticator, type Twist } from '../support/authenticator.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 import { claimsOf, expectProblem } from './people.ts';
 
 let app: TestApp;

@@ -1,6 +1,7 @@
 /** People of the route tests: numbers that are valid outside the demo, and the steps everybody takes. */
 import { expect } from 'vitest';
 import { freshPhone, type TestApp } from '../support/app.ts';
+import { type SignupPerson, signUpTo } from '../support/sign-up.ts';
 
 export const PASSWORD = 'StrongPassword@123';
 export const PIN = '482915';
@@ -40,24 +41,21 @@ export const sendOtp = (app: TestApp, phone: string, token?: string) =>
 export const verifyOtp = (app: TestApp, phone: string, otp: string, token?: string, more: object = {}) =>
   app.call('POST', '/v1/auth/verify-otp', { body: { phone, otp, ...more }, token });
 
-/** S1: the PreUser and the token it goes on with. */
-export async function preUser(app: TestApp, phone: string): Promise<string> {
-  const started = await startSignup(app, phone);
-  expect(started.status).toBe(200);
-  const otp = app.services.config.demo ? '000000' : await codeOf(app, phone);
-  const verified = await verifySignup(app, phone, otp, started.body.flow_token);
-  expect(verified.body).toMatchObject({ status: 'preuser_created' });
-  return verified.body.flow_token;
-}
+/** Somebody new at this app: demo numbers have a fixed code, others get theirs by the local adapter. */
+const newcomer = (app: TestApp, phone: string, inputs: Record<string, unknown> = {}): SignupPerson => ({
+  call: app.call,
+  phone,
+  codeOf: () => (app.services.config.demo ? '000000' : codeOf(app, phone)),
+  inputs: { ...ADULT, password: PASSWORD, ...inputs },
+});
+
+/** S1: the token that a PreUser goes on with. */
+export const preUser = async (app: TestApp, phone: string): Promise<string> =>
+  (await signUpTo(newcomer(app, phone), 'preuser_created')).flowToken;
 
 /** S2. */
-export async function withPassword(app: TestApp, phone: string, pin?: string): Promise<string> {
-  const token = await preUser(app, phone);
-  const body = { password: PASSWORD, ...(pin ? { pin } : {}) };
-  const set = await app.call('POST', '/v1/auth/signup/set-password', { token, body });
-  expect(set.status).toBe(200);
-  return set.body.flow_token;
-}
+export const withPassword = async (app: TestApp, phone: string, pin?: string): Promise<string> =>
+  (await signUpTo(newcomer(app, phone, pin ? { pin } : {}), 'credentials_set')).flowToken;
 
 export type Person = { phone: string; access: string; flow: string; token: string; userId: string };
 
@@ -74,13 +72,15 @@ export async function limited(
     device?: string;
   } = {},
 ): Promise<Person> {
-  const token = await withPassword(app, phone, pin);
-  const done = await app.call('POST', '/v1/auth/signup/profile', {
-    token,
-    body: { ...ADULT, device_id: device },
-  });
-  expect(done.body).toMatchObject({ auth_status: 'AUTHENTICATED', account_tier: 'LIMITED' });
-  return { phone, access: done.body.access_token, flow: done.body.flow_id, token, userId: done.body.user_id };
+  const inputs = { device_id: device, ...(pin ? { pin } : {}) };
+  const {
+    access,
+    flowId: flow,
+    flowToken: token,
+    userId,
+  } = await signUpTo(newcomer(app, phone, inputs), 'LIMITED');
+  expect(access).not.toBe('');
+  return { phone, access, flow, token, userId };
 }
 
 let document = 1000;

@@ -3,12 +3,13 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refreshTokenFor } from '../../src/kernel/tokens/refresh-secret.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { logIn, onDatabase, ROOMY, signUp } from '../support/signed-in.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
+import { logIn, onDatabase, signUp } from '../support/signed-in.ts';
 
 const DAY = 86_400_000;
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: ROOMY });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

@@ -1,8 +1,8 @@
 /** The settings of retention as a running service applies them: each kind of record goes on its own day. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { limitedPerson, query } from '../support/people.ts';
-import { ROOMY } from '../support/signed-in.ts';
 
 const HOUR = 3_600_000;
 
@@ -10,7 +10,7 @@ let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      ...ROOMY,
+      ...LIMITS_OFF,
       RETENTION_IDEMPOTENCY_HOURS: '30',
       RETENTION_OUTBOX_DAYS: '2',
       RETENTION_WEBHOOK_RECEIPT_DAYS: '3',

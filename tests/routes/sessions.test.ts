@@ -1,13 +1,14 @@
 /** Sessions through the API: the list, logout, the limit, what bites at once, and introspection. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
-import { logIn, onDatabase, ROOMY, type SignedIn, signUp } from '../support/signed-in.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
+import { logIn, onDatabase, type SignedIn, signUp } from '../support/signed-in.ts';
 
 const SERVICE = 'a-service-that-asks-0123456789abcdef';
 const ADMIN = 'an-admin-token-of-forty-characters-or-more';
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: { ...ROOMY, INTROSPECTION_TOKEN: SERVICE } });
+  app = await createTestApp({ env: { ...LIMITS_OFF, INTROSPECTION_TOKEN: SERVICE } });
 });
 afterAll(() => app.close());
 

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { query } from '../support/people.ts';
 import {
   ADULT,
@@ -21,21 +22,12 @@ import {
   wrongFor,
 } from './people.ts';
 
-const ROOMY = {
-  LIMIT_CODE_SEND_NETWORK: '10000/1h',
-  LIMIT_CODE_CHECK_NETWORK: '10000/1h',
-  LIMIT_SET_PASSWORD_NETWORK: '10000/1h',
-  LIMIT_SMS_COUNTRY: '10000/1h',
-  LIMIT_SMS_ALL: '10000/1m',
-  LIMIT_NETWORK: '100000/1m',
-};
-
 let demo: TestApp;
 let real: TestApp;
 beforeAll(async () => {
   [demo, real] = await Promise.all([
-    createTestApp({ env: ROOMY }),
-    createTestApp({ env: { ...REAL, ...ROOMY } }),
+    createTestApp({ env: LIMITS_OFF }),
+    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
   ]);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));
@@ -367,7 +359,13 @@ describe('profile and the risk gate', () => {
   test('who is not 18 is blocked for good, without a token; who is 18 today passes', async () => {
     const young = await withPassword(real, realPhone());
     const blocked = await submitProfile(real, young, { ...ADULT, date_of_birth: at(real, 18, -2) });
-    expect(blocked).toMatchObject({ status: 200, body: { state: 'risk_blocked', next: [] } });
+    expectProblem(blocked, 403, 'risk_refused');
+    expect(blocked.body).toMatchObject({
+      state: 'risk_blocked',
+      next: [],
+      flow_id: expect.any(String),
+      detail: expect.stringContaining('ask the operator'),
+    });
     expect(blocked.body.access_token).toBeUndefined();
     expectProblem(await submitProfile(real, young), 409, 'event_refused');
     const grown = await withPassword(real, realPhone());
@@ -402,8 +400,8 @@ describe('profile and the risk gate', () => {
     const [status, state, flow] = await ending('+15555550104');
     expect([status, state]).toEqual([202, 'UNVERIFIED.risk_review']);
     expect((await review(demo, flow, 'REJECT')).body).toMatchObject({ state: 'risk_blocked' });
-    expect((await ending('+15555550105')).slice(0, 2)).toEqual([200, 'risk_blocked']);
-    expect((await ending('+15555550663')).slice(0, 2)).toEqual([200, 'risk_blocked']);
+    expect((await ending('+15555550105')).slice(0, 2)).toEqual([403, 'risk_blocked']);
+    expect((await ending('+15555550663')).slice(0, 2)).toEqual([403, 'risk_blocked']);
   });
 
   test('dates that cannot be, and texts that cannot be stored or shown, are 400 and move nothing', async () => {
@@ -470,7 +468,7 @@ describe('an external risk provider', () => {
     app = await createTestApp({
       env: {
         ...REAL,
-        ...ROOMY,
+        ...LIMITS_OFF,
         RISK_ADAPTER: 'http',
         RISK_URL: `http://127.0.0.1:${port}/score`,
         RISK_SECRET: 'risk-secret-of-the-test',

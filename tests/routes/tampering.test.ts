@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { listen, raw } from '../plugins/http.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { query } from '../support/people.ts';
-import { ROOMY, signUp } from '../support/signed-in.ts';
+import { signUp } from '../support/signed-in.ts';
 import {
   ADULT,
   codeOf,
@@ -18,7 +19,7 @@ import {
 } from './people.ts';
 
 const WIDE = {
-  ...ROOMY,
+  ...LIMITS_OFF,
   LIMIT_RECOVERY: '1000/1m',
   LIMIT_RECOVERY_NETWORK: '1000/1m',
   LIMIT_SECOND_FACTOR_NETWORK: '1000/1m',

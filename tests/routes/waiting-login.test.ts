@@ -4,14 +4,14 @@ import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, PIN, query } from '../support/people.ts';
 
-const ROOMY = '1000/1h';
+const LIMITS_OFF = '1000/1h';
 let app: TestApp;
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      LIMIT_SECOND_FACTOR_NETWORK: ROOMY,
-      LIMIT_RECOVERY_NETWORK: ROOMY,
-      LIMIT_PASSWORD_LOGIN_NETWORK: ROOMY,
+      LIMIT_SECOND_FACTOR_NETWORK: LIMITS_OFF,
+      LIMIT_RECOVERY_NETWORK: LIMITS_OFF,
+      LIMIT_PASSWORD_LOGIN_NETWORK: LIMITS_OFF,
     },
   });
 });

@@ -2,6 +2,7 @@
 import postgres from 'postgres';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { freshPhone, type TestApp } from './app.ts';
+import { signUpTo } from './sign-up.ts';
 
 export const PASSWORD = 'StrongPassword@123';
 export const PIN = '482915';
@@ -17,28 +18,10 @@ export type Person = {
 
 /** A LIMITED account with password, PIN and one known device (`device-one`). */
 export async function limitedPerson(app: TestApp, phone = freshPhone()): Promise<Person> {
-  await app.call('POST', '/v1/auth/signup/phone', { body: { phone } });
-  const verified = await app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '000000' } });
-  const token = verified.body.temp_token;
-  await app.call('POST', '/v1/auth/signup/set-password', { token, body: { password: PASSWORD, pin: PIN } });
-  const done = await app.call('POST', '/v1/auth/signup/profile', {
-    token,
-    body: {
-      first_name: 'Ada',
-      last_name: 'Byron',
-      date_of_birth: '1990-12-10',
-      device_id: 'device-one',
-    },
-  });
-  if (!done.body.access_token) throw new Error(`no LIMITED account: ${done.text}`);
-  return {
-    phone,
-    userId: done.body.user_id,
-    sessionId: done.body.session_id,
-    accessToken: done.body.access_token,
-    refreshToken: done.body.refresh_token,
-    flowId: done.body.flow_id,
-  };
+  const inputs = { password: PASSWORD, pin: PIN, device_id: 'device-one' };
+  const done = await signUpTo({ call: app.call, phone, codeOf: () => '000000', inputs }, 'LIMITED');
+  const { userId, sessionId, flowId } = done;
+  return { phone, userId, sessionId, accessToken: done.access, refreshToken: done.refresh, flowId };
 }
 
 /** One statement on the test's database, for what no route shows. */

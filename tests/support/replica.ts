@@ -12,35 +12,6 @@ import { loadOrCreateSecrets, type Secrets } from '../../src/kernel/crypto/secre
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Hashes that cost nothing, and every limit out of the way: for tests of what happens without them. */
-export const UNLIMITED: Record<string, string> = {
-  HASH_MEMORY_KIB: '1024',
-  HASH_ITERATIONS: '1',
-  HASH_THREADS: '1',
-  HASH_QUEUE: '1000',
-  LIMIT_CODE_SEND_COOLDOWN_SECONDS: '1',
-  ...Object.fromEntries(
-    [
-      'CODE_SEND',
-      'CODE_SEND_DAILY',
-      'CODE_SEND_NETWORK',
-      'CODE_CHECK_NETWORK',
-      'SET_PASSWORD_NETWORK',
-      'PASSWORD_LOGIN',
-      'PASSWORD_LOGIN_NETWORK',
-      'REGISTER',
-      'REGISTER_NETWORK',
-      'SECOND_FACTOR_NETWORK',
-      'SMS_RANGE',
-      'SMS_COUNTRY',
-      'SMS_ALL',
-      'SMS_DAILY',
-      'USER',
-      'NETWORK',
-    ].map((name) => [`LIMIT_${name}`, '1000000/1s']),
-  ),
-};
-
 export type Family = { dataDir: string; secrets: Secrets; remove(): void };
 
 /** What replicas of one service share: a folder with their secrets. */

@@ -1,6 +1,7 @@
 /** Somebody with a session, in demo mode: signed up by a reserved number without a PIN, so that logins ask no step-up. */
 import postgres, { type Sql } from 'postgres';
 import { freshPhone, type TestApp } from './app.ts';
+import { signUpTo } from './sign-up.ts';
 
 export type SignedIn = {
   phone: string;
@@ -18,24 +19,6 @@ export type LoginOptions = {
   headers?: Record<string, string>;
 };
 
-/** Limits out of the way, for tests of something else. */
-export const ROOMY: Record<string, string> = Object.fromEntries(
-  [
-    'CODE_SEND',
-    'CODE_SEND_DAILY',
-    'CODE_SEND_NETWORK',
-    'CODE_CHECK_NETWORK',
-    'SET_PASSWORD_NETWORK',
-    'SMS_RANGE',
-    'SMS_COUNTRY',
-    'SMS_ALL',
-    'SMS_DAILY',
-    'REFRESH',
-    'USER',
-    'NETWORK',
-  ].map((name) => [`LIMIT_${name}`, '1000000/1s']),
-);
-
 export const PASSWORD = 'Correct-Horse-9-Battery';
 
 export async function signUp(
@@ -43,15 +26,16 @@ export async function signUp(
   { headers = {}, ...choice }: LoginOptions = {},
 ): Promise<SignedIn> {
   const phone = freshPhone();
-  await app.call('POST', '/v1/auth/signup/phone', { body: { phone } });
-  const verified = await app.call('POST', '/v1/auth/signup/verify-otp', { body: { phone, otp: '000000' } });
-  const token = verified.body.temp_token;
-  await app.call('POST', '/v1/auth/signup/set-password', { token, body: { password: PASSWORD } });
-  const profile = { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10', ...choice };
-  return signedIn(
-    phone,
-    await app.call('POST', '/v1/auth/signup/profile', { token, body: profile, headers }),
+  const { answer } = await signUpTo(
+    {
+      call: (method, url, options) => app.call(method, url, { ...options, headers }),
+      phone,
+      codeOf: () => '000000',
+      inputs: { password: PASSWORD, ...choice },
+    },
+    'LIMITED',
   );
+  return signedIn(phone, answer as Awaited<ReturnType<TestApp['call']>>);
 }
 
 /** Another session of the same person. */

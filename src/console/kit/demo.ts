@@ -6,56 +6,39 @@ import { randomInt } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { FlowItem } from '../../../db/reports.ts';
 import { DEMO_CODE } from '../../engine/proofs.ts';
+import { type Action, wayOn } from '../../http/actions.ts';
+import type { Services } from '../../http/services.ts';
 import { type Console, Problem } from './context.ts';
 import { type Html, html } from './html.ts';
 
 const KEPT = 200;
 const MAX_TRIES = 3;
 
-type Person = { phone: string; flowToken: string | null; accessToken: string | null; signup: string };
-
-/** By the state the flow rests in: what to do, and the request that does it. */
-type Move = { label: string; url: string; body: (p: Person) => object; token?: (p: Person) => string | null };
-
-const MOVES: Record<string, Move> = {
-  'signup:UNVERIFIED.code_sent': {
-    label: 'Enter the code',
-    url: '/v1/auth/signup/verify-otp',
-    body: (p) => ({ phone: p.phone, otp: DEMO_CODE }),
-  },
-  'signup:UNVERIFIED.preuser_created': {
-    label: 'Set a password',
-    url: '/v1/auth/signup/set-password',
-    body: () => ({ password: `Demo-Password-${randomInt(1e6, 1e7)}` }),
-    token: (p) => p.flowToken,
-  },
-  'signup:UNVERIFIED.credentials_set': {
-    label: 'Complete the profile',
-    url: '/v1/auth/signup/profile',
-    body: () => ({ first_name: 'Demo', last_name: 'Person', date_of_birth: '1990-12-10' }),
-    token: (p) => p.flowToken,
-  },
-  'signup:LIMITED.kyc_none': {
-    label: 'Submit KYC',
-    url: '/v1/kyc',
-    body: () => ({ document_type: 'PAN', document_number: `DEMOA${randomInt(1000, 10_000)}P` }),
-    token: (p) => p.accessToken,
-  },
-  'signup:FULL': {
-    label: 'Log in',
-    url: '/v1/auth/send-otp',
-    body: (p) => ({ phone: p.phone }),
-  },
-  'challenge:code_sent': {
-    label: 'Enter the code',
-    url: '/v1/auth/verify-otp',
-    body: (p) => ({ phone: p.phone, otp: DEMO_CODE }),
-  },
+type Person = {
+  phone: string;
+  flowToken: string | null;
+  accessToken: string | null;
+  /** What the last answer offered, and the requests made so far. */
+  next: readonly Action[];
+  made: ReadonlySet<string>;
 };
+
+const SIGN_UP = '/v1/auth/signup/phone';
+/** What a person with an account does: nothing else is offered to them. */
+const LOGIN: Action = {
+  event: 'CODE_REQUESTED',
+  method: 'POST',
+  href: '/v1/auth/send-otp',
+  schema: 'SendOtp',
+};
+
+/** The request that leads on from where the flow is: the first one offered, whatever the machine's steps are. */
+const wayOf = (flow: FlowItem, { next, made }: Person): Action | undefined =>
+  flow.machine === 'signup' && flow.state === 'FULL' ? LOGIN : wayOn(next, made);
 
 export type DemoFlows = ReturnType<typeof createDemoFlows>;
 
-export function createDemoFlows(app: FastifyInstance) {
+export function createDemoFlows(app: FastifyInstance, actions: Pick<Services['actions'], 'example'>) {
   const people = new Map<string, Person>();
   const remember = (flowId: string, person: Person): void => {
     people.set(flowId, person);
@@ -82,31 +65,47 @@ export function createDemoFlows(app: FastifyInstance) {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // The last hundred of the reserved numbers stand for failures.
       const phone = `+1555555${randomInt(1000, 10_000)}`;
-      const { ok, json } = await post('/v1/auth/signup/phone', { phone }, null);
+      const { ok, json } = await post(SIGN_UP, { phone }, null);
       const signup = json.flow_id;
       if (!ok || typeof signup !== 'string') continue;
-      remember(signup, { phone, flowToken: null, accessToken: null, signup });
+      const next = json.next as Action[];
+      remember(signup, { phone, flowToken: null, accessToken: null, next, made: new Set([SIGN_UP]) });
       return signup;
     }
     throw new Problem('conflict');
   }
 
+  /** The example, as this person: its own number and a document that nobody else has. */
+  function bodyOf(action: Action, { phone }: Person): object {
+    const example = actions.example(action) ?? {};
+    const own = { phone, otp: DEMO_CODE, document_number: `DEMOA${randomInt(1000, 10_000)}P` };
+    return { ...example, ...Object.fromEntries(Object.entries(own).filter(([name]) => name in example)) };
+  }
+
   /** The next request of this person; answers the flow to look at then. */
   async function step(flow: FlowItem): Promise<string> {
-    const person = people.get(flow.id);
-    const move = MOVES[`${flow.machine}:${flow.state}`];
-    if (!person || !move) throw new Problem('not_found');
-    const { ok, json } = await post(move.url, move.body(person), move.token?.(person) ?? null);
+    const known = people.get(flow.id);
+    const action = known && wayOf(flow, known);
+    if (!action) throw new Problem('not_found');
+    // Logging in begins with nothing but the phone.
+    const person = action === LOGIN ? { ...known, flowToken: null, accessToken: null } : known;
+    const { ok, json } = await post(
+      action.href,
+      bodyOf(action, person),
+      person.accessToken ?? person.flowToken,
+    );
     if (!ok) throw new Problem('event_refused');
     const text = (value: unknown) => (typeof value === 'string' ? value : null);
-    const next = {
+    const changed: Person = {
       ...person,
-      flowToken: text(json.temp_token) ?? text(json.flow_token) ?? person.flowToken,
+      flowToken: text(json.flow_token) ?? person.flowToken,
       accessToken: text(json.access_token) ?? person.accessToken,
+      next: (json.next as Action[] | undefined) ?? [],
+      made: new Set([...person.made, action.href]),
     };
     const flowId = text(json.flow_id) ?? flow.id;
-    remember(flow.id, next);
-    remember(flowId, next);
+    remember(flow.id, changed);
+    remember(flowId, changed);
     return flowId;
   }
 
@@ -115,10 +114,11 @@ export function createDemoFlows(app: FastifyInstance) {
     step,
     /** The button of a demo person's flow; nothing for any other flow. */
     controls(flow: FlowItem, formToken: string): Html | '' {
-      const move = MOVES[`${flow.machine}:${flow.state}`];
-      if (!people.has(flow.id)) return '';
-      if (!move) return html`<p class="muted">This demo person has nothing to do here.</p>`;
-      return html`<form method="post" action="/console/demo/${flow.id}/next"><input type="hidden" name="form" value="${formToken}"><button class="primary" id="demo-next">Next step: ${move.label}</button></form>`;
+      const person = people.get(flow.id);
+      if (!person) return '';
+      const action = wayOf(flow, person);
+      if (!action) return html`<p class="muted">This demo person has nothing to do here.</p>`;
+      return html`<form method="post" action="/console/demo/${flow.id}/next"><input type="hidden" name="form" value="${formToken}"><button class="primary" id="demo-next" title="${action.method} ${action.href}">Next step: ${action.event}</button></form>`;
     },
   };
 }

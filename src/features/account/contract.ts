@@ -1,15 +1,10 @@
 /** Changes a person makes to the account: strict requests and small answers. */
 import { z } from 'zod';
 import { flowFields } from '../../http/actions.ts';
-import { otpInput } from '../../http/inputs.ts';
+import { nameInput, otpInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 
-const text = z
-  .string()
-  .trim()
-  .min(1)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
 const password = z.string().min(1).max(1024);
 /** One of the proofs a step-up takes. */
 const passwordIfAny = password
@@ -18,7 +13,7 @@ const passwordIfAny = password
 
 export const patchMeBody = z
   .strictObject({
-    name: text.max(255).optional(),
+    name: nameInput(255).optional(),
     timezone: timezoneInput.optional(),
     locale: localeInput.optional(),
     avatar_url: z
@@ -80,14 +75,15 @@ export const addContactBody = z
     z.strictObject({ type: z.literal('email'), value: emailInput, current_password: passwordIfAny }),
     z.strictObject({ type: z.literal('phone'), value: phoneInput, current_password: passwordIfAny }),
   ])
-  .meta({ id: 'AddContact' });
+  .meta({ id: 'AddContact', examples: [{ type: 'email', value: 'ada@example.com' }] });
 export const removeContactBody = z
   .strictObject({ current_password: passwordIfAny })
   .nullish()
   .meta({ id: 'RemoveContact' });
-export const verifyContactBody = z
-  .strictObject({ flow_token: z.string().max(100), code: otpInput })
-  .meta({ id: 'VerifyContact' });
+export const verifyContactBody = z.strictObject({ flow_token: z.string().max(100), code: otpInput }).meta({
+  id: 'VerifyContact',
+  examples: [{ flow_token: 'the flow_token of the answer before', code: '000000' }],
+});
 
 export const contactsAnswer = z
   .object({

@@ -3,17 +3,16 @@ import { z } from 'zod';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Offer } from '../../http/actions.ts';
-import { codeInput, deviceInput, otpInput } from '../../http/inputs.ts';
+import { codeInput, deviceInput, nameInput, otpInput } from '../../http/inputs.ts';
 import { type Email, emailInput, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { loginContract } from '../login/contract.ts';
-import { nameInput } from '../signup/registration-contract.ts';
 
 const usernameInput = z
   .string()
   .regex(/^[A-Za-z0-9]{3,50}$/, 'must be 3 to 50 letters and digits')
   .describe('Public, and unique without regard to case');
-const fullNameInput = nameInput.max(100).nullish();
+const fullNameInput = nameInput(100).nullish();
 const ok = { success: z.literal(true), message: z.string() };
 
 export const hubRegisterBody = z

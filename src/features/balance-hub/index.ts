@@ -4,7 +4,7 @@ import type { Feature } from '../../http/feature.ts';
 import { balanceHubRoutes } from './routes.ts';
 import { COOKIE_NAME, readCookieValue } from './session-cookie.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'balance-hub',
   routes: balanceHubRoutes,
   credentials: (s) => [
@@ -19,4 +19,4 @@ export const feature: Feature = {
       },
     },
   ],
-};
+} satisfies Feature;

@@ -5,6 +5,7 @@ import { callerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
 import { askForReset, resetPassword } from '../recovery/commands.ts';
+import { refuseBlocked } from '../signup/contract.ts';
 import { askForAnotherCode, enterEmailCode, registerByEmail } from '../signup/registration.ts';
 import {
   HUB_FORGOTTEN,
@@ -93,6 +94,7 @@ export const balanceHubRoutes =
           },
           caller,
         );
+        refuseBlocked(flow);
         return hubVerified(flow);
       },
     );

@@ -3,10 +3,10 @@ import type { Feature } from '../../http/feature.ts';
 import { definitionRoutes } from './definitions.ts';
 import { flowRoutes } from './routes.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'flows',
   routes: (s) => async (app) => {
     await app.register(flowRoutes(s));
     await app.register(definitionRoutes(s));
   },
-};
+} satisfies Feature;

@@ -13,7 +13,7 @@ const projectId = z
 
 export const sendCodeBody = z
   .strictObject({ email: emailInput, project_id: projectId })
-  .meta({ id: 'SendCode' });
+  .meta({ id: 'SendCode', examples: [{ email: 'ada@example.com' }] });
 export const sendCodeAnswer = z.object({ message: z.string() }).meta({ id: 'CodeSent' });
 
 export const verifyCodeBody = z
@@ -23,7 +23,7 @@ export const verifyCodeBody = z
     code: otpInput,
     proof: z.enum(['hmac', 'jws']).default('hmac').describe('`jws` adds a token that verifies by JWKS'),
   })
-  .meta({ id: 'VerifyCode' });
+  .meta({ id: 'VerifyCode', examples: [{ email: 'ada@example.com', code: '000000' }] });
 
 export const verifyCodeAnswer = z
   .object({

@@ -2,7 +2,7 @@
 import type { Feature } from '../../http/feature.ts';
 import { identityProofRoutes } from './routes.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'identity-proof',
   routes: identityProofRoutes,
-};
+} satisfies Feature;

@@ -4,7 +4,7 @@ import { systemEnvelope } from '../../engine/records.ts';
 import { mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { nameInput } from '../signup/registration-contract.ts';
+import { personName } from '../signup/registration-contract.ts';
 import { type ImportContact, provenContacts } from './contacts.ts';
 import type { ImportedUser } from './formats.ts';
 
@@ -24,7 +24,7 @@ export type ImportOutcome =
 type Taken = Extract<ImportOutcome, 'imported' | 'exists' | 'review' | 'refused'>;
 
 export async function importUser(s: Services, user: ImportedUser): Promise<ImportOutcome> {
-  const name = user.name?.trim() ? nameInput.safeParse(user.name) : null;
+  const name = user.name?.trim() ? personName.safeParse(user.name) : null;
   if (name && !name.success) return 'invalid_name';
   const { contacts, unread } = provenContacts(s, user);
   const [first, other] = contacts;

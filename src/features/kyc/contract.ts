@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { KYC_DOCUMENTS } from '../../adapters/ports.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
+import { pollAfter, pollField } from '../../http/waiting.ts';
 
 const FORMATS = {
   PAN: /^[A-Z]{5}[0-9]{4}[A-Z]$/,
@@ -26,7 +27,7 @@ export const submitKycBody = z
     path: ['document_number'],
     message: 'does not have the form of this document type',
   })
-  .meta({ id: 'SubmitKyc' });
+  .meta({ id: 'SubmitKyc', examples: [{ document_type: 'PAN', document_number: 'ABCDE1234F' }] });
 
 export const kycAnswer = z
   .object({
@@ -37,8 +38,15 @@ export const kycAnswer = z
     document_last4: z.string().nullable(),
     submitted_at: z.string().nullable(),
     decided_at: z.string().nullable(),
-    reason: z.string().nullable(),
+    reason: z
+      .string()
+      .nullable()
+      .describe(
+        'Why it was rejected, in a word: the provider’s own, `document_in_use` when another account was verified with the same document, or a reason of the risk check',
+      ),
+    message: z.string().nullable().describe('What the person may do about a rejection'),
     can_retry: z.boolean(),
+    poll_after: pollField,
   })
   .meta({ id: 'KycStatus' });
 
@@ -60,8 +68,19 @@ type Record_ = {
   reason: string | null;
 };
 
+/** One document verifies one account, so the person may already have another one here. */
+function adviceOn(view: FlowView, reason: string | null, canRetry: boolean): string | null {
+  if (STATUS[view.state] !== 'REJECTED') return null;
+  if (reason === 'document_in_use')
+    return 'Another account has been verified with this document. Log in to that account, or ask the operator of this service.';
+  return canRetry
+    ? 'The document was rejected. Submit it again with `POST /v1/kyc`, or submit another one.'
+    : 'The decision is final. Ask the operator of this service to look at it again.';
+}
+
 export function kycContract(view: FlowView, record: Record_ | undefined, offer: Offer) {
   const next = nextOf(view, offer);
+  const canRetry = next.some((a) => a.event === 'KYC_SUBMITTED');
   return {
     flow_id: view.id,
     state: view.state,
@@ -73,7 +92,9 @@ export function kycContract(view: FlowView, record: Record_ | undefined, offer: 
     submitted_at: record?.submittedAt.toISOString() ?? null,
     decided_at: record?.decidedAt?.toISOString() ?? null,
     reason: record?.reason ?? null,
-    can_retry: next.some((a) => a.event === 'KYC_SUBMITTED'),
+    message: adviceOn(view, record?.reason ?? null, canRetry),
+    can_retry: canRetry,
+    poll_after: pollAfter(view),
   };
 }
 

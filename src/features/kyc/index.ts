@@ -1,10 +1,12 @@
 /** Documents, verdicts of providers, decisions of reviewers. */
 import type { Feature } from '../../http/feature.ts';
 import { kycDeliveries } from './deliveries.ts';
+import { effects } from './effects.ts';
 import { kycRoutes } from './routes.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'kyc',
+  effects,
   routes: kycRoutes,
   deliveries: kycDeliveries,
-};
+} satisfies Feature;

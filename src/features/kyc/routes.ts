@@ -1,14 +1,16 @@
 /** S6 to S8: submit a document, read its status, take the provider's verdict and a reviewer's decision. */
 import { hash, timingSafeEqual } from 'node:crypto';
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { kycVerdictSchema, toKycVerdict } from '../../adapters/kyc-verdict.ts';
 import { createWebhookVerifier } from '../../adapters/webhook-signature.ts';
 import { authenticate } from '../../http/authenticate.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
-import { bearerOf, callerOf, mint, offerOf } from '../../http/request-context.ts';
+import { bearerOf, type Caller, callerOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { registerRawJson } from '../../http/strict-json.ts';
+import { sayWhenToAsk } from '../../http/waiting.ts';
 import { Problem } from '../../kernel/problems.ts';
 import {
   canonicalNumber,
@@ -26,11 +28,12 @@ export const kycRoutes =
   async (app) => {
     const { engine } = s;
     const verdicts = createVerdicts(s);
-    const statusOf = async (accountId: string, caller: ReturnType<typeof callerOf>) => {
+    const statusOf = async (accountId: string, caller: Caller, reply: FastifyReply) => {
       const [{ view }, record] = await Promise.all([
         engine.read('signup', { accountId, machine: 'signup' }, caller),
         s.kyc.latestOf(accountId),
       ]);
+      sayWhenToAsk(reply, view);
       return kycContract(view, record, offerOf(s, caller));
     };
 
@@ -40,6 +43,8 @@ export const kycRoutes =
         config: { sends: { machine: 'signup', event: 'KYC_SUBMITTED' } },
         schema: {
           summary: 'Submit an identity document (S6)',
+          description:
+            'The decision comes later: ask `GET /v1/kyc` after `poll_after` seconds. One document verifies one account: when another account was verified with it, the status becomes REJECTED with the reason `document_in_use`, and the person logs in to that account or asks the operator.',
           tags: ['KYC'],
           security: [{ bearerAuth: [] }],
           body: submitKycBody,
@@ -70,6 +75,7 @@ export const kycRoutes =
           caller,
         );
         reply.code(202);
+        sayWhenToAsk(reply, flow);
         // As committed: by now the provider may already have answered.
         const submitted = {
           documentType,
@@ -92,9 +98,9 @@ export const kycRoutes =
           response: { 200: kycAnswer, ...problemsFor(401, 403, 404, 409, 503) },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { account } = await authenticate(request, s);
-        return statusOf(account.id, callerOf(request, s));
+        return statusOf(account.id, callerOf(request, s), reply);
       },
     );
 

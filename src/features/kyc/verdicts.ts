@@ -1,7 +1,7 @@
 /** Answers from outside become events here and nowhere else: KYC verdicts, risk verdicts, reviewers' decisions. */
 import { birthDateOf } from '../../../db/profiles.ts';
 import * as receipts from '../../../db/receipts.ts';
-import type { Risk, SignupEvent } from '../../../machines/signup-context.ts';
+import type { Risk, SignupEvent } from '../../../machines/signup.ts';
 import type { KycVerdict, RiskVerdict } from '../../adapters/ports.ts';
 import { ageOn } from '../../adapters/risk-local.ts';
 import { EventRefused, type SendContext } from '../../engine/engine.ts';

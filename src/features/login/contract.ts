@@ -25,7 +25,7 @@ export const loginFields = {
 
 export const sendOtpBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SendOtp' });
+  .meta({ id: 'SendOtp', examples: [{ phone: '+15555550142' }] });
 
 export const sendOtpAnswer = z
   .object({
@@ -45,7 +45,7 @@ export const verifyOtpBody = z
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),
   })
-  .meta({ id: 'VerifyOtp' });
+  .meta({ id: 'VerifyOtp', examples: [{ phone: '+15555550142', otp: '000000' }] });
 
 export const stepUpBody = z
   .strictObject({
@@ -61,7 +61,7 @@ export const stepUpBody = z
   .refine(({ pin, code, passkey }) => [pin, code, passkey].filter((one) => one !== undefined).length === 1, {
     message: 'needs one of pin, code and passkey',
   })
-  .meta({ id: 'StepUp' });
+  .meta({ id: 'StepUp', examples: [{ pin: '482915' }] });
 
 export const passkeyOptionsAnswer = z
   .object({ options: passkeyOptions, expires_in: z.number().describe('Seconds the challenge lives') })

@@ -5,7 +5,7 @@ import { passwordLoginRoutes } from './password-routes.ts';
 import { loginRoutes } from './routes.ts';
 import { stepUpRoutes } from './step-up.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'login',
   routes: (s) => async (app) => {
     await app.register(loginRoutes(s));
@@ -13,4 +13,4 @@ export const feature: Feature = {
     await app.register(passwordLoginRoutes(s));
     await app.register(passkeyLoginRoutes(s));
   },
-};
+} satisfies Feature;

@@ -21,7 +21,7 @@ export const passwordLoginBody = z
   .refine((body) => (body.email === undefined) !== (body.phone === undefined), {
     message: 'needs either email or phone',
   })
-  .meta({ id: 'PasswordLogin' });
+  .meta({ id: 'PasswordLogin', examples: [{ email: 'ada@example.com', password: 'StrongPassword@123' }] });
 
 export const passwordLoginAnswer = loginAnswer
   .extend({

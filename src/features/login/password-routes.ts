@@ -1,6 +1,7 @@
 /** Login by e-mail or phone and password. Until the password is right, known, unknown and blocked look and cost alike. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { openToken, problemsFor } from '../../http/flow-answers.ts';
+import { nextAfterLogin } from '../../http/onboarding.ts';
 import { callerOf, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
@@ -47,11 +48,12 @@ export const passwordLoginRoutes =
         );
         const tokens = await revealLogin(s, flow, login.account?.roles);
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
-        return passwordLoginContract(flow, offerOf(s, caller), {
+        const answer = passwordLoginContract(flow, offerOf(s, caller), {
           revealed,
           token: openToken(s, flow),
           login,
         });
+        return { ...answer, next: await nextAfterLogin(s, flow, caller) };
       },
     );
   };

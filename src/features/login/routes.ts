@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { checkedCode, openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { nextAfterLogin } from '../../http/onboarding.ts';
 import { callerOf, flowTokenOf, mint, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -167,7 +168,7 @@ export const loginRoutes =
         const tokens = await revealLogin(s, login, loaded?.account?.roles);
         const revealed = deliverRefresh(reply, config, body.token_transport, tokens);
         const answer = loginContract(login, offerOf(s, caller), revealed, openToken(s, login));
-        return { valid: true, ...answer };
+        return { valid: true, ...answer, next: await nextAfterLogin(s, login, caller) };
       },
     );
   };

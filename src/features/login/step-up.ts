@@ -6,6 +6,7 @@ import type { FlowView } from '../../engine/snapshots.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc } from '../../http/flow-requests.ts';
 import { typedCode } from '../../http/inputs.ts';
+import { nextAfterLogin } from '../../http/onboarding.ts';
 import { assertionOf } from '../../http/passkey-inputs.ts';
 import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
@@ -50,12 +51,13 @@ export const stepUpRoutes =
             next: s.actions.next(flow, caller.now),
           });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
-        return loginContract(
+        const answer = loginContract(
           flow,
           offerOf(s, caller),
           deliverRefresh(reply, config, transport, revealed),
           token,
         );
+        return { ...answer, next: await nextAfterLogin(s, flow, caller) };
       },
     );
 
@@ -83,7 +85,11 @@ export const stepUpRoutes =
           throw new Problem('invalid_code', { state: flow.state, next: s.actions.next(flow, caller.now) });
         const revealed = await revealLogin(s, flow, loaded?.account?.roles);
         const given = deliverRefresh(reply, config, transport, revealed);
-        return { ...loginContract(flow, offerOf(s, caller), given, null), ...userOf(s, flow, loaded) };
+        return {
+          ...loginContract(flow, offerOf(s, caller), given, null),
+          ...userOf(s, flow, loaded),
+          next: await nextAfterLogin(s, flow, caller),
+        };
       },
     );
   };

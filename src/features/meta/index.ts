@@ -5,7 +5,7 @@ import { clockRoutes } from './clock.ts';
 import { devRoutes } from './dev.ts';
 import { metaRoutes } from './routes.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'meta',
   routes: (s, version) => async (app) => {
     await app.register(metaRoutes(s, version));
@@ -16,4 +16,4 @@ export const feature: Feature = {
       if (s.inbox && s.config.env !== 'production') await dev.register(devRoutes(s.inbox));
     });
   },
-};
+} satisfies Feature;

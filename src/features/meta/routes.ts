@@ -1,6 +1,7 @@
 /** What operators and clients ask before anything else: identity, health, public keys. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { createDocument, sendDocument } from '../../http/documents.ts';
 import { problemsFor } from '../../http/flow-answers.ts';
 import type { Services } from '../../http/services.ts';
 import { JWKS_MAX_AGE_S, jwks } from '../../kernel/tokens/index.ts';
@@ -106,9 +107,12 @@ export const metaRoutes =
             response: { 200: jwksAnswer, ...problemsFor(503) },
           },
         },
-        async (_request, reply) => {
+        (request, reply) => {
           reply.header('cache-control', `public, max-age=${JWKS_MAX_AGE_S}`);
-          return jwks(s.keys.keys()) as z.infer<typeof jwksAnswer>;
+          sendDocument(request, reply, createDocument(JSON.stringify(jwks(s.keys.keys()))), {
+            type: 'application/json; charset=utf-8',
+            compress: false,
+          });
         },
       );
     }

@@ -2,7 +2,7 @@
 import type { Feature } from '../../http/feature.ts';
 import { noticeDeliveries } from './deliveries.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'notices',
   deliveries: noticeDeliveries,
-};
+} satisfies Feature;

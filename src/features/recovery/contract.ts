@@ -10,7 +10,10 @@ export const resetRequestAnswer = z
 
 export const resetBody = z
   .strictObject({ token: z.string().min(32).max(255), new_password: z.string().min(1).max(1024) })
-  .meta({ id: 'PasswordReset' });
+  .meta({
+    id: 'PasswordReset',
+    examples: [{ token: 'the token in the link of the message', new_password: 'StrongPassword@124' }],
+  });
 
 export const resetAnswer = z
   .object({ user_id: z.string(), message: z.string(), state: z.string(), sessions_revoked: z.int() })

@@ -4,7 +4,7 @@ import type { Feature } from '../../http/feature.ts';
 import { createRefresh } from './refresh.ts';
 import { sessionRoutes } from './routes.ts';
 
-export const feature: Feature = {
+export const feature = {
   name: 'sessions',
   routes: sessionRoutes,
   credentials: (s) => {
@@ -23,4 +23,4 @@ export const feature: Feature = {
       },
     ];
   },
-};
+} satisfies Feature;

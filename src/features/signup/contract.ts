@@ -1,19 +1,23 @@
 /** Sign-up over HTTP: strict requests, and answers as pure functions of the flow. */
 import { z } from 'zod';
+import { toGraph } from '../../../machines/graph.ts';
+import { registry } from '../../../machines/index.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
-import { localeInput, timezoneInput } from '../../http/places.ts';
+import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { hasPostalCodes, localeInput, timezoneInput } from '../../http/places.ts';
+import { pollAfter, pollField } from '../../http/waiting.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
+import { Problem } from '../../kernel/problems.ts';
 import { loginFields } from '../login/contract.ts';
 
 export const signupPhoneBody = z
   .strictObject({ phone: phoneInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupPhone' });
+  .meta({ id: 'SignupPhone', examples: [{ phone: '+15555550142' }] });
 
 export const signupVerifyBody = z
   .strictObject({ phone: phoneInput, otp: otpInput, flow_token: flowTokenInput.optional() })
-  .meta({ id: 'SignupVerifyOtp' });
+  .meta({ id: 'SignupVerifyOtp', examples: [{ phone: '+15555550142', otp: '000000' }] });
 
 export const setPasswordBody = z
   .strictObject({
@@ -25,20 +29,16 @@ export const setPasswordBody = z
       .optional(),
     flow_token: flowTokenInput.optional(),
   })
-  .meta({ id: 'SetPassword' });
+  .meta({ id: 'SetPassword', examples: [{ password: 'StrongPassword@123' }] });
 
-const name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
-const line = name.max(200);
+const name = nameInput(100);
+const line = nameInput(200);
 
 export const profileBody = z
   .strictObject({
-    first_name: name,
-    last_name: name,
+    first_name: name.optional(),
+    last_name: name.optional().describe('Only beside `first_name`'),
+    name: name.optional().describe('Instead of `first_name`: the whole name as the person writes it'),
     date_of_birth: z.iso
       .date()
       .refine((date) => date >= '1900', 'must be 1900 or later')
@@ -51,11 +51,17 @@ export const profileBody = z
         region: name.optional(),
         postal_code: z
           .string()
-          .trim()
+          .overwrite((code) => code.normalize('NFKC').trim())
           .min(2)
           .max(16)
-          .regex(/^[A-Za-z0-9 -]+$/),
+          .regex(/^[A-Za-z0-9 -]+$/)
+          .optional()
+          .describe('Only a country without postal codes goes without'),
         country: z.string().regex(/^[A-Z]{2}$/, 'must be an ISO 3166-1 alpha-2 code'),
+      })
+      .refine((address) => address.postal_code !== undefined || !hasPostalCodes(address.country), {
+        path: ['postal_code'],
+        message: 'is required in this country',
       })
       .optional(),
     timezone: timezoneInput.optional(),
@@ -65,7 +71,17 @@ export const profileBody = z
     token_transport: transportInput.default('body'),
     flow_token: flowTokenInput.optional(),
   })
-  .meta({ id: 'Profile' });
+  .refine((body) => (body.first_name === undefined) !== (body.name === undefined), {
+    message: 'needs either first_name or name',
+  })
+  .refine((body) => body.name === undefined || body.last_name === undefined, {
+    path: ['last_name'],
+    message: 'is part of name',
+  })
+  .meta({
+    id: 'Profile',
+    examples: [{ first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' }],
+  });
 
 export const signupAnswer = z
   .object({
@@ -78,26 +94,22 @@ export const signupAnswer = z
     temp_token: z.string().optional().describe('The same token under its documented name'),
     expires_at: z.string().nullable().optional().describe('When the flow expires (RFC 3339)'),
     missing: z.array(z.string()).optional().describe('Steps still to be done before LIMITED'),
+    poll_after: pollField.optional(),
     ...loginFields,
   })
   .meta({ id: 'SignupAnswer' });
 
 const leaf = (state: string): string => state.split('.').at(-1) ?? state;
 
-const MISSING: Record<string, string[]> = {
-  code_sent: ['code', 'password', 'profile', 'risk'],
-  locked: ['code', 'password', 'profile', 'risk'],
-  preuser_created: ['password', 'profile', 'risk'],
-  credentials_set: ['profile', 'risk'],
-  risk_pending: ['risk'],
-  risk_review: ['risk'],
-};
+/** What is to be done in which state, in the order of the machine. */
+const STEPS = toGraph(registry.signup.machine).nodes.filter(({ meta }) => meta.step !== undefined);
 
-/** An e-mail sign-up begins with its password, and may leave the profile for later. */
-const missingOf = (view: FlowView, status: string): string[] => {
-  const missing = MISSING[status] ?? [];
-  const later = view.context.entry === 'phone' ? [] : ['password', 'profile'];
-  return missing.filter((step) => !later.includes(step));
+/** What each later state asks for too; an e-mail sign-up begins with its password, and may leave the profile for later. */
+const missingOf = (view: FlowView): string[] => {
+  const here = STEPS.findIndex(({ id }) => id === view.state);
+  const left = here < 0 ? [] : STEPS.slice(here);
+  const asked = left.filter(({ meta }) => meta.stepBy === undefined || meta.stepBy === view.context.entry);
+  return [...new Set(asked.map(({ meta }) => meta.step ?? ''))];
 };
 
 /** Where the sign-up stands; `token` is what the caller may go on with. */
@@ -109,8 +121,21 @@ export function signupContract(view: FlowView, offer: Offer, token: string | nul
     state: view.state,
     account_tier: view.tier,
     next: nextOf(view, offer),
-    missing: missingOf(view, status),
+    missing: missingOf(view),
+    poll_after: pollAfter(view),
     expires_at: view.dueAt === null ? null : new Date(view.dueAt).toISOString(),
     ...(token === null ? {} : { flow_token: token, temp_token: token }),
   };
+}
+
+/** What a step that ended at the risk gate is answered with. @throws Problem risk_refused */
+export function refuseBlocked(view: FlowView): void {
+  if (view.state !== 'risk_blocked') return;
+  throw new Problem('risk_refused', {
+    detail:
+      'The risk check refused to open the account. Trying again gives the same answer; ask the operator of this service to look at it again.',
+    state: view.state,
+    next: [],
+    members: { flow_id: view.id },
+  });
 }

@@ -2,29 +2,27 @@
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 
-export const nameInput = z
-  .string()
-  .trim()
-  .min(1)
-  .max(255)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
+export const personName = nameInput(255);
 
 export const registerBody = z
   .strictObject({
     email: emailInput,
     password: z.string().min(1).max(1024),
-    name: nameInput,
+    name: personName,
     phone: phoneInput
       .optional()
       .describe('Checked, kept out of the password, and not stored: a phone is added by proving it'),
     timezone: timezoneInput.default('UTC'),
     locale: localeInput.default('en-US'),
   })
-  .meta({ id: 'Register' });
+  .meta({
+    id: 'Register',
+    examples: [{ email: 'ada@example.com', password: 'StrongPassword@123', name: 'Ada Byron' }],
+  });
 
 export const registerAnswer = z
   .object({
@@ -72,14 +70,14 @@ export const verifyEmailBody = z
     persist_session: z.boolean().default(false),
     token_transport: transportInput.default('body'),
   })
-  .meta({ id: 'VerifyEmail' });
+  .meta({ id: 'VerifyEmail', examples: [{ email: 'ada@example.com', code: '000000' }] });
 
 export const resendVerificationBody = z
   .strictObject({ user_id: z.uuid().optional(), email: emailInput.optional() })
   .refine((body) => (body.user_id === undefined) !== (body.email === undefined), {
     message: 'needs either user_id or email',
   })
-  .meta({ id: 'ResendVerification' });
+  .meta({ id: 'ResendVerification', examples: [{ email: 'ada@example.com' }] });
 
 export const resendVerificationAnswer = z
   .object({ status: z.literal('accepted'), message: z.string() })

@@ -5,13 +5,14 @@ import { handedOver, openToken, problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc } from '../../http/flow-requests.ts';
 import { type Caller, callerOf, flowTokenOf, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
+import { sayWhenToAsk } from '../../http/waiting.ts';
 import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { loginContract } from '../login/contract.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
 import { deliverRefresh } from '../sessions/refresh-cookie.ts';
-import { signupAnswer, signupContract } from './contract.ts';
+import { refuseBlocked, signupAnswer, signupContract } from './contract.ts';
 import { askForAnotherCode, enterEmailCode, registerByEmail } from './registration.ts';
 import {
   RESENT,
@@ -167,6 +168,7 @@ export const registrationRoutes =
           },
           caller,
         );
+        refuseBlocked(flow);
         const login = opened[0];
         const revealed = login ? await revealLogin(s, login) : null;
         const given = deliverRefresh(reply, config, body.token_transport, revealed);
@@ -176,6 +178,7 @@ export const registrationRoutes =
             ? handedOver(await underWay(flow.contactId ?? '', caller), flow, caller)
             : flow;
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
+        sayWhenToAsk(reply, shown);
         reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
         return { ...result, ...signupContract(shown, offerOf(s, caller), reveals), verified: true };
       },

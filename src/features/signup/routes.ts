@@ -4,6 +4,7 @@ import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
+import { sayWhenToAsk } from '../../http/waiting.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { signupAnswer, signupContract } from './contract.ts';
 
@@ -24,12 +25,13 @@ export const signupRoutes =
           response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const caller = callerOf(request, s);
         const token = flowTokenOf(request);
         if (token === null) throw new Problem('unauthenticated');
         const { loaded, view } = await ownFlow(engine.read('signup', locate(token), caller));
         proofs.holder(loaded, token, caller.now);
+        sayWhenToAsk(reply, view);
         return signupContract(view, offerOf(s, caller), null);
       },
     );

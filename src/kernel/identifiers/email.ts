@@ -13,6 +13,7 @@ export type Email = { canonical: string; original: string };
 /** For request schemas. Only bounds the length: what it means is decided by {@link parseEmail}. */
 export const emailInput = z
   .string()
+  .trim()
   .min(3)
   .max(254)
   .meta({ description: 'An e-mail address', examples: ['jane@example.com'] });
@@ -25,7 +26,8 @@ const ENCODED_WORD = /=\?[^?]*\?[BQ]\?/i;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
 /** Throws validation_failed at /body/email. Linear in the input, which is refused unread beyond 254 characters. */
-export function parseEmail(input: string): Email {
+export function parseEmail(given: string): Email {
+  const input = given.trim();
   if (input.length > 254) throw refused('too_big', 'is too long');
   if (!input.isWellFormed()) throw refused();
   const [local, domain] = halves(input);

@@ -18,6 +18,8 @@ export type PasswordRules = {
 
 const MAX_LENGTH = 128;
 const MAX_BYTES = 1024;
+/** Characters of a name or an address that a password must not hold. */
+const MIN_WORD = 4;
 
 const CLASSES: [RegExp, string, string][] = [
   [/\p{Lu}/u, 'password_missing_upper', 'Add an upper-case letter'],
@@ -72,13 +74,13 @@ function equalsContext(password: string, context: string[]): boolean {
   });
 }
 
-/** An address and its local part, or a name, its words and their joined form; nothing under three characters. */
+/** An address and its local part, or a name, its words and their joined form; shorter words are in too many passwords. */
 function contextWords(known: string): string[] {
   const folded = foldCase(known).trim();
   const words = folded.includes('@')
     ? [folded, folded.slice(0, folded.lastIndexOf('@')), folded.split(/[@+]/, 1)[0]!]
     : [folded, folded.replace(/\s+/g, ''), ...folded.split(/[\s,.'-]+/)];
-  return words.filter((word) => [...word].length >= 3);
+  return words.filter((word) => [...word].length >= MIN_WORD);
 }
 
 /** The last digits of something that is a phone number, else null. */

@@ -1,6 +1,5 @@
 /** Passkeys through the API: made behind a step-up, used as first and second factor, refused when anything about them is wrong. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ROOMY } from '../support/';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { type Authenticator, createAuthenticator, type Twist } from '../support/authenticator.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
@@ -12,7 +11,6 @@ const ORIGIN = 'https://login.example.org';
 beforeAll(async () => {
   app = await createTestApp({
     env: {
-      ...ROOMY,
       FRONTEND_URL: ORIGIN,
       PASSKEY_RP_ID: 'example.org',
       PASSKEY_ORIGINS: 'https://shop.example.com',

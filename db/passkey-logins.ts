@@ -27,7 +27,7 @@ export function createPasskeyLogins(db: Database) {
         passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
       },
       factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
-      device: { deviceId: devices.deviceId },
+      device: { deviceId: devices.deviceId, trusted: devices.trusted },
       mailContactId: sql<string | null>`(
         select e.id from contacts e where e.account_id = ${accounts.id} and e.type = 'email'
           and e.verified_at is not null order by e.is_primary desc, e.created_at limit 1)`,

@@ -187,7 +187,10 @@ const CATALOGUE = {
   factor_required: [
     403,
     'A second factor has to be set up first',
-    of('This is shown only right after a second factor, and the account has none.', 'Set up a second factor.'),
+    of(
+      'This is shown only right after a second factor, and the account has none.',
+      'Set up a second factor.',
+    ),
   ],
   credentials_unreadable: [
     409,

@@ -2,9 +2,9 @@
 import { full, type Person } from '../routes/people.ts';
 import { createTestApp, type TestApp } from './app.ts';
 import { type KiteServer, startKite } from './kite-server.ts';
+import { LIMITS_OFF } from './limits-off.ts';
 import { query } from './people.ts';
 import { enrolTotp } from './second-factor.ts';
-import { LIMITS_OFF } from './limits-off.ts';
 
 export const BASE = '/v1/trading-accounts';
 

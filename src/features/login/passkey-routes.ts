@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { openToken, ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { nextAfterLogin } from '../../http/onboarding.ts';
 import { assertionOf } from '../../http/passkey-inputs.ts';
 import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
@@ -32,7 +33,7 @@ export const passkeyLoginRoutes =
             'For `navigator.credentials.get()`, also conditional. They name no account: the authenticator finds it.',
           tags: ['Login'],
           security: [],
-          response: { 200: passkeyOptionsAnswer, ...problemsFor(429, 503) },
+          response: { 200: passkeyOptionsAnswer, ...problemsFor(400, 429, 503) },
         },
       },
       async (request) => {
@@ -63,7 +64,8 @@ export const passkeyLoginRoutes =
         const { flow, roles } = await logInByPasskey(s, login, caller);
         const tokens = await revealLogin(s, flow, roles);
         const revealed = deliverRefresh(reply, s.config, rest.token_transport, tokens);
-        return loginContract(flow, offerOf(s, caller), revealed, openToken(s, flow));
+        const answer = loginContract(flow, offerOf(s, caller), revealed, openToken(s, flow));
+        return { ...answer, next: await nextAfterLogin(s, flow, caller) };
       },
     );
 

@@ -64,7 +64,7 @@ export const sessionStepUpRoutes =
           summary: 'Options for a step-up by passkey',
           tags: ['Second factors'],
           security: [{ bearerAuth: [] }],
-          response: { 200: sessionPasskeyOptions, ...problemsFor(401, 409, 429, 503) },
+          response: { 200: sessionPasskeyOptions, ...problemsFor(400, 401, 409, 429, 503) },
         },
       },
       async (request) => {

@@ -29,9 +29,11 @@ const VALUES = [
     'http',
     'twilio',
     'transaction',
+    'kite',
+    'aws',
   ],
   ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', keyFile],
-  ...['postgresql://u@h/n', 'redis://h', key],
+  ...['postgresql://u@h/n', 'redis://h', key, `local:2=${key}`],
   generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
 ];
 
@@ -43,10 +45,13 @@ const SURROUNDINGS: Record<string, string>[] = [
   { DATABASE_URL: `postgresql://u@db/n?sslmode=require&sslcert=${keyFile}` },
   { DATABASE_URL: `postgresql://u@db/n?sslmode=require&sslkey=${keyFile}` },
   { REDIS_HOST: 'redis' },
+  { KMS_PROVIDER: 'aws', KMS_MASTER_KEY_ID: 'key' },
+  { KMS_PROVIDER: 'vault', KMS_MASTER_KEY_ID: 'key', VAULT_URL: 'https://v.test', VAULT_TOKEN: 't' },
   {
     ...{ TWILIO_ACCOUNT_SID: 'A', TWILIO_AUTH_TOKEN: 'B', TWILIO_FROM: 'C', SMTP_HOST: 'h' },
     ...{ KYC_URL: 'https://k.test', KYC_SECRET: 's', KYC_WEBHOOK_SECRET: 'w' },
     ...{ RISK_URL: 'https://r.test', RISK_SECRET: 's', DEMO_MODE: 'false' },
+    ...{ KMS_MASTER_KEY_ID: keyFile },
   },
 ];
 
@@ -58,8 +63,8 @@ const configOf = (env: Record<string, string>): string => {
   }
 };
 
-/** These accept one value only, which is the default. */
-const FIXED = ['KMS_PROVIDER', 'SESSION_COOKIE_HTTPONLY'];
+/** Accepts one value only, which is the default. */
+const FIXED = ['SESSION_COOKIE_HTTPONLY'];
 
 test.each(Object.keys(VARIABLES).filter((name) => !FIXED.includes(name)))(
   '%s changes the configuration',
@@ -90,6 +95,8 @@ describe('every entry of the configuration', () => {
   /** Groups handed over whole, to what the files named here export; the entry must be named there. */
   const WHOLE: Record<string, string[]> = {
     cors: ['http/cors.ts'],
+    kms: ['adapters/kms.ts', 'adapters/index.ts', 'wiring/secrets.ts'],
+    broker: ['adapters/index.ts', 'adapters/broker-kite.ts'],
     hash: ['wiring/secrets.ts', 'kernel/hashing/hasher.ts', 'kernel/hashing/pool.ts'],
     limits: ['http/limits/policy.ts', 'engine/rules.ts', 'wiring/http.ts', 'http/reauthentication.ts'],
     jwt: ['kernel/tokens/access-tokens.ts', 'wiring/secrets.ts'],

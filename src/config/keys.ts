@@ -74,7 +74,6 @@ function kms({ values: v, source, mistakes }: Settings, environment: Environment
     mistakes.add(named, 'must not name a key twice');
   if (local.some(({ key }) => weakness(key))) mistakes.add(named, 'must hold random keys');
   return {
-    provider: v.KMS_PROVIDER,
     /** Local master keys besides the derived one; the first wraps. */
     local,
     aws:

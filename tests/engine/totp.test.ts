@@ -112,7 +112,6 @@ test('backup codes are stored as keyed hashes of their account', async () => {
     codes: hashes,
     details: {},
     failures: 0,
-    lastUsedAt: null,
   };
   const typed = (shown[2] ?? '').replace('-', '');
   const check = (of: Buffer, factor = stored) =>

@@ -419,7 +419,7 @@ describe('profile and the risk gate', () => {
         [],
         'x'.repeat(999),
       ].map((date_of_birth) => ({ date_of_birth })),
-      ...['', ' ', 'a\u0000b', 'a\u202eb', '<b>', 'x'.repeat(101), null, 7, {}].map((first_name) => ({
+      ...['', ' ', 'a\u0000b', '<b>', 'x'.repeat(101), null, 7, {}].map((first_name) => ({
         first_name,
       })),
       ...['+1', 'USA', 'us', ''].map((country) => ({

@@ -71,7 +71,8 @@ export async function signUpTo(person: SignupPerson, state: string): Promise<Sig
     at.flowToken = answer.body.flow_token ?? at.flowToken;
   }
   const { body } = answer;
-  if (answer.status >= 300 || !isAt(body.state, state))
+  // A refusal by risk is a way to its state.
+  if ((answer.status >= 300 && body.code !== 'risk_refused') || !isAt(body.state ?? '', state))
     throw new Error(`no way to ${state}: ${answer.status} ${JSON.stringify(body)}`);
   return {
     ...at,

@@ -23,7 +23,7 @@ export const registerPasskeyBody = z
     label: label.optional(),
   })
   .nullish()
-  .meta({ id: 'RegisterPasskey' });
+  .meta({ id: 'RegisterPasskey', examples: [{ label: 'My phone' }] });
 
 export const registerPasskeyAnswer = z
   .object({
@@ -34,9 +34,25 @@ export const registerPasskeyAnswer = z
   })
   .meta({ id: 'PasskeyOptions' });
 
-export const confirmPasskeyBody = z
-  .strictObject({ credential: registrationInput })
-  .meta({ id: 'ConfirmPasskey' });
+export const confirmPasskeyBody = z.strictObject({ credential: registrationInput }).meta({
+  id: 'ConfirmPasskey',
+  // The shape of what a browser makes; a real one answers the challenge of the options.
+  examples: [
+    {
+      credential: {
+        id: 'AAAA',
+        rawId: 'AAAA',
+        type: 'public-key',
+        clientExtensionResults: {},
+        response: {
+          clientDataJSON:
+            'eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIiwiY2hhbGxlbmdlIjoiQUFBQSIsIm9yaWdpbiI6Imh0dHBzOi8vYXBwLmV4YW1wbGUifQ',
+          attestationObject: 'AAAA',
+        },
+      },
+    },
+  ],
+});
 export const renamePasskeyBody = z.strictObject({ label }).meta({ id: 'RenamePasskey' });
 export const passkeyParams = z.strictObject({ id: z.uuid() });
 

@@ -48,7 +48,7 @@ export const rotateBody = z
   .strictObject({ api_key: secret.optional(), api_secret: secret.optional(), ...tokens })
   .refine((body) => Object.keys(body).length > 0, { message: 'must name a credential to replace' })
   .refine(oneToken, ONE_TOKEN)
-  .meta({ id: 'RotateCredentials' });
+  .meta({ id: 'RotateCredentials', examples: [{ request_token: 'AbCdEf0123456789' }] });
 
 const preference = z.union([z.string().max(500), z.number(), z.boolean(), z.null()]);
 export const patchBody = z

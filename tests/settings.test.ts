@@ -17,7 +17,7 @@ writeFileSync(keyFile, key, { mode: 0o600 });
 const VALUES = [
   ...['true', 'false', '2', '3', '7', '61', '20', '20000', '9/2h'],
   ...['GB', 'test', 'lax', 'nist', 'debug', 'json', 'ES256', 'local', 'smtp', 'http', 'twilio'],
-  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', keyFile],
+  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', '#00aa00', keyFile],
   ...['postgresql://u@h/n', 'redis://h', key],
   generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
 ];
@@ -76,10 +76,11 @@ describe('every entry of the configuration', () => {
 
   /** Groups handed over whole, to what the files named here export; the entry must be named there. */
   const WHOLE: Record<string, string[]> = {
-    cors: ['plugins/cors.ts'],
-    hash: ['wiring/secrets.ts', 'hashing/hasher.ts', 'hashing/pool.ts'],
-    limits: ['limits/policy.ts', 'limits/numbers.ts', 'flows/rules.ts', 'wiring/http.ts'],
-    jwt: ['tokens/access-tokens.ts'],
+    brand: ['features/notices/layout/letter.ts'],
+    cors: ['http/cors.ts'],
+    hash: ['wiring/secrets.ts', 'kernel/hashing/hasher.ts', 'kernel/hashing/pool.ts'],
+    limits: ['http/limits/policy.ts', 'engine/rules.ts', 'wiring/http.ts', 'http/reauthentication.ts'],
+    jwt: ['kernel/tokens/access-tokens.ts', 'wiring/secrets.ts'],
   };
 
   const isGroup = (value: unknown): value is Record<string, unknown> =>

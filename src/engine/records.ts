@@ -13,6 +13,8 @@ export type Envelope = {
   network: string | null;
   userAgent: string | null;
   country: string | null;
+  /** The best of our languages that the caller accepts; messages that follow are written in it. Null: not said. */
+  language: string | null;
 };
 
 /** For steps that no request causes: what a provider answers, what runs out. */
@@ -22,6 +24,7 @@ export const systemEnvelope = (actor: Envelope['actor'], requestId: string | nul
   network: null,
   userAgent: null,
   country: null,
+  language: null,
 });
 
 export type RecordContext = {
@@ -68,8 +71,21 @@ export function notifyOwner(
 ): void {
   r.changes.unlisted = true;
   r.changes.rows.push(
-    notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, linkTo, ...notice }),
+    notices.notifyOwner({
+      ...{ id: r.id, flowId: r.flowId, now: r.changes.now, language: r.envelope.language, linkTo },
+      ...notice,
+    }),
   );
+}
+
+/** A message to a person, in the language of the request that causes it. */
+export function enqueueMessage(
+  r: RecordContext,
+  topic: 'code.send' | 'mail.send',
+  payload: Record<string, unknown>,
+): void {
+  const { language } = r.envelope;
+  enqueue(r, topic, null, language === null ? payload : { ...payload, language });
 }
 
 /** With an account the row takes its next place in that account's order. */

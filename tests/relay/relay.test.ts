@@ -202,9 +202,10 @@ describe('the outbox', () => {
     const shares = [0, 0];
     const relays = shares.map((_, i) =>
       relayOf(async ({ id }) => {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-        seen.push(id);
         shares[i] = (shares[i] ?? 0) + 1;
+        // Neither goes on before the other one has begun.
+        await expect.poll(() => shares[1 - i], { timeout: 60_000 }).toBeGreaterThan(0);
+        seen.push(id);
       }),
     );
     await Promise.all(relays.map((relay) => relay.drain()));

@@ -86,6 +86,29 @@ export const registrationRoutes =
       },
     );
 
+    app.post(
+      '/v1/auth/resend-verification',
+      {
+        config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'email' } } },
+        schema: {
+          ...doc(
+            'Ask for another verification code; the earlier one dies',
+            'Always the same answer; the event is sent once the answer is on its way.',
+          ),
+          security: [],
+          body: resendVerificationBody,
+          response: { 202: resendVerificationAnswer, ...problemsFor(400, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { email, user_id: userId = '' } = request.body;
+        const who = email === undefined ? { userId } : { email: parseEmail(email) };
+        await askForAnotherCode(s, who, callerOf(request, s));
+        reply.code(202);
+        return RESENT;
+      },
+    );
+
     /** The flow the code is for: by its token, by the account it opened, or by an address that leaves no doubt. */
     async function locate(
       token: string | null,
@@ -155,29 +178,6 @@ export const registrationRoutes =
         const reveals = shown.state === 'registered' ? null : openToken(s, shown);
         reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
         return { ...result, ...signupContract(shown, offerOf(s, caller), reveals), verified: true };
-      },
-    );
-
-    app.post(
-      '/v1/auth/resend-verification',
-      {
-        config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'email' } } },
-        schema: {
-          ...doc(
-            'Ask for another verification code; the earlier one dies',
-            'Always the same answer; the event is sent once the answer is on its way.',
-          ),
-          security: [],
-          body: resendVerificationBody,
-          response: { 202: resendVerificationAnswer, ...problemsFor(400, 429, 503) },
-        },
-      },
-      async (request, reply) => {
-        const { email, user_id: userId = '' } = request.body;
-        const who = email === undefined ? { userId } : { email: parseEmail(email) };
-        await askForAnotherCode(s, who, callerOf(request, s));
-        reply.code(202);
-        return RESENT;
       },
     );
   };

@@ -115,7 +115,7 @@ export VESTIBULE_PORT PRODUCTION_PORT
 DEMO=http://127.0.0.1:$VESTIBULE_PORT
 
 sign_up() {
-  curl -fsS -m 10 -H 'content-type: application/json' -d '{"phone":"+15555550190"}' "$DEMO/v1/auth/signup/phone"
+  curl -fsS -m 90 --retry 60 --retry-delay 1 -H 'content-type: application/json' -d '{"phone":"+15555550190"}' "$DEMO/v1/auth/signup/phone"
 }
 confined() {
   local name status

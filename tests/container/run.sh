@@ -119,6 +119,7 @@ sign_up() {
 }
 confined() {
   local name status
+  [ "$(podman ps --format '{{.Names}}' | grep -c '^vestibule_')" = 3 ] || return 1
   for name in $(podman ps --format '{{.Names}}' | grep '^vestibule_'); do
     status=$(podman exec "$name" cat /proc/1/status)
     echo "$name: $(grep -E 'CapEff|CapBnd|NoNewPrivs|^Uid' <<<"$status" | tr '\n\t' '  ')"
@@ -169,8 +170,8 @@ compose demo down -v -t 5 >/dev/null 2>&1
 refuses() {
   compose production up -d
   podman wait vestibule_production_1
-  podman logs vestibule_production_1 2>&1 | grep -q '^MASTER_KEY: is required in production' || { podman logs vestibule_production_1; return 1; }
-  podman logs vestibule_production-postgres_1 2>&1 | grep -q 'password is not specified'
+  podman logs vestibule_production_1 2>&1 | grep '^MASTER_KEY: is required in production' || { podman logs vestibule_production_1; return 1; }
+  podman logs vestibule_production-postgres_1 2>&1 | grep 'password is not specified'
 }
 environment() {
   cat <<ENV

@@ -25,10 +25,20 @@ COMPOSE=$CONTAINERS_HOME/venv/bin/podman-compose
 [ -x "$COMPOSE" ] || { python3 -m venv "$CONTAINERS_HOME/venv" && "$CONTAINERS_HOME/venv/bin/pip" -q install podman-compose==1.6.0; } ||
   skip 'podman-compose cannot be installed'
 
+# Every container, volume and network of this engine, which has no others. One that is being restarted needs another try.
+clear_all() {
+  local tries=20
+  while [ -n "$(podman ps -aq)" ] && [ $tries -gt 0 ]; do
+    podman rm -f -v -t 5 -a
+    tries=$((tries - 1))
+  done
+  podman volume prune -f
+  podman network prune -f
+}
+
 finish() {
   trap - EXIT INT TERM
-  compose production down -v -t 5 >/dev/null 2>&1
-  compose demo down -v -t 5 >/dev/null 2>&1
+  clear_all >/dev/null 2>&1
   podman rmi vestibule >/dev/null 2>&1
   podman image prune -f >/dev/null 2>&1
   rm -rf "$WORK"
@@ -163,7 +173,7 @@ check 'the stores have no way out' no_way_out
 check 'Redis appends its counters to disk and never evicts them' counters_kept
 check 'SIGTERM ends the service in order, and it starts again' stops_in_order
 check 'killed all at once, everything starts again with what was committed' survives_kill
-compose demo down -v -t 5 >/dev/null 2>&1
+clear_all >/dev/null 2>&1
 
 # --- the production profile ----------------------------------------------------------------------------------------
 
@@ -194,7 +204,7 @@ ENV
 no_demo() { [ "$(curl -sS -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PRODUCTION_PORT/dev/inbox")" = 404 ]; }
 
 check 'production without its secrets names them and ends, and Postgres does not begin without a password' refuses
-compose production down -v -t 5 >/dev/null 2>&1
+clear_all >/dev/null 2>&1
 environment >"$WORK/vestibule/.env"
 check 'production starts with its settings' compose production up -d
 check 'production becomes ready' ready "$PRODUCTION_PORT"

@@ -10,11 +10,17 @@ export type Recipient = {
   canonical: string;
   accountId: string | null;
   name: string | null;
+  /** Of the owner's profile, else of the given account's. */
+  locale: string | null;
+  timezone: string | null;
   /** Its owner is still signing up: whoever proves the contact again goes on there. */
   signupUnderWay: boolean;
   /** Where the account gets its mail: its own proven address, whatever the contact is. */
   accountEmail: { value: string; canonical: string } | null;
 };
+
+/** What an SMS needs. */
+export type BriefRecipient = Pick<Recipient, 'type' | 'canonical' | 'locale' | 'timezone'>;
 
 export type LoginPlace = {
   at: Date;
@@ -26,15 +32,25 @@ export type LoginPlace = {
 
 export function createRecipients(db: Database) {
   return {
-    async byContact(contactId: string): Promise<Recipient | null> {
+    async byContact(contactId: string, accountId: string | null): Promise<Recipient | null> {
       const rows = await db.reads.execute<Recipient>(sql`
         select c.id as "contactId", c.type, c.value, c.canonical, c.account_id as "accountId",
           coalesce(p.display_name, p.first_name) as name,
+          coalesce(p.locale, f.locale) as locale, coalesce(p.timezone, f.timezone) as timezone,
           exists (select 1 from accounts a join flows s on s.account_id = a.id where a.id = c.account_id
             and a.tier = 'UNVERIFIED' and s.machine = 'signup' and s.status = 'active') as "signupUnderWay",
           (select jsonb_build_object('value', e.value, 'canonical', e.canonical) from contacts e
             where e.account_id = c.account_id and e.type = 'email' and e.verified_at is not null
             order by e.is_primary desc, e.created_at limit 1) as "accountEmail"
+        from contacts c left join profiles p on p.account_id = c.account_id
+          left join profiles f on f.account_id = ${accountId}::uuid
+        where c.id = ${contactId}::uuid`);
+      return rows[0] ?? null;
+    },
+
+    async brief(contactId: string): Promise<BriefRecipient | null> {
+      const rows = await db.reads.execute<BriefRecipient>(sql`
+        select c.type, c.canonical, p.locale, p.timezone
         from contacts c left join profiles p on p.account_id = c.account_id
         where c.id = ${contactId}::uuid`);
       return rows[0] ?? null;

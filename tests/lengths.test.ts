@@ -3,12 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { ZodType } from 'zod';
 import { capitalsSchema } from '../machines/code.ts';
 import { riskAnswerSchema } from '../src/adapters/risk-http.ts';
+import { loadConfig } from '../src/config/index.ts';
 import * as account from '../src/features/account/contract.ts';
 import * as hub from '../src/features/balance-hub/contract.ts';
 import * as definitions from '../src/features/flows/definitions-contract.ts';
 import * as proof from '../src/features/identity-proof/contract.ts';
 import * as password from '../src/features/login/password-contract.ts';
 import { renderLetter } from '../src/features/notices/layout/letter.ts';
+import { loadTexts } from '../src/features/notices/texts/catalogue.ts';
 import * as recovery from '../src/features/recovery/contract.ts';
 import * as sessions from '../src/features/sessions/contract.ts';
 import * as signup from '../src/features/signup/contract.ts';
@@ -169,15 +171,14 @@ test('a key id in a token has at most 64 characters', () => {
   expect(() => readHeader(token(65))).toThrow();
 });
 
+const wording = loadTexts(loadConfig({})).for({ locale: 'en', timezone: null, language: null });
+
 test('a mail greets by the first 64 characters of a name', () => {
   const greeting = (length: number) =>
-    renderLetter({
-      appName: 'Example',
-      subject: 'Hello',
-      lines: [],
-      closing: 'Bye',
-      name: 'N'.repeat(length),
-    } as never).text.split('\n')[0];
+    renderLetter({ subject: 'Hello', lines: [], closing: 'Bye', name: 'N'.repeat(length) }, wording, {
+      color: '#1f5fbf',
+      logoUrl: null,
+    }).text.split('\n')[0];
   expect(greeting(64)).toBe(`Hello ${'N'.repeat(64)},`);
   expect(greeting(65)).toBe(`Hello ${'N'.repeat(64)},`);
 });

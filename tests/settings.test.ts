@@ -32,7 +32,7 @@ const VALUES = [
     'kite',
     'aws',
   ],
-  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', keyFile],
+  ...['+882', 'a@b.test', '10.0.0.0/8', 'https://a.test', 'require', 'Some-text', '#00aa00', keyFile],
   ...['postgresql://u@h/n', 'redis://h', key, `local:2=${key}`],
   generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
 ];
@@ -94,6 +94,7 @@ describe('every entry of the configuration', () => {
 
   /** Groups handed over whole, to what the files named here export; the entry must be named there. */
   const WHOLE: Record<string, string[]> = {
+    brand: ['features/notices/layout/letter.ts'],
     cors: ['http/cors.ts'],
     kms: ['adapters/kms.ts', 'adapters/index.ts', 'wiring/secrets.ts'],
     broker: ['adapters/index.ts', 'adapters/broker-kite.ts'],

@@ -35,6 +35,12 @@ export function assemble(settings: Settings, environment: Environment) {
     /** Fixed codes, nothing sent, short limits. Never true in production. */
     demo,
     appName: v.APP_NAME,
+    /** How mails look; `color` is `#rrggbb`. */
+    brand: { logoUrl: v.APP_LOGO_URL, color: v.APP_COLOR },
+    /** Null: the shipped texts alone. */
+    textsDir: v.TEXTS_DIR,
+    /** BCP 47. */
+    defaultLocale: v.DEFAULT_LOCALE,
     /** Null: the package version. */
     version: v.VERSION,
     host: v.HOST,

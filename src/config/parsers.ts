@@ -74,6 +74,25 @@ export const httpUrl: Parser<string> = by(
 const APP_ORIGIN =
   /^(?:capacitor|ionic|tauri|app|chrome-extension|moz-extension|safari-web-extension):\/\/[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/;
 
+/** An https URL, as mail programs load images from. */
+export const imageUrl: Parser<string> = by('must be an https URL', (raw) => {
+  const url = parsedUrl(raw);
+  return url?.protocol === 'https:' && !url.username ? url.href : undefined;
+});
+
+export const color: Parser<string> = by('must be a colour such as #1f5fbf', (raw) =>
+  /^#[0-9a-f]{6}$/i.test(raw) ? raw.toLowerCase() : undefined,
+);
+
+/** BCP 47, in its canonical spelling. */
+export const locale: Parser<string> = by('must be a language tag such as en or pt-BR', (raw) => {
+  try {
+    return Intl.getCanonicalLocales(raw)[0];
+  } catch {
+    return undefined;
+  }
+});
+
 /** scheme://host[:port] exactly as a browser sends it in `Origin`; no wildcard, no path. */
 export const origin: Parser<string> = by(
   'must list exact origins such as https://app.example.com or capacitor://localhost; * is not accepted',

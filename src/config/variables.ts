@@ -42,6 +42,20 @@ const SERVICE = {
   APP_NAME: setting(p.text, 'Vestibule', 'Name shown to people, in messages', {
     aliases: ['PROJECT_NAME'],
   }),
+  APP_LOGO_URL: optional(p.imageUrl, 'Image beside that name in mails, 32 pixels high', {
+    otherwise: 'the name alone',
+  }),
+  APP_COLOR: setting(p.color, '#1f5fbf', 'Colour of buttons in mails'),
+  TEXTS_DIR: optional(
+    p.text,
+    'Folder of files such as `de.json` that add languages of messages or replace texts',
+    { otherwise: 'the shipped ones, en and ar' },
+  ),
+  DEFAULT_LOCALE: setting(
+    p.locale,
+    'en',
+    'Language of messages when neither the profile nor Accept-Language names one that has texts',
+  ),
   VERSION: optional(p.text, 'Version reported by `/`', { otherwise: 'the package version' }),
   CLOCK_OFFSET_SECONDS: setting(p.integer(-1e9, 1e9), '0', 'Shifts the clock, for tests and demos'),
 };

@@ -20,6 +20,7 @@ import {
   countFactorFailure,
   endSessions,
   enqueue,
+  enqueueMessage,
   notifyOwner,
   publish,
   type RecordContext,
@@ -98,7 +99,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     sendCode: (p, c) => {
       // The first code of a flow is for anybody to ask for; its resends are the token holder's, and nobody else's news.
       if (p.counter === 1) c.changes.rows.push(throttles.reset(openKey(p.contactId)));
-      enqueue(c, 'code.send', null, p);
+      enqueueMessage(c, 'code.send', p);
     },
     createAccount: (p, c) => {
       c.changes.accounts.set(p.accountId, {
@@ -178,7 +179,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
       if (p.deviceId) c.changes.rows.push(sessions.rememberDevice(p.accountId, p.deviceId, now(c)));
     },
     sendMail: (p, c) => {
-      if (p.contactId !== null) enqueue(c, 'mail.send', null, p);
+      if (p.contactId !== null) enqueueMessage(c, 'mail.send', p);
     },
     notifyOwner: (p, c) => notifyOwner(c, p),
     endSessions: (p, c) => endSessions(c, p),

@@ -15,6 +15,8 @@ export type Envelope = {
   network: string | null;
   userAgent: string | null;
   country: string | null;
+  /** The best of our languages that the caller accepts; messages that follow are written in it. Null: not said. */
+  language: string | null;
 };
 
 /** For steps that no request causes: what a provider answers, what runs out. */
@@ -24,6 +26,7 @@ export const systemEnvelope = (actor: Envelope['actor'], requestId: string | nul
   network: null,
   userAgent: null,
   country: null,
+  language: null,
 });
 
 export type RecordContext = {
@@ -70,7 +73,10 @@ export function notifyOwner(
 ): void {
   r.changes.unlisted = true;
   r.changes.rows.push(
-    notices.notifyOwner({ id: r.id, flowId: r.flowId, now: r.changes.now, linkTo, ...notice }),
+    notices.notifyOwner({
+      ...{ id: r.id, flowId: r.flowId, now: r.changes.now, language: r.envelope.language, linkTo },
+      ...notice,
+    }),
   );
 }
 
@@ -83,6 +89,16 @@ export function countFactorFailure(
   const window = rules.factorWindow(accountId, factorId);
   r.changes.rows.push(throttles.countNext(window, failures, r.changes.now));
   if (failures + 1 === window.limit) notifyOwner(r, { accountId, template: 'factor_waiting' });
+}
+
+/** A message to a person, in the language of the request that causes it. */
+export function enqueueMessage(
+  r: RecordContext,
+  topic: 'code.send' | 'mail.send',
+  payload: Record<string, unknown>,
+): void {
+  const { language } = r.envelope;
+  enqueue(r, topic, null, language === null ? payload : { ...payload, language });
 }
 
 /** With an account the row takes its next place in that account's order. */

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { SendContext } from '../engine/engine.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { type Phone, type PhoneOptions, parsePhone } from '../kernel/identifiers/index.ts';
+import { acceptedLanguage } from '../kernel/languages.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { Offer } from './actions.ts';
 import { networkOf } from './limits/network.ts';
@@ -15,7 +16,7 @@ const MAX_USER_AGENT = 256;
 /** One clock reading per request; `deviceId` is stored and compared as a keyed hash only. */
 export function callerOf(
   request: FastifyRequest,
-  { clock, keyring, config }: Pick<Services, 'clock' | 'keyring' | 'config'>,
+  { clock, keyring, config, languages }: Pick<Services, 'clock' | 'keyring' | 'config' | 'languages'>,
   options: { deviceId?: string | undefined; actor?: SendContext['envelope']['actor'] } = {},
 ): Caller {
   const network = networkOf(request.ip);
@@ -33,6 +34,7 @@ export function callerOf(
       network,
       userAgent,
       country: countryOf(request, config.countryHeader),
+      language: acceptedLanguage(request.headers['accept-language'], languages),
     },
   };
 }

@@ -88,6 +88,8 @@ export type Services = {
   adapters: Adapters;
   /** Which addresses and numbers a message may go to. */
   recipients: Recipients;
+  /** Languages that messages are written in. */
+  languages: readonly string[];
   log: FastifyBaseLogger;
   adminToken: string | null;
   /** Key of the HMAC identity proof. */

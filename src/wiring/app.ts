@@ -9,6 +9,7 @@ import { createFactorCheck } from '../engine/factor-check.ts';
 import type { Relay } from '../engine/relay.ts';
 import { createActivity } from '../engine/session-activity.ts';
 import { createSessionEnds } from '../engine/session-revocation.ts';
+import { loadTexts } from '../features/notices/texts/catalogue.ts';
 import { createActions } from '../http/actions.ts';
 import { createLimits } from '../http/limits/policy.ts';
 import type { Services } from '../http/services.ts';
@@ -39,6 +40,7 @@ export type AppOptions = {
 
 export async function buildApp(options: AppOptions): Promise<App> {
   const { config, secrets, clock, version } = options;
+  const { languages } = loadTexts(config);
   const server = createServer(config, options.logStream);
   const log = server.log;
   const stores = await openStores(config, options.databaseUrl, log, options.pooler);
@@ -73,6 +75,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     activity: createActivity({ touch: stores.sessions.touch, clock, log }),
     checkFactor: createFactorCheck({ db, rows: stores.factorRows, ...crypto, onCommit }),
     commitAccount: (edit, context) => commitAccount({ db, onCommit }, edit, context),
+    languages,
     inbox: crypto.adapters.inbox,
     adminToken,
     proofKey: secrets.secretKey,

@@ -44,7 +44,14 @@ const complete = (token: string) => app.call('POST', '/v1/auth/signup/profile', 
 const caller = (): SendContext => ({
   now: app.clock.now(),
   deviceId: null,
-  envelope: { actor: 'client', requestId: null, network: null, userAgent: null, country: null },
+  envelope: {
+    actor: 'client',
+    requestId: null,
+    network: null,
+    userAgent: null,
+    country: null,
+    language: null,
+  },
 });
 const submitKyc = (kycId = mint(), numberHash = kycId): Decision<'signup'> => ({
   event: { type: 'KYC_SUBMITTED', now: app.clock.now(), kycId },

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { PURPOSES } from '../../machines/effects.ts';
 import { createInbox } from '../../src/adapters/inbox.ts';
 import { createLocalSms } from '../../src/adapters/sms-local.ts';
 import { createTwilioSms } from '../../src/adapters/sms-twilio.ts';
-import { createSmsText, type SmsPurpose } from '../../src/features/notices/sms-text.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { createSmsText } from '../../src/features/notices/sms-text.ts';
+import { loadTexts, type Wording } from '../../src/features/notices/texts/catalogue.ts';
 import { answer, recordingServer } from './recording-server.ts';
 
 const message = {
@@ -95,39 +98,46 @@ describe('the local adapter', () => {
 });
 
 describe('the text of a code', () => {
-  const purposes: SmsPurpose[] = ['signup', 'login', 'email', 'reset', 'change', 'step_up'];
-  // The basic character set of 3GPP TS 23.038 §6.2.1.
-  const gsm7 = new Set(
-    '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà',
-  );
+  const texts = loadTexts(loadConfig({}));
+  const wordings = texts.languages.map((language) => texts.for({ language, locale: null, timezone: null }));
+  const english = wordings[0] as Wording;
 
-  test('names its purpose and ends with the origin-bound line', () => {
-    const text = createSmsText({ domain: 'auth.example.com' })({ purpose: 'reset', code: '012345' });
+  test('names the product and its purpose and ends with the origin-bound line', () => {
+    const text = createSmsText({ domain: 'auth.example.com' })(english, { purpose: 'login', code: '012345' });
     expect(text).toBe(
-      '012345 is your code to reset your password. Never share it.\n\n@auth.example.com #012345',
+      "012345 is your Vestibule code to log in. Don't share it.\n\n@auth.example.com #012345",
     );
   });
 
-  test('differs for every purpose', () => {
+  test.each(wordings)('differs for every purpose in $language', (wording) => {
     const smsText = createSmsText({ domain: 'a.example' });
-    expect(new Set(purposes.map((purpose) => smsText({ purpose, code: '123456' }))).size).toBe(
-      purposes.length,
+    expect(new Set(PURPOSES.map((purpose) => smsText(wording, { purpose, code: '123456' }))).size).toBe(
+      PURPOSES.length,
     );
   });
 
-  test.each(purposes)('of %s is one GSM-7 segment even with the longest domain and code', (purpose) => {
+  test.each(PURPOSES)('of %s is one GSM-7 segment even with the longest domain and code', (purpose) => {
     const domain = `${'a'.repeat(55)}.example`;
-    const text = createSmsText({ domain })({ purpose, code: '1234567890' });
+    const text = createSmsText({ domain })(english, { purpose, code: '1234567890' });
     expect(domain).toHaveLength(63);
-    expect(text.length).toBeLessThanOrEqual(160);
-    expect([...text].filter((c) => !gsm7.has(c))).toEqual([]);
+    expect(text).toMatch(/^[A-Za-z0-9 \n@#.,'-]{1,160}$/);
     expect(text.split('\n').at(-1)).toBe(`@${domain} #1234567890`);
+  });
+
+  test.each(PURPOSES)('of %s in another alphabet is one segment of 70 characters', (purpose) => {
+    const arabic = texts.for({ language: 'ar', locale: null, timezone: null });
+    const text = createSmsText({ domain: 'id.example.com' })(arabic, { purpose, code: '123456' });
+    expect(text.length).toBeLessThanOrEqual(70);
+    expect(text).toContain('Vestibule');
+    expect(text.split('\n').at(-1)).toBe('@id.example.com #123456');
+    const long = createSmsText({ domain: `${'a'.repeat(55)}.example` })(arabic, { purpose, code: '123456' });
+    expect(text.startsWith(long)).toBe(true);
   });
 
   test('has no room for anything but digits and a host name', () => {
     const smsText = createSmsText({ domain: 'a.example' });
     for (const code of ['', '123', 'abcdef', '123456\nhttps://x.example', '12345678901']) {
-      expect(() => smsText({ purpose: 'login', code })).toThrow(RangeError);
+      expect(() => smsText(english, { purpose: 'login', code })).toThrow(RangeError);
     }
     for (const domain of ['', 'a b', 'a.example #1', 'A.example', 'exämple.com', `${'a'.repeat(64)}`, 'a.']) {
       expect(() => createSmsText({ domain })).toThrow(/domain/);

@@ -104,7 +104,8 @@ test('a deleted account is told to every proven address, with the day until whic
   await query(app, 'update contacts set verified_at = null where canonical = $1', [mailboxes[1]]);
   const { body } = await erase(person);
   const [told, ...more] = await ends(mailboxes[0]);
-  expect(told).toContain(new Date(body.erased_after).toUTCString());
+  const day = new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' });
+  expect(told).toContain(`will be deleted on ${day.format(new Date(body.erased_after))} at `);
   expect(more).toEqual([]);
   expect(await ends(mailboxes[1])).toEqual([]);
 });
@@ -112,7 +113,7 @@ test('a deleted account is told to every proven address, with the day until whic
 test('a deletion by somebody else reaches the owner by SMS where there is no address', async () => {
   const person = await limitedPerson(app, freshPhone());
   expect((await erase(person)).status).toBe(200);
-  expect(await ends(person.phone)).toEqual([expect.stringContaining('erased after 30 days')]);
+  expect(await ends(person.phone)).toEqual([expect.stringContaining('will be deleted in 30 days')]);
 });
 
 test('a refused deletion tells nobody', async () => {
@@ -126,13 +127,13 @@ test('a refused deletion tells nobody', async () => {
 test('an account with nothing but a phone is told by SMS', async () => {
   const person = await limitedPerson(app, freshPhone());
   expect((await change(person)).status).toBe(200);
-  expect(await notices(person.phone)).toEqual([expect.stringContaining('password of your account')]);
+  expect(await notices(person.phone)).toEqual([expect.stringContaining('password was changed')]);
 });
 
 test('so is one that gets its first address: whoever adds it cannot do so in silence', async () => {
   const person = await limitedPerson(app, freshPhone());
   await add(person, 'email', `intruder-${++nth}@example.com`);
-  expect(await notices(person.phone)).toEqual([expect.stringContaining('contact of your account')]);
+  expect(await notices(person.phone)).toEqual([expect.stringContaining('contact details were changed')]);
 });
 
 test('an address that was never proven is told nothing', async () => {

@@ -50,10 +50,12 @@ export const balanceHubRoutes =
       },
       async (request, reply) => {
         const { username, email, password, full_name: name = null } = request.body;
+        const caller = callerOf(request, s);
+        const locale = caller.envelope.language ?? 'en-US';
         const flow = await registerByEmail(
           s,
-          { email: parseEmail(email), password, name, username, timezone: 'UTC', locale: 'en-US' },
-          callerOf(request, s),
+          { email: parseEmail(email), password, name, username, timezone: 'UTC', locale },
+          caller,
         );
         reply.code(201);
         return {

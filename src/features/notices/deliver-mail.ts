@@ -14,28 +14,12 @@ import type { Clock } from '../../kernel/clock.ts';
 import type { Keyring } from '../../kernel/crypto/keyring.ts';
 import { spelled } from '../../kernel/identifiers/index.ts';
 import type { MailContent } from './layout/letter.ts';
-import { accountDeletedMail } from './templates/account-deleted.ts';
-import { alreadyRegisteredMail } from './templates/already-registered.ts';
-import { contactChangeUndoneMail } from './templates/contact-change-undone.ts';
-import { contactChangedMail } from './templates/contact-changed.ts';
-import { factorChangedMail } from './templates/factor-changed.ts';
-import { loginCodeMail } from './templates/login-code.ts';
-import { newDeviceMail } from './templates/new-device.ts';
-import { passwordChangedMail } from './templates/password-changed.ts';
-import { resetMail } from './templates/reset.ts';
-import { verificationMail } from './templates/verification.ts';
-import { welcomeMail } from './templates/welcome.ts';
+import type { Mails } from './mails.ts';
+import type { Texts, Wording } from './texts/catalogue.ts';
 
 export type MailDelivery = ReturnType<typeof createMailDelivery>;
 
 type Address = { value: string; canonical: string };
-/** How long a code is good for from when it was asked for, never longer than it is. */
-const lifeIn = (ms: number): string => {
-  const [count, unit] =
-    ms < 120_000 ? [Math.floor(ms / 1000), 'second'] : [Math.floor(ms / 60_000), 'minute'];
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
-};
-
 /** Notices of what may be a takeover: beyond the budget they come later, not never. */
 const HELD_BACK = new Set<MailTemplate>([
   'password_changed',
@@ -50,6 +34,10 @@ const HELD_BACK = new Set<MailTemplate>([
 ]);
 const FULL = 'the budget of its recipient is used up';
 
+/** The language of the request that caused the message, as the commit wrote it down. */
+export const languageOf = ({ payload }: OutboxItem): string | null =>
+  (payload as { language?: string }).language ?? null;
+
 type Written = { content: MailContent; code?: string } | null;
 
 export function createMailDelivery(deps: {
@@ -61,11 +49,12 @@ export function createMailDelivery(deps: {
   keyring: Keyring;
   clock: Clock;
   log: RelayLog;
-  settings: { appName: string; frontendUrl: string; resetTtlS: number };
+  texts: Texts;
+  mails: Mails;
+  settings: { frontendUrl: string; resetTtlS: number };
 }) {
-  const { recipients, flows, limits, proofs, keyring, clock, settings } = deps;
-  const { appName, frontendUrl } = settings;
-  const brand = { appName, frontendUrl };
+  const { recipients, flows, limits, proofs, keyring, clock, texts, mails, settings } = deps;
+  const { frontendUrl } = settings;
   const loaded = (flowId: string | null) =>
     flowId === null ? undefined : flows.byId(flowId, { deviceId: null, now: new Date(clock.now()) });
 
@@ -84,11 +73,15 @@ export function createMailDelivery(deps: {
     await deps.mail.send({ id: item.id, to: to.value, ...content, ...(code === undefined ? {} : { code }) });
   }
 
-  async function recipientOf(contactId: string): Promise<Recipient> {
-    const recipient = await recipients.byContact(contactId);
+  /** What an unproven address is written in, the profile of the flow's account says. */
+  async function recipientOf(contactId: string, accountId: string | null): Promise<Recipient> {
+    const recipient = await recipients.byContact(contactId, accountId);
     if (!recipient) throw new DeliveryError('the contact is gone', false);
     return recipient;
   }
+
+  const wordingFor = (item: OutboxItem, { locale, timezone }: Recipient): Wording =>
+    texts.for({ locale, timezone, language: languageOf(item) });
 
   /** A reset link carries the recovery flow's own token, derived again. */
   async function resetLink(item: OutboxItem): Promise<string | null> {
@@ -101,48 +94,52 @@ export function createMailDelivery(deps: {
   async function undoOf(
     item: OutboxItem,
     recipient: Recipient,
-  ): Promise<{ link: string; until: Date } | null> {
+  ): Promise<{ href: string; until: Date } | null> {
     if ((item.payload as { link?: boolean }).link !== true) return null;
     const { flow } = (await loaded(item.flowId)) ?? {};
     if (!flow?.tokenGeneration || !flow.tokenExpiresAt || flow.status !== 'active') return null;
     if (recipient.accountId !== null && recipient.accountId !== flow.accountId) return null;
     const code = keyring.flowTokenFor(flow.id, flow.tokenGeneration);
-    return { link: `${frontendUrl}/undo-contact-change?code=${code}`, until: flow.tokenExpiresAt };
+    return { href: `${frontendUrl}/undo-contact-change?code=${code}`, until: flow.tokenExpiresAt };
   }
 
   /** Null: by now there is nothing to say. */
   async function write(template: MailTemplate, item: OutboxItem, recipient: Recipient): Promise<Written> {
     const { name } = recipient;
     const at = item.createdAt;
+    const wording = wordingFor(item, recipient);
     switch (template) {
       case 'reset': {
-        const link = await resetLink(item);
-        const minutes = Math.ceil(settings.resetTtlS / 60);
-        return link === null ? null : { content: resetMail({ appName, name, link, minutes }) };
+        const href = await resetLink(item);
+        const lifeMs = settings.resetTtlS * 1000;
+        return href === null ? null : { content: mails.reset(wording, { name, href, lifeMs }) };
       }
       case 'welcome':
-        return { content: welcomeMail({ ...brand, name }) };
+        return { content: mails.welcome(wording, { name }) };
+      case 'contact_changed': {
+        const undo = await undoOf(item, recipient);
+        return {
+          content: undo
+            ? mails.contact_changed_undo(wording, { name, at, ...undo })
+            : mails.contact_changed(wording, { name, at }),
+        };
+      }
       case 'password_changed':
-        return { content: passwordChangedMail({ ...brand, name, at }) };
-      case 'contact_changed':
-        return { content: contactChangedMail({ ...brand, name, at, undo: await undoOf(item, recipient) }) };
       case 'contact_change_undone':
-        return { content: contactChangeUndoneMail({ ...brand, name, at }) };
       case 'account_deleted':
-        return { content: accountDeletedMail({ appName, name, at }) };
       case 'factor_added':
       case 'factor_removed':
       case 'factor_waiting':
       case 'backup_codes_renewed':
-        return { content: factorChangedMail(template, { ...brand, name, at }) };
+        return { content: mails[template](wording, { name, at }) };
       case 'new_device': {
         const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
         return place === null || place.familiar
           ? null
-          : { content: newDeviceMail({ ...brand, name, ...place }) };
+          : { content: mails.new_device(wording, { name, ...place }) };
       }
       case 'already_registered':
-        return { content: alreadyRegisteredMail(brand) };
+        return { content: mails.already_registered(wording) };
       case 'verification':
         throw new DeliveryError('a verification is sent as a code', false);
     }
@@ -152,7 +149,7 @@ export function createMailDelivery(deps: {
     /** `mail.send`: to the contact when it is an address, else to the proven address of its account, if any. */
     async send(item: OutboxItem): Promise<void> {
       const { template, contactId } = item.payload as { template: MailTemplate; contactId: string };
-      const recipient = await recipientOf(contactId);
+      const recipient = await recipientOf(contactId, null);
       const to = recipient.type === 'email' ? recipient : recipient.accountEmail;
       if (to === null) return;
       const written = await write(template, item, recipient);
@@ -162,21 +159,23 @@ export function createMailDelivery(deps: {
     /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
       const { contactId, purpose, counter, expiresAt, capitals = [] } = item.payload as Effects['sendCode'];
-      const [recipient, source] = await Promise.all([recipientOf(contactId), loaded(item.flowId)]);
+      const source = await loaded(item.flowId);
       if (!source) throw new DeliveryError('the flow is gone', false);
+      const recipient = await recipientOf(contactId, source.flow.accountId);
+      const wording = wordingFor(item, recipient);
       if (!(clock.now() < expiresAt)) throw new DeliveryError('the code has expired', false);
       const taken = purpose !== 'login' && recipient.accountId !== null && source.flow.accountId !== null;
       if (taken && recipient.accountId !== source.flow.accountId && !recipient.signupUnderWay) {
-        await post(item, recipient, { content: alreadyRegisteredMail(brand) });
+        await post(item, recipient, { content: mails.already_registered(wording) });
         return;
       }
       const code = proofs.code(source.flow.id, purpose, counter);
-      const life = lifeIn(expiresAt - item.createdAt.getTime());
-      const compose = purpose === 'login' ? loginCodeMail : verificationMail;
+      const lifeMs = expiresAt - item.createdAt.getTime();
+      const compose = purpose === 'login' ? mails.login_code : mails.verification;
       // As it was spelled for this flow, whoever named the address before; a login names one that is proven.
       const proven = source.flow.machine === 'login';
       const to = proven ? recipient : { ...recipient, value: spelled(recipient.canonical, capitals) };
-      await post(item, to, { content: compose({ appName, code, life }), code });
+      await post(item, to, { content: compose(wording, { code, lifeMs }), code });
     },
   };
 }

@@ -1,18 +1,19 @@
 /** Sends a notice by SMS to an owner who has no address, within what may be spent on SMS and on one recipient. */
-import type { Database } from '../../../db/client.ts';
-import { contactById } from '../../../db/contacts.ts';
 import type { OutboxItem } from '../../../db/outbox.ts';
+import type { Recipients } from '../../../db/recipients.ts';
 import type { Notice } from '../../../machines/effects.ts';
 import { DeliveryError, type SmsPort } from '../../adapters/ports.ts';
 import type { Limits } from '../../http/limits/policy.ts';
 import type { Phone } from '../../kernel/identifiers/phone.ts';
-import type { SmsNotice } from './sms-text.ts';
+import { languageOf } from './deliver-mail.ts';
+import { smsNotice } from './sms-text.ts';
+import type { Texts } from './texts/catalogue.ts';
 
 export function createSmsNotices(deps: {
-  db: Database;
+  recipients: Recipients;
   limits: Limits;
   sms: SmsPort;
-  text: SmsNotice;
+  texts: Texts;
   /** What limits messages to a number. @throws when it is none any more */
   capsOf: (e164: string) => Phone;
 }) {
@@ -25,13 +26,14 @@ export function createSmsNotices(deps: {
   };
   return async (item: OutboxItem): Promise<void> => {
     const { template, contactId } = item.payload as { template: Notice; contactId: string };
-    const contact = await contactById(deps.db, contactId);
+    const contact = await deps.recipients.brief(contactId);
     if (contact?.type !== 'phone') throw new DeliveryError('the contact is gone', false);
     const { range, country } = capsOf(contact.canonical);
     const call = { recipient: contact.canonical, range, country, noticeId: item.id };
     const { suppressed } = await deps.limits.smsNotice(call);
     // It comes later, not never: whoever uses the budget up must not keep from the owner what has changed.
     if (suppressed) throw new DeliveryError('a budget of SMS is used up', true);
-    await deps.sms.send({ id: item.id, to: contact.canonical, text: deps.text(template) });
+    const wording = deps.texts.for({ ...contact, language: languageOf(item) });
+    await deps.sms.send({ id: item.id, to: contact.canonical, text: smsNotice(wording, template) });
   };
 }

@@ -17,7 +17,11 @@ export const registerBody = z
       .optional()
       .describe('Checked, kept out of the password, and not stored: a phone is added by proving it'),
     timezone: timezoneInput.default('UTC'),
-    locale: localeInput.default('en-US'),
+    locale: localeInput
+      .optional()
+      .describe(
+        'BCP 47 language tag; by default the language of Accept-Language that messages exist in, else en-US',
+      ),
   })
   .meta({
     id: 'Register',

@@ -74,7 +74,7 @@ export const registrationRoutes =
             name: body.name,
             phone: body.phone === undefined ? '' : phoneOf(body.phone).e164,
             timezone: body.timezone,
-            locale: body.locale,
+            locale: body.locale ?? caller.envelope.language ?? 'en-US',
           },
           caller,
         );

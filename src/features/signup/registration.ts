@@ -171,7 +171,10 @@ export async function askForAnotherCode(
   await s.outbox.add({
     id: mint(),
     topic: 'verification.resend',
-    payload: 'email' in who ? { contactId: name } : { accountId: name },
+    payload: {
+      ...('email' in who ? { contactId: name } : { accountId: name }),
+      ...(caller.envelope.language === null ? {} : { language: caller.envelope.language }),
+    },
     now: new Date(caller.now),
     reservation: reservationOf(caller),
   });

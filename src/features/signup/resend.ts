@@ -9,7 +9,15 @@ import { Problem } from '../../kernel/problems.ts';
 export function verificationResend(s: Services): TopicHandler {
   const { engine, proofs, clock } = s;
   return async ({ payload }) => {
-    const { contactId, accountId } = payload as { contactId?: string; accountId?: string };
+    const {
+      contactId,
+      accountId,
+      language = null,
+    } = payload as {
+      contactId?: string;
+      accountId?: string;
+      language?: string;
+    };
     const now = clock.now();
     let contact: string | null = null;
     try {
@@ -23,7 +31,7 @@ export function verificationResend(s: Services): TopicHandler {
           contact = loaded.flow.contactId;
           return { event: { type: 'CODE_REQUESTED', now, terms: proofs.mailTerms(), suppressed: false } };
         },
-        { now, envelope: systemEnvelope('system'), deviceId: null },
+        { now, envelope: { ...systemEnvelope('system'), language }, deviceId: null },
       );
     } catch (error) {
       // Nobody waits for a code: there was nothing to send, and the caller was told nothing else.

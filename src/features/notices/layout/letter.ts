@@ -1,21 +1,22 @@
 /**
  * The one shape every mail has: plain sentences, at most one code and one link. Only this file writes HTML, and it
- * escapes everything it is given; a template must never build markup itself.
+ * escapes everything it is given; a text must never bring markup of its own.
  */
+import type { Wording } from '../texts/catalogue.ts';
+import { plain } from '../texts/plain.ts';
+
 export type MailContent = { subject: string; text: string; html: string };
 
-/** What every notice of a change is made of. `at`: when it happened. */
-export type Notice = { appName: string; name: string | null; at: Date; frontendUrl: string };
+/** How mails look. `color`: `#rrggbb`; `logoUrl`: an image beside the name, or null. */
+export type Brand = { color: string; logoUrl: string | null };
 
 export type Letter = {
-  /** The product's name, as configured. */
-  appName: string;
   subject: string;
   /** The person's own name for a greeting. Never for an address that nobody has proven: it could be a message. */
   name?: string | null;
   lines: string[];
-  code?: string;
-  link?: { label: string; href: string };
+  code?: string | undefined;
+  link?: { label: string; href: string } | undefined;
   /** What to do when the mail was not expected. */
   closing: string;
 };
@@ -31,29 +32,34 @@ const ENTITIES: Record<string, string> = {
 /** Safe as text and inside a quoted attribute. */
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c] as string);
 
-/** One line without control, direction and other invisible characters, and short enough not to carry a message. */
-const plain = (text: string, most: number): string =>
-  text
-    .replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ')
-    .trim()
-    .slice(0, most)
-    .toWellFormed();
-
 const MAX_NAME = 64;
-const MAX_LINE = 500;
-const INK = 'font:16px/1.5 system-ui,sans-serif;color:#1c1e21';
+const MAX_SUBJECT = 200;
+
+/** Black or white, whichever contrasts more (WCAG 2 relative luminance). */
+export function inkOn(color: string): '#000000' | '#ffffff' {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5]
+    .map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? '#000000' : '#ffffff';
+}
+
+/** For programs that know no `prefers-color-scheme` the light colours stand on the elements themselves. */
+const DARK = `@media (prefers-color-scheme: dark) {
+.page { background: #14161a !important; }
+.card { background: #1f2329 !important; color: #eceef1 !important; }
+.quiet { color: #b4bac2 !important; }
+}`;
 
 /** @throws Error for a link that is not http(s): links come from the configuration, so this is a mistake of ours. */
-export function renderLetter(letter: Letter): MailContent {
-  const { code } = letter;
-  const lines = letter.lines.map((line) => plain(line, MAX_LINE));
-  const closing = plain(letter.closing, MAX_LINE);
-  const link = letter.link && { ...letter.link, label: plain(letter.link.label, MAX_LINE) };
+export function renderLetter(letter: Letter, wording: Wording, brand: Brand): MailContent {
+  const { lines, code, link, closing } = letter;
+  const { app, language, direction, say } = wording;
   if (link && !/^https?:\/\//.test(link.href)) throw new Error('A mail may only link to http or https');
-  const app = plain(letter.appName, MAX_NAME);
   // A name with an address in it would become a link in most mail programs.
-  const given = plain(letter.name ?? '', MAX_NAME);
-  const greeting = given === '' || /[./:@\\]/.test(given) ? 'Hello,' : `Hello ${given},`;
+  const name = plain(letter.name ?? '', MAX_NAME);
+  const greeting =
+    name === '' || /[./:@\\]/.test(name) ? say('greeting.plain') : say('greeting.named', { name });
+  const subject = letter.subject.slice(0, MAX_SUBJECT);
 
   const text = [
     greeting,
@@ -64,33 +70,45 @@ export function renderLetter(letter: Letter): MailContent {
     `-- \n${app}`,
   ].join('\n\n');
 
-  const p = (inner: string, style = '') => `<p${style && ` style="${style}"`}>${inner}</p>`;
+  const p = (inner: string, style = '', kind = '') =>
+    `<p${kind && ` class="${kind}"`}${style && ` style="${style}"`}>${inner}</p>`;
+  const href = link && escapeHtml(link.href);
   const body = [
     p(escapeHtml(greeting)),
     ...lines.map((line) => p(escapeHtml(line))),
     ...(code === undefined
       ? []
-      : [p(escapeHtml(code), 'font:600 32px/1.25 ui-monospace,monospace;letter-spacing:6px')]),
+      : [
+          p(
+            `<span dir="ltr">${escapeHtml(code)}</span>`,
+            'font:600 32px/1.25 ui-monospace,monospace;letter-spacing:6px',
+          ),
+        ]),
     ...(link
       ? [
           p(
-            `<a href="${escapeHtml(link.href)}" style="display:inline-block;padding:10px 18px;border-radius:6px;background:#1f5fbf;color:#ffffff;text-decoration:none">${escapeHtml(link.label)}</a>`,
+            `<a href="${href}" style="display:inline-block;padding:10px 18px;border-radius:6px;background:${brand.color};color:${inkOn(brand.color)};text-decoration:none">${escapeHtml(link.label)}</a>`,
           ),
-          p(escapeHtml(link.href), 'font-size:13px;color:#5a6068;word-break:break-all'),
+          p(`<span dir="ltr">${href}</span>`, 'font-size:13px;color:#5a6068;word-break:break-all', 'quiet'),
         ]
       : []),
-    p(escapeHtml(closing), 'font-size:14px;color:#5a6068'),
+    p(escapeHtml(closing), 'font-size:14px;color:#5a6068', 'quiet'),
   ].join('\n');
+  const logo =
+    brand.logoUrl === null
+      ? ''
+      : `<img src="${escapeHtml(brand.logoUrl)}" alt="" height="32" style="vertical-align:middle;margin-inline-end:10px">`;
   const html = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(plain(letter.subject, 200))}</title></head>
-<body style="margin:0;padding:24px;background:#f4f5f7">
-<div style="max-width:520px;margin:0 auto;padding:24px;border-radius:8px;background:#ffffff;${INK}">
-<p style="font-weight:600">${escapeHtml(app)}</p>
+<html lang="${language}" dir="${direction}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>${escapeHtml(subject)}</title>
+<style>${DARK}</style></head>
+<body class="page" dir="${direction}" style="margin:0;padding:24px;background:#f4f5f7">
+<div class="card" dir="${direction}" style="max-width:520px;margin:0 auto;padding:24px;border-radius:8px;background:#ffffff;font:16px/1.5 system-ui,sans-serif;color:#1c1e21">
+<p style="font-weight:600">${logo}${escapeHtml(app)}</p>
 ${body}
 </div>
 </body>
 </html>
 `;
-  return { subject: plain(letter.subject, 200), text: `${text}\n`, html };
+  return { subject, text: `${text}\n`, html };
 }

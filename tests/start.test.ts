@@ -83,12 +83,12 @@ test('what is set but changes nothing is named at start, without its value', asy
   const env = {
     JWT_SIGNING_KEY_ID: 'key-001',
     PASSWORD_BCRYPT_COST: '12',
-    KITE_API_MAX_RETRIES: '3',
+    GOOGLE_OAUTH_CLIENT_ID: 'id',
     DATABASE_URL: 'postgres://127.0.0.1:1/x',
   };
   const { lines } = await failingStart(env);
   expect(lines[0]).toBe(
-    'Set, but without effect: PASSWORD_BCRYPT_COST, JWT_SIGNING_KEY_ID, KITE_API_MAX_RETRIES',
+    'Set, but without effect: PASSWORD_BCRYPT_COST, JWT_SIGNING_KEY_ID, GOOGLE_OAUTH_CLIENT_ID',
   );
   expect(lines.join()).not.toContain('key-001');
 }, 40_000);

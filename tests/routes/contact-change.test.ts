@@ -139,7 +139,7 @@ describe('an addition', () => {
     const alone = await limitedPerson(app, freshPhone());
     await add(alone, fresh('first'));
     const [sms] = await got(alone.phone);
-    expect(sms).toContain('A contact of your account');
+    expect(sms).toContain('contact details were changed');
     expect(sms).not.toMatch(/http|code=/);
   });
 

@@ -9,6 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     // Deadlines that a machine busy with other work meets: a test that hangs is found all the same.
     testTimeout: 120_000,
+    // A shared machine may pause for seconds; a test that fails twice in a row has failed.
+    retry: process.env.CI === 'true' ? 1 : 0,
     hookTimeout: 120_000,
   },
 });

@@ -200,7 +200,6 @@ test('needs a living session of one’s own: none, a flow token, a foreign schem
   expectProblem(await app.call('GET', '/v1/kyc', { token }), 401, 'invalid_token');
   for (const authorization of [
     'Basic dXNlcjpwYXNz',
-    `Bearer  ${access}`,
     access,
     'Bearer',
   ])

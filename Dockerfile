@@ -27,6 +27,12 @@ COPY machines ./machines
 COPY db ./db
 COPY src ./src
 RUN ln -s /app/src/cli/main.ts /usr/local/bin/vestibule
+# A start that ends at the database leaves the compiled modules behind (0.97 s of CPU per start instead of 1.53). Node names
+# the folder by version and user, so that user makes it; afterwards it belongs to root like all code.
+RUN install -d -o 1000 -g 1000 node_modules/.cache \
+ && { NODE_ENV=development DB_HOST=127.0.0.1 DB_PORT=1 DB_USER=none DB_NAME=none \
+      setpriv --reuid=1000 --regid=1000 --clear-groups vestibule start || ls node_modules/.cache/compile/*-1000 >/dev/null; } \
+ && chown -R 0:0 node_modules/.cache && chmod -R u=rwX,go=rX node_modules/.cache
 # Files belong to root and the process to nobody in particular: it can write to /data alone.
 USER 1000:1000
 VOLUME ["/data"]

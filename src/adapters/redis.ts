@@ -43,7 +43,7 @@ export const CLUSTER =
 
 /** Connects in the background and reconnects for ever; returns before the connection stands. */
 export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStore {
-  let reconnected = 0;
+  let reconnected = Number.NEGATIVE_INFINITY;
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
@@ -51,8 +51,8 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
     retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
     // After a failover the address leads to the new primary, while this connection still leads to the old one.
     reconnectOnError: (error) => {
-      if (!error.message.includes('READONLY') || Date.now() - reconnected < RECONNECT_EVERY_MS) return false;
-      reconnected = Date.now();
+      if (!error.message.includes('READONLY') || performance.now() - reconnected < RECONNECT_EVERY_MS) return false;
+      reconnected = performance.now();
       return true;
     },
   });

@@ -51,7 +51,8 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
     retryStrategy: (attempt) => Math.min(attempt * 100, 1000),
     // After a failover the address leads to the new primary, while this connection still leads to the old one.
     reconnectOnError: (error) => {
-      if (!error.message.includes('READONLY') || performance.now() - reconnected < RECONNECT_EVERY_MS) return false;
+      if (!error.message.includes('READONLY') || performance.now() - reconnected < RECONNECT_EVERY_MS)
+        return false;
       reconnected = performance.now();
       return true;
     },

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import postgres, { type Sql } from 'postgres';
 import { addressOf } from './address.ts';
 import { applyMigrations, drizzle } from './driver/drizzle.ts';
-import { rootOf, wordsOf } from './driver/words.ts';
+import { rootOf, wordsOf } from './words.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
 

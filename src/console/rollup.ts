@@ -2,8 +2,9 @@
  * Follows the steps and keeps the funnel's counts: a job in the background, in bounded batches, one replica at a time.
  * It must never hold up a delivery or a request, and counts each step once however often it is stopped.
  */
-import { wordsOf } from '../../db/driver/words.ts';
+
 import type { CountedStep, EarlierStep, FlowStatsStore, StatCell } from '../../db/flow-stats.ts';
+import { wordsOf } from '../../db/words.ts';
 import { type MachineGraph, toGraph } from '../../machines/graph.ts';
 import { type MachineId, registry } from '../../machines/index.ts';
 import type { Clock } from '../kernel/clock.ts';

@@ -1,6 +1,7 @@
 /** One delivery: the handler of its topic, and what came of it written down. It never decides when. */
-import { wordsOf } from '../../db/driver/words.ts';
+
 import type { Outbox, OutboxItem } from '../../db/outbox.ts';
+import { wordsOf } from '../../db/words.ts';
 import { DeliveryError } from '../adapters/ports.ts';
 import type { Clock } from '../kernel/clock.ts';
 

@@ -2,8 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OutboxRow } from '../../db/commit.ts';
-import { wordsOf } from '../../db/driver/words.ts';
 import type { Outbox, OutboxItem } from '../../db/outbox.ts';
+import { wordsOf } from '../../db/words.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { createDelivery, type RelayLog, type TopicHandler } from './delivery.ts';
 

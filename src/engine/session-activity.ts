@@ -1,5 +1,5 @@
 /** Notes when sessions were last used, at most once a minute each and beside the request. Never worth a failure. */
-import { wordsOf } from '../../db/driver/words.ts';
+import { wordsOf } from '../../db/words.ts';
 import type { Clock } from '../kernel/clock.ts';
 
 const EVERY_MS = 60_000;

@@ -1,7 +1,8 @@
 /** What time does by itself: EXPIRE for flows whose timer has passed, erasure of accounts and addresses given up long ago. */
-import { wordsOf } from '../../db/driver/words.ts';
+
 import type { FlowStore } from '../../db/flows.ts';
 import type { UserStore } from '../../db/users.ts';
+import { wordsOf } from '../../db/words.ts';
 import type { MachineId } from '../../machines/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { RelayLog } from './delivery.ts';

@@ -1,7 +1,7 @@
 /** Everything wired on one screen: stores, secrets, limits, machines, routes. Listens to nothing, reads no environment. */
 import type { FastifyInstance } from 'fastify';
-import { wordsOf } from '../../db/driver/words.ts';
 import type { Pooler } from '../../db/pooler.ts';
+import { wordsOf } from '../../db/words.ts';
 import { memoryLimitStore, redisLimitStore } from '../adapters/limits/store.ts';
 import type { Config } from '../config/index.ts';
 import { commitAccount } from '../engine/account-commit.ts';

@@ -7,6 +7,7 @@ import { consolePlugin } from '../console/index.ts';
 import { inspectorBridge } from '../console/inspector/plugin.ts';
 import cors from '../http/cors.ts';
 import docs from '../http/docs.ts';
+import { readForwarded } from '../http/forwarded.ts';
 import idempotency from '../http/idempotency.ts';
 import { loggerOf, RequestLog } from '../http/log.ts';
 import networkLimit from '../http/network-limit.ts';
@@ -44,6 +45,7 @@ export async function registerHttp(
   const { stores, crypto, watchers, version } = parts;
   const { feed, inspector } = watchers;
   server.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
+  if (config.trustProxy.length > 0) readForwarded(server);
   await server.register(securityHeaders, flagsOf(config));
   await server.register(openapi, { version });
   await server.register(problems, { classify: outageProblem });

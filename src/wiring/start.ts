@@ -1,9 +1,9 @@
 /** From configuration to listening, and an orderly end: stores, migrations, the app. Nothing is decided here. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { rootOf, wordsOf } from '../../db/driver/words.ts';
 import { startEmbeddedPostgres } from '../../db/embedded.ts';
 import type { Pooler } from '../../db/pooler.ts';
+import { rootOf, wordsOf } from '../../db/words.ts';
 import { type Config, ConfigError, ignoredVariables, loadConfig } from '../config/index.ts';
 import type { Services } from '../http/services.ts';
 import { systemClock } from '../kernel/clock.ts';

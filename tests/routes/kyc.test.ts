@@ -198,11 +198,7 @@ test('needs a living session of one’s own: none, a flow token, a foreign schem
   expectProblem(await app.call('GET', '/v1/kyc'), 401, 'unauthenticated');
   expectProblem(await app.call('POST', '/v1/kyc', { body: { document_type: 7 } }), 401, 'unauthenticated');
   expectProblem(await app.call('GET', '/v1/kyc', { token }), 401, 'invalid_token');
-  for (const authorization of [
-    'Basic dXNlcjpwYXNz',
-    access,
-    'Bearer',
-  ])
+  for (const authorization of ['Basic dXNlcjpwYXNz', access, 'Bearer'])
     expectProblem(await app.call('GET', '/v1/kyc', { headers: { authorization } }), 401, 'invalid_token');
   await app.services.db.writes`update accounts set status = 'blocked' where id = ${userId}`;
   expectProblem(await app.call('GET', '/v1/kyc', { token: access }), 401, 'invalid_token');

@@ -66,7 +66,8 @@ test('rotations beside verifications leave one whole set of credentials, the new
         })
       : app.call('POST', `${BASE}/${mine.id}/verify`, { token: mine.access }),
   );
-  for (const { status } of answers) expect([200, 409]).toContain(status);
+  // 503: the account was locked for longer than a request may wait; nothing was changed then.
+  for (const { status } of answers) expect([200, 409, 503]).toContain(status);
   const rotated = answers.filter(({ status }, i) => i % 5 === 0 && status === 200).length;
   expect(rotated).toBeGreaterThan(0);
   const [row] = await query<{ key_version: number; generation: number; state: string }>(
@@ -114,13 +115,13 @@ test('an unlinking beside fifty reveals: each shows all or nothing, and none aft
       (i % 2 ? one : two).call('POST', `${path}/reveal`, { token: mine.access }),
     ),
   ]);
-  expect([200, 409]).toContain(unlinked.status);
-  if (unlinked.status === 409)
+  expect([200, 409, 503]).toContain(unlinked.status);
+  if (unlinked.status !== 200)
     expect((await two.call('DELETE', path, { token: mine.access })).status).toBe(200);
   for (const { status, body, text } of reveals) {
     if (status === 200) expect(body.api_secret).toBe(mine.apiSecret);
     else {
-      expect([404, 409]).toContain(status);
+      expect([404, 409, 503]).toContain(status);
       expect(text).not.toContain(mine.apiSecret);
     }
   }

@@ -39,8 +39,9 @@ export const plainStep: Edits = {
 /** What these steps ask for,`,
     },
     {
-      after: '    const { doc, locate } = signupKit(s);\n',
-      put: `
+      instead: '    const { doc } = signupKit(s);\n',
+      put: `    const { doc, locate } = signupKit(s);
+
     app.post(
       '/v1/auth/signup/notice',
       {

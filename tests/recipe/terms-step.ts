@@ -107,7 +107,10 @@ export const termsAcceptances = pgTable(
       put: `  terms_outdated: [
     409,
     'These terms are not the current ones',
-    'Show the terms in force to the person, and send the version that was accepted.',
+    of(
+      'The person accepted another version of the terms than the one in force.',
+      'Show the terms in force to the person, and send the version that was accepted.',
+    ),
   ],
 `,
     },
@@ -152,8 +155,9 @@ export const termsAcceptances = pgTable(
 `,
     },
     {
-      after: '    const { doc, locate } = signupKit(s);\n',
-      put: `
+      instead: '    const { doc } = signupKit(s);\n',
+      put: `    const { doc, locate } = signupKit(s);
+
     app.post(
       '/v1/auth/signup/terms',
       {

@@ -53,7 +53,7 @@ export const pend = (
 ): WriteFragment[] => [
   {
     name: 'outdated',
-    sql: `delete from factors where account_id = ? and kind = ? and state = 'pending'`,
+    sql: `delete from factors where account_id = ? and kind = ? and state = 'pending' and ended_at is null`,
     params: [accountId, kind],
     returning: 'id',
   },
@@ -221,7 +221,14 @@ export function createFactorStore(db: Database) {
       const [row] = await db.reads
         .select()
         .from(factors)
-        .where(and(eq(factors.accountId, accountId), eq(factors.kind, kind), eq(factors.state, 'pending')));
+        .where(
+          and(
+            eq(factors.accountId, accountId),
+            eq(factors.kind, kind),
+            eq(factors.state, 'pending'),
+            isNull(factors.endedAt),
+          ),
+        );
       return row ?? null;
     },
 

@@ -67,7 +67,8 @@ export function createKycStore(db: Database) {
           and(
             eq(kycRecords.documentType, mine.documentType),
             eq(kycRecords.numberHash, mine.numberHash),
-            eq(kycRecords.status, 'VERIFIED'),
+            // A constant, because a parameter does not match the condition of a partial index.
+            sql`${kycRecords.status} = 'VERIFIED'`,
             ne(kycRecords.accountId, mine.accountId),
           ),
         )

@@ -57,7 +57,7 @@ export function createRecipients(db: Database) {
     },
 
     /** Where the session that a login flow opened was used from. */
-    async loginPlace(flowId: string): Promise<LoginPlace | null> {
+    async loginPlace(accountId: string, flowId: string): Promise<LoginPlace | null> {
       const rows = await db.reads.execute<{
         at: string;
         network: string | null;
@@ -68,7 +68,7 @@ export function createRecipients(db: Database) {
           s.device_id is null and exists (select 1 from sessions o where o.account_id = s.account_id
             and o.created_at < s.created_at and o.network is not distinct from s.network
             and o.user_agent is not distinct from s.user_agent) as familiar
-        from sessions s where s.flow_id = ${flowId}::uuid limit 1`);
+        from sessions s where s.account_id = ${accountId}::uuid and s.flow_id = ${flowId}::uuid limit 1`);
       const row = rows[0];
       return row ? { ...row, at: new Date(row.at) } : null;
     },

@@ -191,7 +191,7 @@ export const sessions = pgTable(
     refreshClient: text(),
   },
   (t) => [
-    index().on(t.accountId).where(sql`${t.revokedAt} is null`),
+    index().on(t.accountId, t.revokedAt),
     index('sessions_ended').on(sql`coalesce(${t.revokedAt}, ${t.expiresAt})`),
   ],
 );

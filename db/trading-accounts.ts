@@ -121,12 +121,14 @@ export type TradingAccountStore = ReturnType<typeof createTradingAccountStore>;
 const MOST = 1000;
 
 export function createTradingAccountStore(db: Database) {
+  // A constant, because a parameter does not match the condition of a partial index.
+  const shareActive = sql`${tradingShares.status} = 'active'`;
   const access = sql<Access>`case when ${tradingAccounts.ownerId} = ${sql.placeholder('accountId')}::uuid
     then 'owner' else ${tradingShares.access} end`;
   const share = and(
     eq(tradingShares.tradingAccountId, tradingAccounts.id),
     eq(tradingShares.memberId, sql.placeholder('accountId')),
-    eq(tradingShares.status, 'active'),
+    shareActive,
     sql`(${tradingShares.expiresAt} is null or ${tradingShares.expiresAt} > ${sql.placeholder('now')}::timestamptz)`,
   );
   const mine = or(
@@ -148,7 +150,7 @@ export function createTradingAccountStore(db: Database) {
     .where(
       and(
         eq(tradingShares.memberId, sql.placeholder('accountId')),
-        eq(tradingShares.status, 'active'),
+        shareActive,
         sql`(${tradingShares.expiresAt} is null or ${tradingShares.expiresAt} > ${sql.placeholder('now')}::timestamptz)`,
         isNull(tradingAccounts.unlinkedAt),
       ),

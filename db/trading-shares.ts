@@ -1,6 +1,6 @@
 /** Who may do what with a trading account of somebody else: invitations, accesses and their ends. Plain rows; each change is audited by the commit it is part of. */
 import type { Database } from './client.ts';
-import { and, eq, inArray, isNull, ne, sql } from './driver/drizzle.ts';
+import { and, eq, inArray, isNull, sql } from './driver/drizzle.ts';
 import { accounts, tradingAccounts, tradingShares } from './schema.ts';
 import { fragment, insert, type WriteFragment } from './write/fragment.ts';
 
@@ -76,7 +76,9 @@ export function createTradingShareStore(db: Database) {
     accessUntil: tradingShares.accessUntil,
     broker: tradingAccounts.broker,
   };
-  const notOver = and(ne(tradingShares.status, 'ended'), isNull(tradingAccounts.unlinkedAt));
+  // A constant, because a parameter does not match the condition of a partial index.
+  const notEnded = sql`${tradingShares.status} <> 'ended'`;
+  const notOver = and(notEnded, isNull(tradingAccounts.unlinkedAt));
   const select = () =>
     db.reads
       .select(shown)
@@ -122,19 +124,14 @@ export function createTradingShareStore(db: Database) {
             .select(live)
             .from(tradingShares)
             .innerJoin(accounts, eq(accounts.id, tradingShares.memberId))
-            .where(
-              and(
-                inArray(tradingShares.tradingAccountId, tradingAccountIds),
-                ne(tradingShares.status, 'ended'),
-              ),
-            ),
+            .where(and(inArray(tradingShares.tradingAccountId, tradingAccountIds), notEnded)),
 
     /** What a member holds or is offered, with the owner's account as it was read. */
     heldBy: (memberId: string) =>
       db.reads
         .select({ id: tradingShares.id, tradingAccountId: tradingShares.tradingAccountId })
         .from(tradingShares)
-        .where(and(eq(tradingShares.memberId, memberId), ne(tradingShares.status, 'ended'))),
+        .where(and(eq(tradingShares.memberId, memberId), notEnded)),
 
     /** Shares whose time is over and that nobody has ended yet. */
     overdue: (now: Date, limit: number): Promise<LiveShare[]> =>
@@ -142,12 +139,7 @@ export function createTradingShareStore(db: Database) {
         .select(live)
         .from(tradingShares)
         .innerJoin(accounts, eq(accounts.id, tradingShares.memberId))
-        .where(
-          and(
-            ne(tradingShares.status, 'ended'),
-            sql`${tradingShares.expiresAt} <= ${now.toISOString()}::timestamptz`,
-          ),
-        )
+        .where(and(notEnded, sql`${tradingShares.expiresAt} <= ${now.toISOString()}::timestamptz`))
         .limit(limit),
   };
 }

@@ -26,6 +26,12 @@ test('only short prepared statements are planned for their keys; transactions an
   expect([...(await db.report((tx) => tx.unsafe(PLANNER)))]).toEqual([FREE]);
 });
 
+test('the server compiles no plan of a short statement', async () => {
+  const asked = `select current_setting('jit') as jit`;
+  expect([...(await db.reads.execute(sql.raw(asked)))]).toEqual([{ jit: 'off' }]);
+  expect([...(await db.writes.unsafe(asked))]).toEqual([{ jit: 'off' }]);
+});
+
 test('reports that take long hold up neither reads nor commits nor transactions', async () => {
   let finish = () => {};
   const finished = new Promise<void>((resolve) => {

@@ -133,7 +133,9 @@ export function createMailDelivery(deps: {
       case 'backup_codes_renewed':
         return { content: mails[template](wording, { name, at }) };
       case 'new_device': {
-        const place = item.flowId === null ? null : await recipients.loginPlace(item.flowId);
+        const { accountId, flowId } = item;
+        const place =
+          accountId === null || flowId === null ? null : await recipients.loginPlace(accountId, flowId);
         return place === null || place.familiar
           ? null
           : { content: mails.new_device(wording, { name, ...place }) };

@@ -126,7 +126,7 @@ export const kycRoutes =
             tags: ['Webhooks'],
             security: [],
             body: kycVerdictSchema.meta({ id: 'KycVerdict' }),
-            response: { 200: webhookAnswer, ...problemsFor(400, 401, 429, 503) },
+            response: { 200: webhookAnswer, ...problemsFor(400, 401, 409, 429, 503) },
           },
         },
         async (request) => {

@@ -85,7 +85,9 @@ export function createVerdicts({
         if (!(error instanceof Problem)) throw error;
         // A blocked account never advances; telling the provider to try again would not change that.
         if (error.code === 'account_blocked') return NOT_TAKEN;
-        if (error.code === 'conflict') return { accepted: false, duplicate: true };
+        // Beside its own twin it lost; beside any other change of the account it must come again.
+        if (error.code === 'conflict' && (await receipts.taken(db, receiptId)))
+          return { accepted: false, duplicate: true };
         throw error;
       }
     },

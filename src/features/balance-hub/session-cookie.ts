@@ -66,7 +66,7 @@ export function clearSessionCookie(reply: FastifyReply, config: Pick<Config, 'se
 }
 
 /**
- * The live session the cookie names; null without a cookie, or with one that is no longer worth anything.
+ * The live session the cookie names; null without a cookie, or with one that is no longer valid.
  * @throws Problem foreign_origin when another site made a browser send it, validation_failed when it was sent twice
  */
 export async function sessionOfCookie(

@@ -101,7 +101,7 @@ export function createVerdicts({
           { id: flowId },
           async (_loaded, view) => {
             const kycId = (view.context.kyc as { id: string } | null)?.id;
-            // The document may have verified somebody else while this verdict was on its way.
+            // The document may have verified another account while this verdict was on its way.
             const taken = stage === 'kyc' && kycId !== undefined && (await kyc.takenByAnother(kycId));
             const risk: Risk = taken
               ? { decision: 'BLOCK', reasons: ['document_in_use'], at: now }

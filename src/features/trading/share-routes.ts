@@ -32,7 +32,7 @@ export const shareRoutes =
       `${BASE}/:account_id/shares`,
       {
         schema: {
-          summary: 'Invite somebody to a trading account',
+          summary: 'Invite a person to a trading account',
           ...secured,
           params: accountParams,
           body: inviteBody,

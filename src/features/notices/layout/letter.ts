@@ -13,7 +13,7 @@ export type Brand = { color: string; logoUrl: string | null };
 
 export type Letter = {
   subject: string;
-  /** The person's own name for a greeting. Never for an address that nobody has proven: it could be a message. */
+  /** The person's own name for a greeting. Never for an unproven address: the name could be a message. */
   name?: string | null;
   lines: string[];
   code?: string | undefined;

@@ -12,6 +12,10 @@ export type SealedDocument = {
   numberLast4: string;
 };
 
+/** What a document number is sealed for, and opens for alone. */
+export const numberContext = ({ id, accountId }: { id: string; accountId: string }): string =>
+  `kyc|${accountId}|${id}|number`;
+
 export const record = (
   row: { id: string; accountId: string; flowId: string } & SealedDocument,
   now: Date,

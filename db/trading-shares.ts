@@ -126,6 +126,15 @@ export function createTradingShareStore(db: Database) {
             .innerJoin(accounts, eq(accounts.id, tradingShares.memberId))
             .where(and(inArray(tradingShares.tradingAccountId, tradingAccountIds), notEnded)),
 
+    /** The owner or the member of a share, also while blocked, with the account's place in its own order. */
+    party: async (accountId: string) =>
+      (
+        await db.reads
+          .select({ id: accounts.id, eventSeq: accounts.eventSeq })
+          .from(accounts)
+          .where(eq(accounts.id, accountId))
+      )[0],
+
     /** What a member holds or is offered, with the owner's account as it was read. */
     heldBy: (memberId: string) =>
       db.reads

@@ -59,7 +59,8 @@ export function createBreaker({ patienceMs, failures = 5, pauseMs = 500 }: Break
   };
 }
 
-function within<T>(ms: number, operation: () => Promise<T>): Promise<T> {
+/** @throws StoreUnavailable when the operation takes longer, and what it throws itself */
+export function within<T>(ms: number, operation: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new StoreUnavailable(`no answer within ${ms} ms`)), ms);
     operation()

@@ -23,7 +23,7 @@ const END_OF_DAY_MS = 30 * 60_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 const FIRST_PAUSE_MS = 200;
 /** After a 429 that names no time. */
-const LIMIT_PAUSE_MS = 1000;
+const LIMIT_PAUSE_S = 1;
 
 /** The next end of all access tokens after `now`. */
 export const nextTokenEnd = (now: number): number =>
@@ -83,7 +83,8 @@ export function createKiteBroker({
       throw new BrokerUnavailable(`Kite ${late}`, null, { cause: (cause as { code?: string }).code });
     }
     const { statusCode: status } = answer;
-    if (status === 429) throw new BrokerUnavailable('Kite answered 429', retryAfterOf(answer.headers) ?? 1);
+    if (status === 429)
+      throw new BrokerUnavailable('Kite answered 429', retryAfterOf(answer.headers) ?? LIMIT_PAUSE_S);
     const body = parseJson(text);
     const refused = refusal.safeParse(body);
     if ((status === 400 || status === 401 || status === 403) && refused.success) {
@@ -106,8 +107,7 @@ export function createKiteBroker({
         if (!(error instanceof BrokerUnavailable) || wanted.method !== 'GET' || tried >= maxRetries)
           throw error;
         const jittered = FIRST_PAUSE_MS * 2 ** tried * (0.5 + Math.random() / 2);
-        const pause =
-          error.retryAfterS === null ? jittered : Math.max(jittered, error.retryAfterS * LIMIT_PAUSE_MS);
+        const pause = error.retryAfterS === null ? jittered : Math.max(jittered, error.retryAfterS * 1000);
         if (performance.now() + pause >= ends) throw error;
         await delay(pause);
       }

@@ -12,7 +12,7 @@ export type InboxEntry = {
   subject?: string;
   text: string;
   html?: string;
-  /** The one-time code inside the text, for whoever drives the demo. */
+  /** The one-time code inside the text, for the person who tries the demo. */
   code?: string;
 };
 

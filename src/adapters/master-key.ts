@@ -1,4 +1,4 @@
-/** Refuses master keys nobody drew at random: short, constant, counting, repeating or spelt-out ones. */
+/** Refuses master keys that were not drawn at random: short, constant, counting, repeating or spelt-out ones. */
 
 const KEY_BYTES = 32;
 const SAMPLE_WORDS = /change|example|sample|secret|password|master|default|test|demo|insecure|vestibule/i;

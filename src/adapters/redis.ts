@@ -3,7 +3,7 @@
  * and one error type for all of it. Must never hold back a request or crash the process when Redis is away.
  */
 import { Redis } from 'ioredis';
-import { createBreaker, StoreUnavailable } from './breaker.ts';
+import { createBreaker, StoreUnavailable, within } from './breaker.ts';
 
 export { StoreUnavailable };
 
@@ -16,7 +16,7 @@ export type RedisHealth = {
   up: boolean;
   /** Redis may drop keys under memory pressure, so counters are not safe there. */
   evicting: boolean;
-  /** Why it takes no writes, in its own words; null while it takes them. */
+  /** Why it takes no writes, in its own words where it answers; null while it takes them. */
   refuses: string | null;
 };
 
@@ -33,7 +33,7 @@ export type RedisStore = {
   close(): void;
 };
 
-/** How often a write is tried: what readiness says is no older than this and the patience for an answer. */
+/** How often a write is tried and how long its answer may take: what readiness says is at most twice as old. */
 const PROBE_EVERY_MS = 2000;
 const PROBE_KEY = 'vestibule:limit:probe';
 const RECONNECT_EVERY_MS = 1000;
@@ -63,12 +63,12 @@ export function connectRedis(url: string, { log }: { log: RedisLog }): RedisStor
   let reported = false;
   let refuses: string | null = null;
 
-  /** Only a write shows a replica, a full memory, missing replicas or rights. */
+  /** Only a write shows a replica, a full memory, missing replicas or rights; only its answer shows a server that hangs. */
   async function probe(): Promise<void> {
     if (client.status !== 'ready') return;
     const before = refuses;
     try {
-      await client.set(PROBE_KEY, '1', 'PX', PROBE_EVERY_MS * 5);
+      await within(PROBE_EVERY_MS, () => client.set(PROBE_KEY, '1', 'PX', PROBE_EVERY_MS * 5));
       refuses = null;
     } catch (error) {
       refuses = (error as Error).message.slice(0, 200);

@@ -4,6 +4,8 @@
  */
 import type { KycDocument } from './ports.ts';
 
+export { isReservedPhone } from '../kernel/identifiers/phone.ts';
+
 export type ReservedOutcome =
   | 'code_expired'
   | 'code_locked'
@@ -20,7 +22,7 @@ export const RESERVED_PHONES: Readonly<Record<string, ReservedOutcome>> = {
   '+15555550105': 'risk_blocked',
 };
 
-/** What an authenticator app of a reserved number holds in the demo: anybody can make its codes, with any app. */
+/** What an authenticator app of a reserved number holds in the demo, so that every app can make its codes. */
 export const RESERVED_TOTP_SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 
 /** The block list of the demo: ten numbers that show a blocked prefix. */
@@ -53,10 +55,6 @@ export const RESERVED_DOCUMENTS: Readonly<Record<KycDocument, Readonly<Record<st
 
 export const reservedOutcome = (phoneE164: string): ReservedOutcome | null =>
   Object.hasOwn(RESERVED_PHONES, phoneE164) ? (RESERVED_PHONES[phoneE164] ?? null) : null;
-
-/** Numbers nobody can own: +1 555 555 xxxx and +1 nnn 555 01xx. */
-export const isReservedPhone = (phoneE164: string): boolean =>
-  /^\+1(?:555555\d{4}|\d{3}55501\d{2})$/.test(phoneE164);
 
 /** Spaces, hyphens and case as people type them do not matter. */
 export function reservedDocument(type: KycDocument, number: string): ReservedKycOutcome | null {

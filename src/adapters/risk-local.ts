@@ -71,7 +71,7 @@ export function identifierFacts(
 }
 
 /**
- * Full years in the UTC calendar; somebody born on 29 February is a year older on 1 March of a common year.
+ * Full years in the UTC calendar; a person born on 29 February is a year older on 1 March of a common year.
  * Null for a missing birth date and for anything that is not a calendar date (`YYYY-MM-DD`).
  */
 export function ageOn(birthDate: string | null, nowMs: number): number | null {

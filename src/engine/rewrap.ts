@@ -3,6 +3,7 @@
  * statement that replaces only what is still as it was read, so it may be killed and started again at any moment.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { numberContext } from '../../db/kyc.ts';
 import { type SealedValues, VALUE_TABLES, type ValueRow, type ValueTable } from '../../db/sealed-values.ts';
 import { DecryptionError, type KeyWrapper, type KmsPort } from '../kernel/kms.ts';
 import { accountOf, parseValue, valuePrefix, withWrapping } from '../kernel/vault/vault.ts';
@@ -29,7 +30,7 @@ export type RewrapOptions = {
 
 /** What each table's values are sealed for. */
 const CONTEXTS: Record<ValueTable, (row: ValueRow) => string> = {
-  kyc_records: ({ id, accountId }) => `kyc|${accountId}|${id}|number`,
+  kyc_records: numberContext,
   factors: ({ id }) => sealContext(id),
 };
 

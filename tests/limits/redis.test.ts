@@ -55,6 +55,17 @@ describe.skipIf(!hasRedisServer)('connectRedis (needs redis-server)', () => {
     expect(await eventually(() => ping().catch(() => null))).toBe('x');
   });
 
+  it('says of a frozen server that it does not answer, and nothing any more once it thaws', async () => {
+    await server.start();
+    redis = connectRedis(server.url, { log });
+    await redis.ready(5000);
+    server.freeze();
+    expect(await eventually(() => redis.health().refuses, 8000)).toMatch(/no answer/);
+    server.thaw();
+    await eventually(() => redis.health().refuses === null, 8000);
+    expect(lines).toEqual(['redis takes no writes', 'redis takes writes again']);
+  });
+
   it('survives a restart of the server between two commands', async () => {
     await server.start();
     redis = connectRedis(server.url, { log });

@@ -159,6 +159,24 @@ describe('access', () => {
     expect(reasons).toEqual([{ end_reason: 'revoked' }, { end_reason: 'left' }, { end_reason: 'expired' }]);
   });
 
+  test('ends by either person while the other one is blocked', async () => {
+    const block = (person: Person) =>
+      query(app, "update accounts set status = 'blocked' where id = $1", [person.userId]);
+    const [revoked, left] = [await shared('trade'), await shared('trade')];
+    await block(revoked.member);
+    await block(left.owner);
+    const end = (who: Person, { owner, shareId }: typeof left) =>
+      call(who, 'DELETE', `/${owner.id}/shares/${shareId}`);
+    expect((await end(revoked.owner, revoked)).body.status).toBe('ended');
+    expect((await end(left.member, left)).body.status).toBe('ended');
+    const reasons = await query(app, 'select end_reason from trading_shares where id = any($1) order by id', [
+      [revoked.shareId, left.shareId],
+    ]);
+    expect(reasons).toEqual([{ end_reason: 'revoked' }, { end_reason: 'left' }]);
+    expect(await typesOf(revoked.member.userId)).toContain('share_ended');
+    expect(await typesOf(left.owner.userId)).toContain('share_ended');
+  });
+
   test('ends with the account: unlinking revokes every share in the same commit and says how many', async () => {
     const { owner, member } = await shared('trade');
     const waiting = await full(app);

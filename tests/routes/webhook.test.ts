@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { signWebhook } from '../../src/adapters/webhook-signature.ts';
+import { Problem } from '../../src/kernel/problems.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { expectProblem, freshPan, limited, type Person, REAL, submitKyc } from './people.ts';
 
@@ -153,6 +154,21 @@ test('signed bodies of another form are 400 with the field and change nothing', 
     'malformed_body',
   );
   expect(await stateOf(person)).toBe('LIMITED.kyc_submitted');
+});
+
+test('a verdict that keeps losing against other changes of the account is no duplicate: it is refused and taken later', async () => {
+  const person = await applicant();
+  const contended = vi.spyOn(app.services.engine, 'send').mockRejectedValue(new Problem('conflict'));
+  try {
+    expectProblem(await deliver(person.verdict({ event_id: 'contended' })), 409, 'conflict');
+  } finally {
+    contended.mockRestore();
+  }
+  expect((await deliver(person.verdict({ event_id: 'contended' }))).body).toEqual({
+    accepted: true,
+    duplicate: false,
+  });
+  expect(await stateOf(person)).toBe('FULL');
 });
 
 test('an approval moves the account to FULL once, however often and however parallel it comes', async () => {

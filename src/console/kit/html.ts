@@ -1,4 +1,5 @@
 /** HTML as a tagged template: every value is escaped unless it is HTML already. The only way text enters a page. */
+import { escapeHtml as escapeEntities } from '../../kernel/html.ts';
 
 /** Markup that is known to be safe. */
 export class Html {
@@ -13,18 +14,9 @@ export class Html {
 
 export type Part = Html | string | number | null | undefined | false | readonly Part[];
 
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
 /** Safe inside elements and inside quoted attributes; control characters that HTML forbids become U+FFFD. */
 export const escapeHtml = (text: string): string =>
-  text
-    .replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c)
+  escapeEntities(text)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are meant
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd');
 

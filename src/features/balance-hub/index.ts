@@ -2,7 +2,7 @@
 import { onlyCookie } from '../../http/cookies.ts';
 import type { Feature } from '../../http/feature.ts';
 import { balanceHubRoutes } from './routes.ts';
-import { COOKIE_NAME, readCookieValue } from './session-cookie.ts';
+import { COOKIE_NAME, sessionNamedBy } from './session-cookie.ts';
 
 export const feature = {
   name: 'balance-hub',
@@ -12,10 +12,8 @@ export const feature = {
       scheme: 'balanceHubCookie',
       read: (request) => onlyCookie(request, COOKIE_NAME),
       identityOf: async (text) => {
-        const named = readCookieValue(s.keyring.key('cookie'), text);
-        if (!named || named.expiresAt <= s.clock.now()) return null;
-        const live = await s.sessions.live(named.sessionId, new Date(s.clock.now()));
-        return live ? ['session', named.sessionId] : null;
+        const live = await sessionNamedBy(text, s);
+        return live ? ['session', live.session.id] : null;
       },
     },
   ],

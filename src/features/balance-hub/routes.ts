@@ -107,7 +107,7 @@ export const balanceHubRoutes =
         config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', offered: false } },
         schema: {
           ...doc(
-            'Ask for another verification code; the earlier one dies',
+            'Ask for another verification code; invalidates the earlier one',
             'The event is sent once the answer is on its way. Names the account in the body or, as older clients do, in the query. Always the same answer.',
           ),
           body: hubResendBody,

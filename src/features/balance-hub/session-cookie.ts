@@ -66,7 +66,7 @@ export function clearSessionCookie(reply: FastifyReply, config: Pick<Config, 'se
 }
 
 /**
- * The live session the cookie names; null without a cookie, or with one that is no longer worth anything.
+ * The live session the cookie names; null without a cookie, or with one that is no longer valid.
  * @throws Problem foreign_origin when another site made a browser send it, validation_failed when it was sent twice
  */
 export async function sessionOfCookie(
@@ -76,6 +76,14 @@ export async function sessionOfCookie(
   const text = onlyCookie(request, COOKIE_NAME);
   if (text === undefined) return null;
   requireOwnOrigin(request, s.config);
+  return sessionNamedBy(text, s);
+}
+
+/** The live session that a value of the cookie names, while both last. */
+export async function sessionNamedBy(
+  text: string,
+  s: Pick<Services, 'keyring' | 'sessions' | 'clock'>,
+): Promise<LiveSession | null> {
   const named = readCookieValue(s.keyring.key('cookie'), text);
   if (!named || named.expiresAt <= s.clock.now()) return null;
   return s.sessions.live(named.sessionId, new Date(s.clock.now()));

@@ -83,7 +83,7 @@ export const balanceHubSessionRoutes =
       {
         schema: {
           summary: 'Log out: the session of the cookie ends, and the cookie goes',
-          description: 'The same answer without a cookie, and with one that is worth nothing any more.',
+          description: 'The same answer without a cookie, and with one that is no longer valid.',
           tags,
           security: [{ balanceHubCookie: [] }, {}],
           response: { 200: hubMessageAnswer, ...problemsFor(400, 401, 403, 429, 503) },

@@ -1,4 +1,5 @@
 /** What the relay asks of outside deciders: a document goes to the KYC provider, a sign-up to the risk provider. */
+import { numberContext } from '../../../db/kyc.ts';
 import { birthDateOf } from '../../../db/profiles.ts';
 import { DeliveryError } from '../../adapters/ports.ts';
 import { identifierFacts } from '../../adapters/risk-local.ts';
@@ -14,10 +15,7 @@ export function kycDeliveries(s: Services): Record<string, TopicHandler> {
     'kyc.submit': async ({ id, payload }) => {
       const record = await kyc.byId((payload as { kycId: string }).kycId);
       if (!record) throw new DeliveryError('the KYC record is gone', false);
-      const documentNumber = await s.kms.decrypt(
-        record.numberSealed,
-        `kyc|${record.accountId}|${record.id}|number`,
-      );
+      const documentNumber = await s.kms.decrypt(record.numberSealed, numberContext(record));
       const verdict = await adapters.kyc.submit({
         id,
         applicantId: record.id,

@@ -3,6 +3,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { numberContext } from '../../../db/kyc.ts';
 import { kycVerdictSchema, toKycVerdict } from '../../adapters/kyc-verdict.ts';
 import { createWebhookVerifier } from '../../adapters/webhook-signature.ts';
 import { authenticate } from '../../http/authenticate.ts';
@@ -57,7 +58,7 @@ export const kycRoutes =
         const kycId = mint();
         const { document_type: documentType } = request.body;
         const number = canonicalNumber(request.body.document_number);
-        const numberSealed = await s.kms.encrypt(number, `kyc|${account.id}|${kycId}|number`);
+        const numberSealed = await s.kms.encrypt(number, numberContext({ id: kycId, accountId: account.id }));
         const { flow } = await engine.send(
           'signup',
           { accountId: account.id, machine: 'signup' },
@@ -126,7 +127,7 @@ export const kycRoutes =
             tags: ['Webhooks'],
             security: [],
             body: kycVerdictSchema.meta({ id: 'KycVerdict' }),
-            response: { 200: webhookAnswer, ...problemsFor(400, 401, 429, 503) },
+            response: { 200: webhookAnswer, ...problemsFor(400, 401, 409, 429, 503) },
           },
         },
         async (request) => {

@@ -85,7 +85,9 @@ export function createVerdicts({
         if (!(error instanceof Problem)) throw error;
         // A blocked account never advances; telling the provider to try again would not change that.
         if (error.code === 'account_blocked') return NOT_TAKEN;
-        if (error.code === 'conflict') return { accepted: false, duplicate: true };
+        // Beside its own twin it lost; beside any other change of the account it must come again.
+        if (error.code === 'conflict' && (await receipts.taken(db, receiptId)))
+          return { accepted: false, duplicate: true };
         throw error;
       }
     },
@@ -99,7 +101,7 @@ export function createVerdicts({
           { id: flowId },
           async (_loaded, view) => {
             const kycId = (view.context.kyc as { id: string } | null)?.id;
-            // The document may have verified somebody else while this verdict was on its way.
+            // The document may have verified another account while this verdict was on its way.
             const taken = stage === 'kyc' && kycId !== undefined && (await kyc.takenByAnother(kycId));
             const risk: Risk = taken
               ? { decision: 'BLOCK', reasons: ['document_in_use'], at: now }

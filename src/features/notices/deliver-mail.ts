@@ -62,7 +62,7 @@ export function createMailDelivery(deps: {
     // A recovery took its place in the budget when it was asked for.
     if (item.payload.template !== 'reset') {
       const { suppressed } = await limits.mail({ recipient: to.canonical, mailId: item.id });
-      // Whoever fills somebody's mailbox must not keep from them what has changed: that waits for a place.
+      // An attacker who fills the mailbox must not keep the change from its owner: the notice waits for a place.
       if (suppressed && HELD_BACK.has(item.payload.template as MailTemplate))
         throw new DeliveryError(FULL, true);
       if (suppressed) {
@@ -90,7 +90,7 @@ export function createMailDelivery(deps: {
     return `${frontendUrl}/reset-password?code=${keyring.flowTokenFor(flow.id, flow.tokenGeneration)}`;
   }
 
-  /** Likewise of the change it tells of, while that can be undone. An address that is somebody else's by now gets none. */
+  /** A link with the token of the contact change, while that can be undone. An address of another account by now gets none. */
   async function undoOf(
     item: OutboxItem,
     recipient: Recipient,
@@ -158,7 +158,7 @@ export function createMailDelivery(deps: {
       if (written) await post(item, to, written);
     },
 
-    /** `code.send` to an address. An address of somebody who has signed up gets a notice instead of a code. */
+    /** `code.send` to an address. An address that belongs to a finished sign-up gets a notice instead of a code. */
     async code(item: OutboxItem): Promise<void> {
       const { contactId, purpose, counter, expiresAt, capitals = [] } = item.payload as Effects['sendCode'];
       const source = await loaded(item.flowId);
@@ -174,7 +174,7 @@ export function createMailDelivery(deps: {
       const code = proofs.code(source.flow.id, purpose, counter);
       const lifeMs = expiresAt - item.createdAt.getTime();
       const compose = purpose === 'login' ? mails.login_code : mails.verification;
-      // As it was spelled for this flow, whoever named the address before; a login names one that is proven.
+      // As it was spelled for this flow, not as another flow first spelled it; a login names a proven address.
       const proven = source.flow.machine === 'login';
       const to = proven ? recipient : { ...recipient, value: spelled(recipient.canonical, capitals) };
       await post(item, to, { content: compose(wording, { code, lifeMs }), code });

@@ -1,7 +1,6 @@
 /** What the relay does with messages: derives the code again, looks the place up, hands the text to SMS or mail. */
 import type { Effects } from '../../../machines/effects.ts';
 import { DeliveryError } from '../../adapters/ports.ts';
-import { reservedOutcome } from '../../adapters/reserved.ts';
 import type { TopicHandler } from '../../engine/delivery.ts';
 import { phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
@@ -11,7 +10,7 @@ import { createSmsNotices } from './sms-notice.ts';
 import { createSmsText } from './sms-text.ts';
 import { loadTexts } from './texts/catalogue.ts';
 
-/** Codes older than this are worthless: a late message would only confuse. */
+/** Codes older than this are not sent: a late message would only confuse. */
 const CODE_MAX_AGE_MS = 60_000;
 
 export function noticeDeliveries(s: Services): Record<string, TopicHandler> {
@@ -41,9 +40,6 @@ export function noticeDeliveries(s: Services): Record<string, TopicHandler> {
       if (contact.type === 'email') return mail.code(item);
       if (clock.now() - createdAt.getTime() > CODE_MAX_AGE_MS)
         throw new DeliveryError('the code is too old', false);
-      if (config.demo && reservedOutcome(contact.canonical) === 'delivery_failed') {
-        throw new DeliveryError('reserved number: delivery fails', false);
-      }
       const code = proofs.code(flowId, purpose, counter);
       const wording = texts.for({ ...contact, language: languageOf(item) });
       const text = smsText(wording, { purpose, code });

@@ -65,7 +65,7 @@ export function createMails({ frontendUrl, ...brand }: Brand & { frontendUrl: st
       write(mail, w, { name, values: { at: w.moment(at) }, link: open });
 
   return {
-    /** It goes to people nobody knows yet, so it repeats nothing that anybody typed. */
+    /** It goes to unproven addresses, so it repeats nothing that a person typed. */
     verification: coded('verification'),
     login_code: coded('login_code'),
     reset: (w: Wording, { name, href, lifeMs }: { name: string | null; href: string; lifeMs: number }) =>

@@ -31,7 +31,7 @@ export function createSmsNotices(deps: {
     const { range, country } = capsOf(contact.canonical);
     const call = { recipient: contact.canonical, range, country, noticeId: item.id };
     const { suppressed } = await deps.limits.smsNotice(call);
-    // It comes later, not never: whoever uses the budget up must not keep from the owner what has changed.
+    // Sent later, not dropped: an attacker who uses the budget up must not keep the change from the owner.
     if (suppressed) throw new DeliveryError('a budget of SMS is used up', true);
     const wording = deps.texts.for({ ...contact, language: languageOf(item) });
     await deps.sms.send({ id: item.id, to: contact.canonical, text: smsNotice(wording, template) });

@@ -8,7 +8,7 @@ import { Problem } from '../../kernel/problems.ts';
 
 const RANK: Record<Access, number> = { view: 0, trade: 1, manage: 2, owner: 3 };
 
-/** Somebody with a FULL account. @throws Problem insufficient_scope, and as `authenticate` */
+/** The caller, who must have a FULL account. @throws Problem insufficient_scope, and as `authenticate` */
 export async function fullAccount(request: FastifyRequest, s: Services) {
   const live = await authenticate(request, s, 'trading');
   return { live, userId: live.account.id, caller: callerOf(request, s) };
@@ -24,4 +24,15 @@ export async function accessTo(
   if (!row || (row.access !== 'owner' && !s.config.features.sharedAccounts)) throw new Problem('not_found');
   if (RANK[row.access] < RANK[least]) throw new Problem('access_denied');
   return row;
+}
+
+/** The trading account that the address names. @throws as `fullAccount` and `accessTo` */
+export async function namedAccount(
+  request: FastifyRequest & { params: { account_id: string } },
+  s: Services,
+  least: Access,
+) {
+  const who = await fullAccount(request, s);
+  const row = await accessTo(s, request.params.account_id, { ...who, least });
+  return { ...who, row, id: row.id };
 }

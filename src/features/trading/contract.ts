@@ -6,6 +6,10 @@ import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
 import { credentialFields, credentialState, masked, tradingSummary } from '../../http/trading-summary.ts';
 
+export const BASE = '/v1/trading-accounts';
+/** How every route of trading accounts is documented. */
+export const secured = { tags: ['Trading accounts'], security: [{ bearerAuth: [] }] };
+
 /** As brokers hand them out: printable, without spaces. */
 const secret = z
   .string()
@@ -78,6 +82,9 @@ export const listAnswer = z
   })
   .meta({ id: 'TradingAccounts' });
 
+/** What an act on the credentials has led to. */
+const ledTo = { ...credentialFields, message: z.string(), ...flowFields };
+
 export const linkAnswer = z
   .object({
     trading_account_id: z.string(),
@@ -85,9 +92,7 @@ export const linkAnswer = z
     broker: z.string(),
     broker_user_id: z.string(),
     account_name: z.string().nullable(),
-    ...credentialFields,
-    message: z.string(),
-    ...flowFields,
+    ...ledTo,
   })
   .meta({ id: 'TradingAccountLinked' });
 
@@ -95,9 +100,7 @@ export const credentialsAnswer = z
   .object({
     trading_account_id: z.string(),
     valid: z.boolean().nullable(),
-    ...credentialFields,
-    message: z.string(),
-    ...flowFields,
+    ...ledTo,
   })
   .meta({ id: 'TradingCredentials' });
 

@@ -12,7 +12,7 @@ export const tradingDeliveries = (s: Services): Record<string, TopicHandler> => 
     const { tradingAccountId: id } = payload as { tradingAccountId: string };
     const stored = await s.tradingAccounts.credentialsOf(id);
     const broker = stored && s.adapters.brokers[stored.broker];
-    // Unlinked since, of a blocked owner, or of a broker that is no longer served: nobody waits for the answer.
+    // Unlinked since, of a blocked owner, or of a broker that is no longer served: nothing waits for the answer.
     if (!broker || stored.ownerStatus !== 'active') return;
     const envelope = systemEnvelope('provider');
     const credentials = await openCredentials(s, stored, envelope).catch((error) => {
@@ -31,7 +31,7 @@ export const tradingDeliveries = (s: Services): Record<string, TopicHandler> => 
         { now, envelope, deviceId: null },
       );
     } catch (error) {
-      // Rotated or unlinked while the broker was asked: the answer is about nothing any more.
+      // Rotated or unlinked while the broker was asked: the answer is about credentials that are gone.
       if (!(error instanceof EventRefused)) throw error;
     }
   },

@@ -6,10 +6,11 @@ import type { Services } from '../../http/services.ts';
 import { requireSecondFactor } from '../../http/step-up.ts';
 import { summaryOf, tradingSummary } from '../../http/trading-summary.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { accessTo, fullAccount } from './access.ts';
+import { accessTo, fullAccount, namedAccount } from './access.ts';
 import { createTrading } from './commands.ts';
 import {
   accountParams,
+  BASE,
   credentialsAnswer,
   credentialsContract,
   linkAnswer,
@@ -19,6 +20,7 @@ import {
   patchBody,
   revealAnswer,
   rotateBody,
+  secured,
   statusAnswer,
   statusContract,
   unlinkAnswer,
@@ -28,16 +30,14 @@ export const tradingRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const trading = createTrading(s);
-    const secured = { tags: ['Trading accounts'], security: [{ bearerAuth: [] }] };
-    const base = '/v1/trading-accounts';
-    const one = `${base}/:account_id`;
+    const one = `${BASE}/:account_id`;
     const sends = (event: string) => ({
       sends: { machine: 'trading_link' as const, event, params: { account_id: 'linkId' } },
     });
     const offer = (now: number) => ({ actions: s.actions, now });
 
     app.post(
-      `${base}/link`,
+      `${BASE}/link`,
       {
         schema: {
           summary: 'Link a broker account; a token is verified with the broker first',
@@ -59,7 +59,7 @@ export const tradingRoutes =
     );
 
     app.get(
-      base,
+      BASE,
       {
         schema: {
           summary: 'My linked accounts and those shared with me, masked',
@@ -93,9 +93,8 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'view' as const };
-        return summaryOf(await accessTo(s, request.params.account_id, asked), caller.now);
+        const { row, caller } = await namedAccount(request, s, 'view');
+        return summaryOf(row, caller.now);
       },
     );
 
@@ -111,9 +110,7 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { live, userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'manage' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { live, userId, caller, id } = await namedAccount(request, s, 'manage');
         const { account_name, nickname, preferences } = request.body;
         const accountName = account_name === undefined ? nickname : account_name;
         const change = {
@@ -128,7 +125,7 @@ export const tradingRoutes =
           },
           caller,
         );
-        return summaryOf(await accessTo(s, id, asked), caller.now);
+        return summaryOf(await accessTo(s, id, { userId, caller, least: 'manage' }), caller.now);
       },
     );
 
@@ -144,9 +141,7 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'owner' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { caller, id } = await namedAccount(request, s, 'owner');
         const { ended } = await trading.unlink(id, caller);
         return {
           trading_account_id: id,
@@ -168,9 +163,7 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'manage' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { userId, caller, id } = await namedAccount(request, s, 'manage');
         return credentialsContract(await trading.verify(id, userId, caller), offer(caller.now));
       },
     );
@@ -188,9 +181,7 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'manage' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { userId, caller, id } = await namedAccount(request, s, 'manage');
         const flow = await trading.rotate(id, userId, request.body, caller);
         return credentialsContract(flow, offer(caller.now));
       },
@@ -207,9 +198,8 @@ export const tradingRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'view' as const };
-        return statusContract(await accessTo(s, request.params.account_id, asked), caller.now);
+        const { row, caller } = await namedAccount(request, s, 'view');
+        return statusContract(row, caller.now);
       },
     );
 
@@ -227,9 +217,7 @@ export const tradingRoutes =
         },
       },
       async (request, reply) => {
-        const { live, userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'owner' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { live, userId, caller, id } = await namedAccount(request, s, 'owner');
         if (!live.mfa) throw new Problem('factor_required');
         requireSecondFactor(live, caller);
         await s.limits.reveal({ accountId: userId });

@@ -12,7 +12,7 @@ export const inviteBody = z
       .datetime({ offset: true })
       .transform((text) => new Date(text))
       .optional()
-      .describe('When the access ends; without it, when somebody ends it'),
+      .describe('When the access ends; without it, when the owner or the member ends it'),
   })
   .meta({ id: 'ShareTradingAccount' });
 

@@ -3,8 +3,8 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemsFor } from '../../http/flow-answers.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
-import { accessTo, fullAccount } from './access.ts';
-import { accountParams } from './contract.ts';
+import { fullAccount, namedAccount } from './access.ts';
+import { accountParams, BASE, secured } from './contract.ts';
 import {
   invitationParams,
   invitationsAnswer,
@@ -20,8 +20,6 @@ export const shareRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
     const shares = createShares(s);
-    const secured = { tags: ['Trading accounts'], security: [{ bearerAuth: [] }] };
-    const base = '/v1/trading-accounts';
 
     /** A share of this person, as the member or the owner. @throws Problem not_found */
     const shareFor = async (id: string, userId: string, now: number) => {
@@ -31,10 +29,10 @@ export const shareRoutes =
     };
 
     app.post(
-      `${base}/:account_id/shares`,
+      `${BASE}/:account_id/shares`,
       {
         schema: {
-          summary: 'Invite somebody to a trading account',
+          summary: 'Invite a person to a trading account',
           ...secured,
           params: accountParams,
           body: inviteBody,
@@ -42,9 +40,7 @@ export const shareRoutes =
         },
       },
       async (request, reply) => {
-        const { live, userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'owner' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { live, caller, id } = await namedAccount(request, s, 'owner');
         const { user_id: memberId, access, expires_in_hours: hours, access_until: until } = request.body;
         const given = { memberId, access, hours, accessUntil: until ?? null };
         const share = await shares.invite(id, live.account, given, caller);
@@ -58,7 +54,7 @@ export const shareRoutes =
     );
 
     app.get(
-      `${base}/:account_id/shares`,
+      `${BASE}/:account_id/shares`,
       {
         schema: {
           summary: 'Who else has access to a trading account',
@@ -68,16 +64,14 @@ export const shareRoutes =
         },
       },
       async (request) => {
-        const { userId, caller } = await fullAccount(request, s);
-        const asked = { userId, caller, least: 'owner' as const };
-        const { id } = await accessTo(s, request.params.account_id, asked);
+        const { caller, id } = await namedAccount(request, s, 'owner');
         const rows = await s.tradingShares.ofTradingAccount(id, new Date(caller.now));
         return { shares: rows.map(shareOf) };
       },
     );
 
     app.delete(
-      `${base}/:account_id/shares/:share_id`,
+      `${BASE}/:account_id/shares/:share_id`,
       {
         schema: {
           summary: 'End a share: the owner revokes it, the member leaves or declines',
@@ -96,7 +90,7 @@ export const shareRoutes =
     );
 
     app.get(
-      `${base}/invitations`,
+      `${BASE}/invitations`,
       {
         schema: {
           summary: 'What I am invited to',
@@ -112,7 +106,7 @@ export const shareRoutes =
     );
 
     app.post(
-      `${base}/invitations/:share_id/accept`,
+      `${BASE}/invitations/:share_id/accept`,
       {
         schema: {
           summary: 'Accept an invitation',

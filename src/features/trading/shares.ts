@@ -1,6 +1,6 @@
 /**
  * Sharing of a trading account: invited, accepted, ended. An act that concerns two people is one commit with an event
- * for each of them. Nobody but the owner ever sees a credential.
+ * for each of them. Only the owner ever sees a credential.
  */
 import * as shares from '../../../db/trading-shares.ts';
 import { systemEnvelope } from '../../engine/records.ts';
@@ -82,12 +82,13 @@ export function createShares(s: Services) {
       );
     },
 
-    /** By the owner, or by the member. */
+    /** By the owner, or by the member; the other one may be blocked. */
     async end(share: Shared, by: Account, caller: Caller): Promise<void> {
       const { tradingAccountId, memberId, ownerId } = share;
       const leaves = by.id === memberId;
       const reason = leaves ? (share.status === 'invited' ? 'declined' : 'left') : 'revoked';
-      const other = await account(leaves ? ownerId : memberId);
+      const other = await s.tradingShares.party(leaves ? ownerId : memberId);
+      if (!other) throw new Problem('not_found');
       const event = { type: 'trading_account.share_ended', reason, tradingAccountId };
       await s.commitAccount(
         {

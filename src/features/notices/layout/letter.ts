@@ -2,6 +2,7 @@
  * The one shape every mail has: plain sentences, at most one code and one link. Only this file writes HTML, and it
  * escapes everything it is given; a text must never bring markup of its own.
  */
+import { escapeHtml } from '../../../kernel/html.ts';
 import type { Wording } from '../texts/catalogue.ts';
 import { plain } from '../texts/plain.ts';
 
@@ -12,7 +13,7 @@ export type Brand = { color: string; logoUrl: string | null };
 
 export type Letter = {
   subject: string;
-  /** The person's own name for a greeting. Never for an address that nobody has proven: it could be a message. */
+  /** The person's own name for a greeting. Never for an unproven address: the name could be a message. */
   name?: string | null;
   lines: string[];
   code?: string | undefined;
@@ -20,17 +21,6 @@ export type Letter = {
   /** What to do when the mail was not expected. */
   closing: string;
 };
-
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Safe as text and inside a quoted attribute. */
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c] as string);
 
 const MAX_NAME = 64;
 const MAX_SUBJECT = 200;

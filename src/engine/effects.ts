@@ -192,7 +192,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     sendLoginCode: (p, c) => {
       if (p.contactId === null) return;
-      enqueue(c, 'code.send', null, { ...p, purpose: 'login', counter: LOGIN_CODE_COUNTER });
+      enqueueMessage(c, 'code.send', { ...p, purpose: 'login', counter: LOGIN_CODE_COUNTER });
       audit(c, { type: 'code.sent', accountId: null });
     },
     confirmPassword: (p, c) => {

@@ -3,12 +3,13 @@
  * answered alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without
  * the header.
  */
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import { answerLost, isReplay, type KeyedRun } from '../engine/keyed-run.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { hmacSha256 } from '../kernel/crypto/hmac.ts';
 import type { KmsPort } from '../kernel/kms.ts';
 import { Problem } from '../kernel/problems.ts';
 import { noteProblem } from './log.ts';
@@ -47,8 +48,7 @@ async function idempotency(
   app: FastifyInstance,
   { store, identify, kms, key, clock, ttlMs }: IdempotencyOptions,
 ) {
-  const digest = (value: unknown): string =>
-    createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
+  const digest = (value: unknown): string => hmacSha256(key, JSON.stringify(value)).toString('hex');
   const context = (id: string): string => `idempotency|${id}`;
   app.decorateRequest('idempotency', null);
 

@@ -91,6 +91,18 @@ export function createEngine(deps: {
 
   const admit = createAdmission({ flows, refused });
 
+  /** Writes what was decided. */
+  async function written(
+    runner: Runner,
+    changes: Changes,
+    views: FlowView[],
+    loaded: LoadedFlow | null,
+  ): Promise<Attempt> {
+    const { sessionsEnded, leased } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded, sessionsEnded }, changes, leased };
+  }
+
   /** Decides on what was just read and writes it. Throws VersionConflict when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
     machineId: M,
@@ -120,9 +132,7 @@ export function createEngine(deps: {
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
     if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
-    const { sessionsEnded, leased } = await commit(runner, changes);
-    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
-    return { result: { flow, opened, loaded, sessionsEnded }, changes, leased };
+    return written(runner, changes, views, loaded);
   }
 
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
@@ -155,9 +165,7 @@ export function createEngine(deps: {
       { enclosures: opening.enclosures ?? {}, context, changes, account: onlyAccount(opening.account) },
       opening.tokenTtlMs,
     );
-    const { sessionsEnded, leased } = await commit(runner, changes);
-    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
-    return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
+    return written(runner, changes, views, null);
   }
 
   /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. A repaired one is read again. */

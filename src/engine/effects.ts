@@ -15,6 +15,7 @@ import type { DeclaredEffects } from '../../machines/index.ts';
 import { LOGIN_CODE_COUNTER } from '../../machines/login.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { refreshHash, refreshTokenFor } from '../kernel/tokens/refresh-secret.ts';
 import {
   accountChange,
   countFactorFailure,
@@ -28,10 +29,6 @@ import {
   recordSessionEnds,
 } from './records.ts';
 import { openKey } from './rules.ts';
-
-export type { Envelope } from './records.ts';
-
-import { refreshHash, refreshTokenFor } from '../kernel/tokens/refresh-secret.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {

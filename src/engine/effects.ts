@@ -67,7 +67,7 @@ export type EffectRules = {
 
 export type EffectContext = RecordContext & {
   at: number;
-  /** Sessions nobody has ended of an account read for this decision, expired ones included; infinite when not counted. */
+  /** Sessions not ended yet of an account read for this decision, expired ones included; infinite when not counted. */
   sessionsOf(accountId: string): number;
   flow: FlowRow;
   enclosures: Enclosures;
@@ -94,7 +94,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
   const { keyring, rules } = deps;
   return {
     sendCode: (p, c) => {
-      // The first code of a flow is for anybody to ask for; its resends are the token holder's, and nobody else's news.
+      // Any caller may ask for the first code of a flow: it renews the budget of callers without the flow's token.
+      // Only the holder of that token may ask for a resend.
       if (p.counter === 1) c.changes.rows.push(throttles.reset(openKey(p.contactId)));
       enqueueMessage(c, 'code.send', p);
     },

@@ -45,7 +45,7 @@ export type Opening<M extends MachineId> = Decision<M> & {
   /** The account the first event concerns, as it was read. */
   account?: AccountRead & { id: string };
 };
-/** Tries under the row locks before the caller is told that somebody else keeps winning. */
+/** Tries under the row locks before the caller gets `conflict`, because other writers keep winning. */
 const LOCKED_TRIES = 3;
 
 const readingOf = ({ deviceId, envelope, now }: SendContext) => ({
@@ -65,7 +65,7 @@ export function createEngine(deps: {
   keyring: Keyring;
   /** What a flow would accept, in the words of the API. */
   nextOf: (view: FlowView, now: number) => unknown[];
-  /** Until when outbox rows written now are this process's own to deliver; null when whoever comes first may. */
+  /** Until when outbox rows written now are this process's own to deliver; null when any replica may deliver them. */
   lease?: () => Date | null;
   /** Called after a commit that left work for the relay or news for onlookers. */
   onCommit?: (changes: Changes, leased: OutboxRow[]) => void;

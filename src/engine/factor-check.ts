@@ -1,5 +1,5 @@
 /**
- * An answer to a factor of somebody signed in, outside any login: counted and used up in one commit, so that parallel
+ * An answer to a factor by a person who is signed in, outside any login: counted and used up in one commit, so that parallel
  * guesses cannot share a place and one code opens one door.
  */
 import type { Database } from '../../db/client.ts';

@@ -150,8 +150,8 @@ export function createProofs({
     },
 
     /**
-     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until the end it
-     * had at first it may be told that its code has been accepted.
+     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until its first
+     * expiry its holder may learn that the code has been accepted.
      */
     replacedToken({ flow }: LoadedFlow, token: string, now: number, ttlMs: number): boolean {
       const openedAt = flow.createdAt.getTime();
@@ -214,7 +214,7 @@ export function createProofs({
       }
     },
 
-    /** Whether this number stands for a lock that whoever names it is shown. */
+    /** Whether this number stands for a lock that every caller who names it sees. */
     showsLock: (phone: string): boolean => demoOutcome(phone) === 'code_locked',
 
     codeVerdict(view: FlowView, purpose: Purpose, submitted: string, holder: boolean): CodeVerdict {
@@ -246,7 +246,7 @@ export function createProofs({
       if (throttle.count >= passwordLimit) throw passwordLocked(throttle, now);
     },
 
-    /** What a wrong password is told: whether it was wrong only while the budget had room for the answer. */
+    /** The answer to a wrong password; it says that the password was wrong only while the budget had room. */
     wrongPassword: (counted: Throttle, now: number): Problem =>
       counted.count > passwordLimit ? passwordLocked(counted, now) : new Problem('invalid_credentials'),
 

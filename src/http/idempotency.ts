@@ -112,7 +112,7 @@ async function idempotency(
   async function keep(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
     const { statusCode } = reply;
     try {
-      // What was never decided is not remembered: overload, limits, outages, callers whom nobody knows.
+      // What was never decided is not remembered: overload, limits, outages, unknown callers.
       const undecided = statusCode >= 500 || statusCode === 429 || (statusCode === 401 && !run.settled);
       if (statusCode === 429 && run.settled) await store.forget(run);
       else if (undecided || isUnfounded(run, reply)) await store.release(run);
@@ -127,7 +127,7 @@ async function idempotency(
         await store.complete(run, statusCode, await kms.encrypt(JSON.stringify(kept), context(run.key)));
       }
     } catch (error) {
-      // The work is done and its answer known: better told than lost.
+      // The work is done and its answer known: better sent than lost.
       request.log.error({ err: error }, 'an answer was not kept for its idempotency key');
     }
   }
@@ -137,7 +137,7 @@ async function idempotency(
 const isUnfounded = (run: KeyedRun, { statusCode }: FastifyReply): boolean =>
   run.committed !== null && !run.settled && statusCode >= 400;
 
-/** What a request that has had its effect may be told: never that it was refused, unless that was the effect. */
+/** The answer to a repetition of a request that has had its effect: never a refusal, unless that was the effect. */
 function toldAgain(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
   if (!isUnfounded(run, reply) || reply.statusCode >= 500 || reply.statusCode === 429) return payload;
   const problem = answerLost();

@@ -7,7 +7,7 @@ import { problemBody, problemHeaders, rawAnswer } from './problem-json.ts';
 import { type SecurityHeadersOptions, securityHeaders } from './security-headers.ts';
 
 export type ServerLimitsOptions = SecurityHeadersOptions & {
-  /** Addresses or networks whose X-Forwarded-* are believed; with none, nobody's are. */
+  /** Addresses or networks whose X-Forwarded-* are believed; empty: of none. */
   trustProxy: readonly string[];
   /** As for the problems plugin. */
   baseUrl?: string;

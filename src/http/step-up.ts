@@ -1,5 +1,5 @@
 /**
- * Step-up (RFC 9470): what a sensitive change asks of somebody signed in, in one place. With a second factor enrolled,
+ * Step-up (RFC 9470): what a sensitive change asks of a person who is signed in, in one place. With a second factor enrolled,
  * a proof of both factors within five minutes; without, a proof of the first. A documented `password` in the body is such
  * a first proof. Nothing here ever raises what a session was opened with.
  */

@@ -1,5 +1,5 @@
 /**
- * Codes to print: each works once. They are stored as keyed hashes, so that whoever steals the database cannot search
+ * Codes to print: each works once. They are stored as keyed hashes, so that a thief of the database cannot search
  * their 40 bits, and each check costs one hash.
  */
 import { randomInt } from 'node:crypto';

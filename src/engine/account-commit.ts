@@ -44,7 +44,7 @@ export type AccountEdit = {
   also?: readonly { account: { id: string; eventSeq: number }; event: AccountEvent }[];
   /** Shares of trading accounts that end by it. */
   endShares?: { shares: readonly LiveShare[]; reason: string };
-  /** What the owner is told, wherever it reads. */
+  /** The message to every address and number of the owner. */
   notice?: Notice;
 };
 

@@ -27,7 +27,7 @@ export const createAdmission =
       const met = step(definition, loaded.flow as FlowRow, context, event.type, [], state, state, null);
       return new Rejection(problem, () => deps.flows.refuse({ ...met, refused: true, reason }));
     };
-    // The account of whoever else owns the contact says nothing about this flow.
+    // The account of another owner of the contact says nothing about this flow.
     const needed =
       definition.needsActiveAccount === 'but to expire'
         ? event.type !== 'EXPIRE'

@@ -20,7 +20,7 @@ export type Work = {
   account(accountId: string): AccountRead;
 };
 
-/** What effects need to know of an account: `event_seq` as read, and how many of its sessions nobody has ended, if counted. */
+/** What effects need to know of an account: `event_seq` as read, and how many of its sessions are not ended yet, if counted. */
 export type AccountRead = { eventSeq: number; openSessions?: number };
 
 /** Effects may name the account that was read for the decision, and no other. */

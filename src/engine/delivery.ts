@@ -79,7 +79,7 @@ export function createDelivery(deps: {
       : outbox.retry(item, reason, new Date(clock.now() + backoff(item.attempts)));
   }
 
-  /** Leased rows of one account: as one batch where the topic allows it; when one fails, those after it wait like any other. */
+  /** As one batch where the topic allows it. */
   async function inOrder(items: OutboxItem[]): Promise<void> {
     let rest = items;
     while (rest.length > 0) {

@@ -15,6 +15,7 @@ import type { DeclaredEffects } from '../../machines/index.ts';
 import { LOGIN_CODE_COUNTER } from '../../machines/login.ts';
 import { hashToken } from '../kernel/crypto/flow-token.ts';
 import type { Keyring } from '../kernel/crypto/keyring.ts';
+import { refreshHash, refreshTokenFor } from '../kernel/tokens/refresh-secret.ts';
 import {
   accountChange,
   countFactorFailure,
@@ -28,10 +29,6 @@ import {
   recordSessionEnds,
 } from './records.ts';
 import { openKey } from './rules.ts';
-
-export type { Envelope } from './records.ts';
-
-import { refreshHash, refreshTokenFor } from '../kernel/tokens/refresh-secret.ts';
 
 /** Data that passes by the machine to an effect without entering a snapshot: hashes, sealed and personal data. */
 export type Enclosures = {
@@ -70,7 +67,7 @@ export type EffectRules = {
 
 export type EffectContext = RecordContext & {
   at: number;
-  /** Sessions nobody has ended of an account read for this decision, expired ones included; infinite when not counted. */
+  /** Sessions not ended yet of an account read for this decision, expired ones included; infinite when not counted. */
   sessionsOf(accountId: string): number;
   flow: FlowRow;
   enclosures: Enclosures;
@@ -97,7 +94,8 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
   const { keyring, rules } = deps;
   return {
     sendCode: (p, c) => {
-      // The first code of a flow is for anybody to ask for; its resends are the token holder's, and nobody else's news.
+      // Any caller may ask for the first code of a flow: it renews the budget of callers without the flow's token.
+      // Only the holder of that token may ask for a resend.
       if (p.counter === 1) c.changes.rows.push(throttles.reset(openKey(p.contactId)));
       enqueueMessage(c, 'code.send', p);
     },
@@ -192,7 +190,7 @@ export function createEffectHandlers(deps: { keyring: Keyring; rules: EffectRule
     },
     sendLoginCode: (p, c) => {
       if (p.contactId === null) return;
-      enqueue(c, 'code.send', null, { ...p, purpose: 'login', counter: LOGIN_CODE_COUNTER });
+      enqueueMessage(c, 'code.send', { ...p, purpose: 'login', counter: LOGIN_CODE_COUNTER });
       audit(c, { type: 'code.sent', accountId: null });
     },
     confirmPassword: (p, c) => {

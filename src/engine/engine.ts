@@ -45,7 +45,7 @@ export type Opening<M extends MachineId> = Decision<M> & {
   /** The account the first event concerns, as it was read. */
   account?: AccountRead & { id: string };
 };
-/** Tries under the row locks before the caller is told that somebody else keeps winning. */
+/** Tries under the row locks before the caller gets `conflict`, because other writers keep winning. */
 const LOCKED_TRIES = 3;
 
 const readingOf = ({ deviceId, envelope, now }: SendContext) => ({
@@ -65,7 +65,7 @@ export function createEngine(deps: {
   keyring: Keyring;
   /** What a flow would accept, in the words of the API. */
   nextOf: (view: FlowView, now: number) => unknown[];
-  /** Until when outbox rows written now are this process's own to deliver; null when whoever comes first may. */
+  /** Until when outbox rows written now are this process's own to deliver; null when any replica may deliver them. */
   lease?: () => Date | null;
   /** Called after a commit that left work for the relay or news for onlookers. */
   onCommit?: (changes: Changes, leased: OutboxRow[]) => void;
@@ -90,6 +90,18 @@ export function createEngine(deps: {
     });
 
   const admit = createAdmission({ flows, refused });
+
+  /** Writes what was decided. */
+  async function written(
+    runner: Runner,
+    changes: Changes,
+    views: FlowView[],
+    loaded: LoadedFlow | null,
+  ): Promise<Attempt> {
+    const { sessionsEnded, leased } = await commit(runner, changes);
+    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
+    return { result: { flow, opened, loaded, sessionsEnded }, changes, leased };
+  }
 
   /** Decides on what was just read and writes it. Throws VersionConflict when the rows have moved on by the time of the write. */
   async function attempt<M extends MachineId>(
@@ -120,9 +132,7 @@ export function createEngine(deps: {
     if (account && touched) touched.expectedStatus = account.status;
     else if (own) changes.rows.push(requireActive(own.id));
     if (enclosures.receiptId) changes.rows.push(receipts.take(enclosures.receiptId, changes.now));
-    const { sessionsEnded, leased } = await commit(runner, changes);
-    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
-    return { result: { flow, opened, loaded, sessionsEnded }, changes, leased };
+    return written(runner, changes, views, loaded);
   }
 
   /** Tells of a commit once it is durable, and records a rejection once no lock is held. */
@@ -155,9 +165,7 @@ export function createEngine(deps: {
       { enclosures: opening.enclosures ?? {}, context, changes, account: onlyAccount(opening.account) },
       opening.tokenTtlMs,
     );
-    const { sessionsEnded, leased } = await commit(runner, changes);
-    const [flow, ...opened] = views as [FlowView, ...FlowView[]];
-    return { result: { flow, opened, loaded: null, sessionsEnded }, changes, leased };
+    return written(runner, changes, views, null);
   }
 
   /** Reads a flow and looks at it; what `look` rejects is recorded like any other rejection. A repaired one is read again. */

@@ -5,7 +5,7 @@ import type { OutboxItem } from '../../db/outbox.ts';
 import type { RedisStore } from '../adapters/redis.ts';
 import type { TopicHandler } from './delivery.ts';
 
-export type PublishedEvent = {
+type PublishedEvent = {
   id: string;
   type: string;
   accountId: string | null;
@@ -34,7 +34,7 @@ declare module 'ioredis' {
 }
 
 /** Without Redis there are no consumers: the outbox row is the record. Events of one call appear in order, or none does. */
-export function createEventPublisher(redis: RedisStore | null): (events: PublishedEvent[]) => Promise<void> {
+function createEventPublisher(redis: RedisStore | null): (events: PublishedEvent[]) => Promise<void> {
   if (!redis) return async () => {};
   redis.client.defineCommand('publishEvents', { lua: PUBLISH });
   let gathered: PublishedEvent[] = [];

@@ -1,16 +1,16 @@
 /**
- * An answer to a factor of somebody signed in, outside any login: counted and used up in one commit, so that parallel
+ * An answer to a factor by a person who is signed in, outside any login: counted and used up in one commit, so that parallel
  * guesses cannot share a place and one code opens one door.
  */
 import type { Database } from '../../db/client.ts';
 import { type Changes, commit, newChangeSet } from '../../db/commit.ts';
-import { isStale } from '../../db/driver/conflicts.ts';
 import type { FactorStore, StoredFactor } from '../../db/factors.ts';
 import * as factorRows from '../../db/factors.ts';
 import * as throttles from '../../db/throttles.ts';
 import type { TypedCode } from '../kernel/crypto/typed-code.ts';
 import { uuidv7 } from '../kernel/crypto/uuid7.ts';
 import { Problem } from '../kernel/problems.ts';
+import { persistently } from './contention.ts';
 import type { SendContext } from './context.ts';
 import type { Factors } from './factors/index.ts';
 import type { FactorVerdict } from './factors/kind.ts';
@@ -47,7 +47,7 @@ export function createFactorCheck(deps: {
     const open = factors.opener();
     // Every stale try means that another answer was counted or used, and a window has few places.
     const tries = windows.factorWindow(accountId, '').limit + 3;
-    for (let left = tries; ; left--) {
+    return persistently(tries, async () => {
       const known = await rows.ofAccount(accountId, new Date(context.now));
       const verdict =
         typeof code === 'function'
@@ -78,15 +78,12 @@ export function createFactorCheck(deps: {
       try {
         await commit(db.writes, changes);
       } catch (error) {
-        const cause = await unlessTakenOver(db, context, error);
-        if (!isStale(cause)) throw cause;
-        if (left <= 1) throw new Problem('conflict', {}, { cause });
-        continue;
+        throw await unlessTakenOver(db, context, error);
       }
       deps.onCommit(changes);
       if (!use) throw new Problem('invalid_code');
       settled(context);
       return factor;
-    }
+    });
   };
 }

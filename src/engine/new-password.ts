@@ -1,4 +1,4 @@
-/** A password somebody wants to use: policy first, then the hash, both before any transaction. */
+/** Checks and hashes a new password: policy first, then the hash, both before any transaction. */
 
 import type { Config } from '../config/index.ts';
 import type { Hasher } from '../kernel/hashing/index.ts';

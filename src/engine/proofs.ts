@@ -1,5 +1,4 @@
 /** Builds what only evidence may build: code verdicts, login subjects, openings. No route or body can name these. */
-import type { StoredFactor } from '../../db/factors.ts';
 import type { LoadedFlow } from '../../db/flows.ts';
 import type { PasswordLogin, Throttle } from '../../db/password-logins.ts';
 import * as throttles from '../../db/throttles.ts';
@@ -52,6 +51,12 @@ export type ProofRules = {
 const passwordLocked = ({ endsAt }: Throttle, now: number): Problem =>
   new Problem('rate_limited', { retryAfter: Math.max(1, Math.ceil((endsAt - now) / 1000)) });
 
+/** What every way in reads of the account behind it. */
+type SubjectRead = Pick<
+  LoadedFlow | PasswordLogin,
+  'account' | 'credential' | 'factors' | 'signupFlowId' | 'mailContactId'
+>;
+
 export type Proofs = ReturnType<typeof createProofs>;
 
 export function createProofs({
@@ -69,14 +74,37 @@ export function createProofs({
   const passwordLimit = rules.loginWindows('', null)[0]?.limit ?? 0;
   const pinFailures = ({ account, failures }: LoadedFlow): number =>
     failures[rules.factorWindow(account?.id ?? '', PIN.id).key] ?? 0;
-  /** What may answer L4, and whether no login passes without a second factor. */
-  const waysIn = (
-    credential: { pinHash: string | null } | null,
-    stored: StoredFactor[],
-  ): Pick<Subject, 'factors' | 'mfa'> => ({
-    factors: [...(credential?.pinHash ? [PIN] : []), ...factors.ways(stored)],
-    mfa: factors.enrolled(stored),
+  /** Also what may answer L4, and whether no login passes without a second factor. */
+  const subjectOf = (account: NonNullable<SubjectRead['account']>, read: SubjectRead) => ({
+    accountId: account.id,
+    status: account.status,
+    tier: account.tier,
+    factors: [...(read.credential?.pinHash ? [PIN] : []), ...factors.ways(read.factors)],
+    mfa: factors.enrolled(read.factors),
+    passwordVersion: read.credential?.passwordVersion ?? 0,
+    ...(read.credential?.passwordRestored ? { passwordRestored: true } : {}),
+    signupFlowId: read.signupFlowId,
+    ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
   });
+
+  /** The account behind the proven contact, as login sees it. */
+  const subject = (loaded: SubjectRead & Pick<LoadedFlow, 'device'>): Subject | null => {
+    const { account, device } = loaded;
+    if (!account) return null;
+    return {
+      ...subjectOf(account, loaded),
+      knownDevice: device !== null,
+      ...(device?.trusted === false ? { trustedDevice: false } : {}),
+    };
+  };
+
+  /** The event of an answer to L4, on the account as it is by now. */
+  const answered = (
+    fresh: LoadedFlow,
+    answer: { factorId: string; ok: boolean; failures: number },
+    now: number,
+  ): LoginEvent => ({ type: 'STEP_UP_ANSWERED', now, ...answer, subject: subject(fresh) });
+
   const retryAfter = (window: throttles.Window): number => Math.ceil(window.windowMs / 1000);
 
   return {
@@ -122,8 +150,8 @@ export function createProofs({
     },
 
     /**
-     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until the end it
-     * had at first it may be told that its code has been accepted.
+     * Whether the flow was opened with this token and has replaced it since. It opens nothing any more; until its first
+     * expiry its holder may learn that the code has been accepted.
      */
     replacedToken({ flow }: LoadedFlow, token: string, now: number, ttlMs: number): boolean {
       const openedAt = flow.createdAt.getTime();
@@ -186,7 +214,7 @@ export function createProofs({
       }
     },
 
-    /** Whether this number stands for a lock that whoever names it is shown. */
+    /** Whether this number stands for a lock that every caller who names it sees. */
     showsLock: (phone: string): boolean => demoOutcome(phone) === 'code_locked',
 
     codeVerdict(view: FlowView, purpose: Purpose, submitted: string, holder: boolean): CodeVerdict {
@@ -199,45 +227,17 @@ export function createProofs({
       };
     },
 
-    /** The account behind the proven contact, as login sees it. */
-    subject(
-      loaded: Pick<
-        LoadedFlow,
-        'account' | 'credential' | 'device' | 'factors' | 'signupFlowId' | 'mailContactId'
-      >,
-    ): Subject | null {
-      const { account, credential, device } = loaded;
-      if (!account) return null;
-      return {
-        accountId: account.id,
-        status: account.status,
-        tier: account.tier,
-        ...waysIn(credential, loaded.factors),
-        knownDevice: device !== null,
-        ...(device?.trusted === false ? { trustedDevice: false } : {}),
-        passwordVersion: credential?.passwordVersion ?? 0,
-        ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
-        signupFlowId: loaded.signupFlowId,
-        ...(loaded.mailContactId === null ? {} : { mailContactId: loaded.mailContactId }),
-      };
-    },
+    subject,
 
     /** The account a right password belongs to; its own identifier may still wait for its code. */
-    passwordSubject({ account, credential, ...read }: PasswordLogin): Subject | null {
-      if (!account) return null;
+    passwordSubject(read: PasswordLogin): Subject | null {
+      if (!read.account) return null;
       return {
-        accountId: account.id,
-        status: account.status,
-        tier: account.tier,
-        ...waysIn(credential, read.factors),
+        ...subjectOf(read.account, read),
         knownDevice: read.knownDevice,
         ...(read.trustedDevice ? {} : { trustedDevice: false }),
-        passwordVersion: credential?.passwordVersion ?? 0,
-        ...(credential?.passwordRestored ? { passwordRestored: true } : {}),
-        signupFlowId: read.signupFlowId,
         contactProven: read.contactProven,
         ...(read.contactType === 'email' ? { signupEntry: 'email' as const } : {}),
-        ...(read.mailContactId === null ? {} : { mailContactId: read.mailContactId }),
       };
     },
 
@@ -246,7 +246,7 @@ export function createProofs({
       if (throttle.count >= passwordLimit) throw passwordLocked(throttle, now);
     },
 
-    /** What a wrong password is told: whether it was wrong only while the budget had room for the answer. */
+    /** The answer to a wrong password; it says that the password was wrong only while the budget had room. */
     wrongPassword: (counted: Throttle, now: number): Problem =>
       counted.count > passwordLimit ? passwordLocked(counted, now) : new Problem('invalid_credentials'),
 
@@ -324,14 +324,8 @@ export function createProofs({
         isBound(present?.pinHash) &&
         !isBound(then?.pinHash);
       const unchanged = present?.pinHash === then?.pinHash || rebound;
-      return {
-        type: 'STEP_UP_ANSWERED',
-        now,
-        factorId: PIN.id,
-        ok: matches && unchanged && Boolean(fresh.credential?.pinHash),
-        failures: pinFailures(fresh),
-        subject: this.subject(fresh),
-      };
+      const ok = matches && unchanged && Boolean(fresh.credential?.pinHash);
+      return answered(fresh, { factorId: PIN.id, ok, failures: pinFailures(fresh) }, now);
     },
 
     /** A submitted code against the one this login has sent. */
@@ -339,38 +333,19 @@ export function createProofs({
       const accountId = loaded.account?.id ?? '';
       const failures = loaded.failures[rules.factorWindow(accountId, LOGIN_CODE.id).key] ?? 0;
       this.factorBudget(accountId, LOGIN_CODE.id, failures);
-      return {
-        type: 'STEP_UP_ANSWERED',
-        now,
-        factorId: LOGIN_CODE.id,
-        ok: codeMatches(this.code(loaded.flow.id, 'login', LOGIN_CODE_COUNTER), submitted),
-        failures,
-        subject: this.subject(loaded),
-      };
+      const ok = codeMatches(this.code(loaded.flow.id, 'login', LOGIN_CODE_COUNTER), submitted);
+      return answered(loaded, { factorId: LOGIN_CODE.id, ok, failures }, now);
     },
 
     /** What no login takes: sent where none waits for an answer, so that it is refused like any other event. */
     noAnswer(fresh: LoadedFlow, now: number): LoginEvent {
-      return {
-        type: 'STEP_UP_ANSWERED',
-        now,
-        factorId: '',
-        ok: false,
-        failures: 0,
-        subject: this.subject(fresh),
-      };
+      return answered(fresh, { factorId: '', ok: false, failures: 0 }, now);
     },
 
     /** An answer to one of the account's factors. */
     factorAnswered(fresh: LoadedFlow, { factor, use }: FactorVerdict, now: number): LoginEvent {
-      return {
-        type: 'STEP_UP_ANSWERED',
-        now,
-        factorId: factor.id,
-        ok: use !== null,
-        failures: factor.failures,
-        subject: this.subject(fresh),
-      };
+      const { id, failures } = factor;
+      return answered(fresh, { factorId: id, ok: use !== null, failures }, now);
     },
 
     /** Sign-up has just proven everything a first login asks for; the machine opens it only on reaching LIMITED. */

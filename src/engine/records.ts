@@ -80,7 +80,7 @@ export function notifyOwner(
   );
 }
 
-/** A wrong answer to a factor. The owner is told of the one that fills the window: nobody gets further for a while. */
+/** A wrong answer to a factor. The one that fills the window sends the owner a notice: the factor takes no answer for a while. */
 export function countFactorFailure(
   r: RecordContext,
   rules: { factorWindow(accountId: string, factorId: string): throttles.Window },
@@ -176,7 +176,7 @@ export function publish(r: RecordContext, entry: AuditEntry): void {
   });
 }
 
-/** Ends shares of a trading account; each member is told by an event of its own account. */
+/** Ends shares of a trading account and publishes an event in the account of each member. */
 export function endShares(r: RecordContext, shares: readonly LiveShare[], reason: string): void {
   if (shares.length === 0) return;
   r.changes.rows.push(

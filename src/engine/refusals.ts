@@ -1,4 +1,4 @@
-/** Decisions not to advance: what the client is told, and what is recorded of it. */
+/** Decisions not to advance: the error for the client, and the record of it. */
 import { Problem } from '../kernel/problems.ts';
 import type { FlowView } from './snapshots.ts';
 

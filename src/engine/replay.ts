@@ -1,6 +1,6 @@
 /**
- * Tells again what a committed step led to, for a keyed request whose answer was lost. Nothing is sent or written, and
- * nothing is told that could be of use to somebody whose rights have ended since.
+ * Shows again what a committed step led to, for a keyed request whose answer was lost. It sends and writes nothing, and
+ * shows nothing that could be of use to a caller whose rights have ended since.
  */
 import type { Database } from '../../db/client.ts';
 import { type CommittedStep, committedSteps } from '../../db/committed-steps.ts';
@@ -16,11 +16,11 @@ const stateValue = (path: string): unknown => {
   return rest.length ? { [head]: stateValue(rest.join('.')) } : head;
 };
 
-/** The flow as the step left it. @throws Problem idempotency_answer_lost when it must not or cannot be told any more */
+/** The flow as the step left it. @throws Problem idempotency_answer_lost when it must not or cannot be shown any more */
 function viewAfter(step: CommittedStep): FlowView {
   const definition = registry[step.machine as MachineId];
   const granted = step.tokenGeneration ?? 0;
-  // Whoever got a newer token has proven more than this caller.
+  // The holder of a newer token has proven more than this caller.
   if (granted > step.at.getTime() || step.sessionOver || step.status === 'quarantined') throw answerLost();
   if (step.accountStatus === 'blocked' || step.accountStatus === 'deleted') throw answerLost();
   const value = stateValue(step.toState);

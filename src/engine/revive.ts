@@ -9,8 +9,6 @@ import { Rejection } from './refusals.ts';
 import { type RepairFlow, repairable } from './repair.ts';
 import { restore, viewOf } from './snapshots.ts';
 
-export type Revive = ReturnType<typeof createRevive>;
-
 export const createRevive =
   (deps: {
     flows: Pick<FlowStore, 'quarantine'>;

@@ -29,7 +29,7 @@ export function createSweep(deps: {
   const { flows, users, engine, clock, log } = deps;
   let erasureDueAt = 0;
 
-  /** A flow that cannot take it holds no other one up. */
+  /** Expiry of one flow must not block the others. */
   async function expire({ id, machine }: { id: string; machine: string }): Promise<void> {
     const now = clock.now();
     const context = { now, envelope: systemEnvelope('system'), deviceId: null };
@@ -49,10 +49,19 @@ export function createSweep(deps: {
     }
   }
 
+  /** Erasure of one account must not block the others, nor what is purged after them. */
+  async function erase(accountId: string): Promise<void> {
+    try {
+      await users.erase(accountId);
+    } catch (error) {
+      log.error({ accountId, reason: wordsOf(error) }, 'a deleted account was not erased');
+    }
+  }
+
   async function eraseDeleted(): Promise<void> {
     if (clock.now() < erasureDueAt) return;
     erasureDueAt = clock.now() + ERASURE_EVERY_MS;
-    for (const id of await users.toErase(new Date(clock.now() - ERASURE_DELAY_MS))) await users.erase(id);
+    for (const id of await users.toErase(new Date(clock.now() - ERASURE_DELAY_MS))) await erase(id);
     await deps.forgetContacts(new Date(clock.now() - UNOWNED_CONTACT_MS));
     await deps.purgeExpired(new Date(clock.now()));
   }

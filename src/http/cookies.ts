@@ -1,4 +1,4 @@
-/** One cookie of a request. A name that is sent twice has no meaning: which one counts would be anybody's guess. */
+/** One cookie of a request. A name that is sent twice is refused: two programs might each believe another one. */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../kernel/problems.ts';
 

@@ -30,7 +30,7 @@ export const ownFlow = <T>(work: Promise<T>): Promise<T> =>
 
 /**
  * The flow a resumed sign-up handed over to. A replayed step tells of it only while its token is still the one of that
- * step: whoever has a newer one has proven more than this caller.
+ * step: the holder of a newer one has proven more than this caller.
  */
 export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): FlowView {
   if (isReplay(caller) && (shown.tokenGeneration ?? 0) > by.stateEnteredAt.getTime()) throw answerLost();
@@ -39,7 +39,7 @@ export function handedOver(shown: FlowView, by: FlowView, caller: SendContext): 
 
 const refused = (flow: FlowView): boolean => flow.tags.has('locked') || flow.state.endsWith('code_sent');
 
-/** Turns a wrong code and a lock into their documented answers; expired looks like wrong. For whoever holds the token. */
+/** Turns a wrong code and a lock into their documented answers; expired looks like wrong. For holders of the token. */
 export async function codeOutcome(
   s: Pick<Services, 'actions'>,
   sending: Promise<Result>,

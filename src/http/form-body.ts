@@ -9,7 +9,7 @@ import { malformed } from './json-scan.ts';
 const MAX_PARAMETERS = 16;
 
 /** The parameters of `names` that have a value. Throws malformed_body. */
-export function parseStrictForm(bytes: Buffer, names: readonly string[]): Record<string, string> {
+function parseStrictForm(bytes: Buffer, names: readonly string[]): Record<string, string> {
   if (!isUtf8(bytes)) throw malformed('The form is not valid UTF-8.');
   const pairs = bytes.toString('utf8').split('&').filter(Boolean);
   if (pairs.length > MAX_PARAMETERS) throw malformed(`The form has more than ${MAX_PARAMETERS} parameters.`);

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
 /** `1.2.3.4:5`, `[::1]:5`, `[::1]`, `"::1"`: the address; null for anything else. */
-export function forwardedAddress(entry: string): string | null {
+function forwardedAddress(entry: string): string | null {
   const bare = entry.trim().replace(/^"(.*)"$/, '$1');
   const [, bracketed, v4] = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(bare) ?? [];
   const address = bracketed ?? v4 ?? bare;

@@ -3,12 +3,13 @@
  * answered alike for a day. Answers rest sealed, since they may hold tokens. It must never hold up a request without
  * the header.
  */
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { IdempotencyStore } from '../../db/idempotency.ts';
 import { answerLost, isReplay, type KeyedRun } from '../engine/keyed-run.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { hmacSha256 } from '../kernel/crypto/hmac.ts';
 import type { KmsPort } from '../kernel/kms.ts';
 import { Problem } from '../kernel/problems.ts';
 import { noteProblem } from './log.ts';
@@ -47,8 +48,7 @@ async function idempotency(
   app: FastifyInstance,
   { store, identify, kms, key, clock, ttlMs }: IdempotencyOptions,
 ) {
-  const digest = (value: unknown): string =>
-    createHmac('sha256', key).update(JSON.stringify(value)).digest('hex');
+  const digest = (value: unknown): string => hmacSha256(key, JSON.stringify(value)).toString('hex');
   const context = (id: string): string => `idempotency|${id}`;
   app.decorateRequest('idempotency', null);
 
@@ -112,7 +112,7 @@ async function idempotency(
   async function keep(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown) {
     const { statusCode } = reply;
     try {
-      // What was never decided is not remembered: overload, limits, outages, callers whom nobody knows.
+      // What was never decided is not remembered: overload, limits, outages, unknown callers.
       const undecided = statusCode >= 500 || statusCode === 429 || (statusCode === 401 && !run.settled);
       if (statusCode === 429 && run.settled) await store.forget(run);
       else if (undecided || isUnfounded(run, reply)) await store.release(run);
@@ -127,7 +127,7 @@ async function idempotency(
         await store.complete(run, statusCode, await kms.encrypt(JSON.stringify(kept), context(run.key)));
       }
     } catch (error) {
-      // The work is done and its answer known: better told than lost.
+      // The work is done and its answer known: better sent than lost.
       request.log.error({ err: error }, 'an answer was not kept for its idempotency key');
     }
   }
@@ -137,7 +137,7 @@ async function idempotency(
 const isUnfounded = (run: KeyedRun, { statusCode }: FastifyReply): boolean =>
   run.committed !== null && !run.settled && statusCode >= 400;
 
-/** What a request that has had its effect may be told: never that it was refused, unless that was the effect. */
+/** The answer to a repetition of a request that has had its effect: never a refusal, unless that was the effect. */
 function toldAgain(run: KeyedRun, request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
   if (!isUnfounded(run, reply) || reply.statusCode >= 500 || reply.statusCode === 429) return payload;
   const problem = answerLost();

@@ -1,6 +1,6 @@
 /**
- * Which names a browser may reach this machine's own pages by. A name of somebody else's that resolves here (DNS
- * rebinding) makes their page our origin to the browser, so what shows codes or acts without a credential refuses it.
+ * Which names a browser may reach this machine's own pages by. A foreign name that resolves here (DNS
+ * rebinding) makes a foreign page our origin to the browser, so what shows codes or acts without a credential refuses it.
  */
 import type { FastifyRequest } from 'fastify';
 import type { Config } from '../config/index.ts';

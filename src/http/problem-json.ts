@@ -1,8 +1,9 @@
 /** Problem → bytes (RFC 9457). Pure and total: it must never throw and never show a cause, a stack or a submitted value. */
+import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import type { Problem, ProblemCode } from '../kernel/problems.ts';
 
-export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
 /** What routes are asked for; any other method is 405 wherever it is sent. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -91,6 +92,13 @@ export function problemHeaders(problem: Problem): Record<string, string> {
 function retryAfterOf(problem: Problem): number | undefined {
   const seconds = problem.extras.retryAfter;
   return seconds === undefined || !Number.isFinite(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
+}
+
+/** A whole answer, for a socket that no reply belongs to; the connection ends with it. */
+export function rawAnswer(status: number, headers: Record<string, string>, body: string): string {
+  const all = { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const fields = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields.join('')}\r\n${body}`;
 }
 
 const NOT_IN_PATH = /[^A-Za-z0-9\-._~!$&'()*+,;=:@%/]/g;

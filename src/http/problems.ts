@@ -8,7 +8,7 @@ import fp from 'fastify-plugin';
 import { Problem } from '../kernel/problems.ts';
 import { noteProblem } from './log.ts';
 import { type Classify, problemFrom } from './problem-from-error.ts';
-import { instanceOf, METHODS, problemBody, problemHeaders } from './problem-json.ts';
+import { instanceOf, METHODS, problemBody, problemHeaders, rawAnswer } from './problem-json.ts';
 import { problemPages } from './problem-pages.ts';
 import { requestId } from './request-id.ts';
 
@@ -94,15 +94,8 @@ const notAllowed = (methods: readonly string[]) =>
 function refuseTunnels(app: FastifyInstance, baseUrl: string): void {
   app.server.on('connect', (_request, socket: Socket) => {
     const problem = new Problem('not_implemented');
-    const body = problemBody(problem, { baseUrl });
-    const headers = {
-      ...problemHeaders(problem),
-      'content-length': Buffer.byteLength(body),
-      connection: 'close',
-    };
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.on('error', () => socket.destroy());
-    socket.end(`HTTP/1.1 501 Not Implemented\r\n${lines.join('')}\r\n${body}`);
+    socket.end(rawAnswer(problem.status, problemHeaders(problem), problemBody(problem, { baseUrl })));
   });
 }
 

@@ -1,4 +1,4 @@
-/** The present password of somebody signed in, under a durable throttle of its own. Sensitive changes ask `step-up.ts`. */
+/** The present password of a person who is signed in, under a durable throttle of its own. Sensitive changes ask `step-up.ts`. */
 import { counterKey } from '../../db/counter-keys.ts';
 import * as throttles from '../../db/throttles.ts';
 import { Problem } from '../kernel/problems.ts';
@@ -30,7 +30,7 @@ export async function secretsOf(s: Pick<Needs, 'users'>, accountId: string, { no
   return known;
 }
 
-/** Right, or there is nothing to compare with: then whoever asks decides. @throws Problem invalid_credentials, rate_limited */
+/** The password is right, or the account has none: then the calling code decides. @throws Problem invalid_credentials, rate_limited */
 export async function checkPassword(
   s: Needs,
   accountId: string,

@@ -39,9 +39,9 @@ export function callerOf(
   };
 }
 
-/** Node keeps the first of several Authorization headers; a proxy before us may have judged another one. */
-const repeated = (rawHeaders: string[] = []): boolean =>
-  rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'authorization').length > 1;
+/** Node keeps the first of several headers of a name; a proxy before us may have judged another one. `name`: lower case. */
+export const repeats = ({ rawHeaders = [] }: { rawHeaders?: string[] }, name: string): boolean =>
+  rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length > 1;
 
 /** As a proxy of ours says, which shows in that it forwarded an address; what a caller says about itself is nothing. */
 function countryOf(request: FastifyRequest, header: string | null): string | null {
@@ -55,7 +55,7 @@ function countryOf(request: FastifyRequest, header: string | null): string | nul
 export function bearerOf(request: FastifyRequest): string | null {
   const header = request.headers.authorization;
   if (header === undefined) return null;
-  if (repeated(request.raw.rawHeaders)) throw new Problem('invalid_token');
+  if (repeats(request.raw, 'authorization')) throw new Problem('invalid_token');
   // The scheme is a word in any case, then one or more blanks (RFC 9110 section 11.4).
   const match = /^Bearer {1,8}([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header);
   if (!match?.[1]) throw new Problem('invalid_token');

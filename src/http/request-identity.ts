@@ -1,6 +1,6 @@
 /**
- * Whose idempotency key it is: who asks, not the token this happens to be shown by. A credential that is not in force
- * names nobody but itself, so what it presents can never reach an answer kept for somebody else.
+ * Whose idempotency key it is: the caller's, whichever token proves who that is. A credential that is not in force names
+ * only itself, so its holder can never reach an answer kept for another caller.
  */
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../kernel/problems.ts';
@@ -63,7 +63,7 @@ export function createIdentify(s: Verifiers, readers: readonly CredentialReader[
       const given = takes(scheme) ? read(request) : undefined;
       if (given !== undefined) return (await identityOf(given)) ?? credential(given);
     }
-    // The very request may replace the flow's token, so whoever repeats it is known by the one it was made with.
+    // The request itself may replace the flow's token, so its repetition is known by the token it was first made with.
     const shown = takes('flowToken') || takes('serviceToken') ? authorization : undefined;
     const carried = shown ?? inBody('flow_token') ?? inBody('token');
     return carried === undefined ? ['network', networkOf(request.ip)] : credential(carried);

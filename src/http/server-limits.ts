@@ -1,13 +1,13 @@
 /** What one connection may cost. Node's and Fastify's defaults wait for ever; none of these may be left to them. */
-import { type Server, STATUS_CODES } from 'node:http';
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions } from 'fastify';
 import { Problem } from '../kernel/problems.ts';
-import { problemBody, problemHeaders } from './problem-json.ts';
+import { problemBody, problemHeaders, rawAnswer } from './problem-json.ts';
 import { type SecurityHeadersOptions, securityHeaders } from './security-headers.ts';
 
 export type ServerLimitsOptions = SecurityHeadersOptions & {
-  /** Addresses or networks whose X-Forwarded-* are believed; with none, nobody's are. */
+  /** Addresses or networks whose X-Forwarded-* are believed; empty: of none. */
   trustProxy: readonly string[];
   /** As for the problems plugin. */
   baseUrl?: string;
@@ -76,14 +76,7 @@ function refuseConnection(
   const problem = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? null : problemOf(error);
   const status = problem?.status ?? 408;
   const body = problem ? problemBody(problem, { baseUrl }) : '';
-  const all = {
-    ...headers,
-    ...(problem && problemHeaders(problem)),
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  };
-  const fields = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields.join('')}\r\n${body}`);
+  socket.write(rawAnswer(status, { ...headers, ...(problem && problemHeaders(problem)) }, body));
   socket.destroySoon();
 }
 

@@ -74,7 +74,7 @@ export type Services = {
   proofs: Proofs;
   /** What the kinds of factors can say of an answer. */
   factors: Factors;
-  /** An answer to a factor of somebody signed in. */
+  /** Checks an answer to a factor by a person who is signed in. */
   checkFactor: FactorCheck;
   /** Challenges of passkeys and what answers them. */
   passkeys: Passkeys;

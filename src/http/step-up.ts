@@ -1,5 +1,5 @@
 /**
- * Step-up (RFC 9470): what a sensitive change asks of somebody signed in, in one place. With a second factor enrolled,
+ * Step-up (RFC 9470): what a sensitive change asks of a person who is signed in, in one place. With a second factor enrolled,
  * a proof of both factors within five minutes; without, a proof of the first. A documented `password` in the body is such
  * a first proof. Nothing here ever raises what a session was opened with.
  */
@@ -13,7 +13,7 @@ import type { Caller } from './request-context.ts';
 import type { Services } from './services.ts';
 
 /** How long a proof speaks for the owner. */
-export const STEP_UP_MAX_AGE_S = 300;
+const STEP_UP_MAX_AGE_S = 300;
 
 type Needs = Pick<Services, 'users' | 'hasher' | 'config' | 'db' | 'limits'>;
 type Acr = 'aal1' | 'aal2';
@@ -24,7 +24,7 @@ const DETAIL: Record<Acr, string> = {
 };
 
 /** The answer that says which proof is missing, and where to give it. */
-export const stepUpNeeded = (acr: Acr): Problem =>
+const stepUpNeeded = (acr: Acr): Problem =>
   new Problem('step_up_required', {
     detail: DETAIL[acr],
     headers: {
@@ -34,7 +34,7 @@ export const stepUpNeeded = (acr: Acr): Problem =>
     next: [{ event: 'STEP_UP', method: 'POST', href: '/v1/auth/step-up', schema: 'SessionStepUp' }],
   });
 
-export const isFresh = ({ proof }: Pick<Authenticated, 'proof'>, { now }: Pick<Caller, 'now'>): boolean =>
+const isFresh = ({ proof }: Pick<Authenticated, 'proof'>, { now }: Pick<Caller, 'now'>): boolean =>
   now - proof.authTime <= STEP_UP_MAX_AGE_S * 1000;
 
 /** For routes whose contract has a proof of the first factor of its own. @throws Problem step_up_required */

@@ -22,7 +22,7 @@ declare module 'fastify' {
 }
 
 /** 64 KiB, in bytes. Other bodies have the server's limit (16 KiB). */
-export const WEBHOOK_BODY_LIMIT = 64 * 1024;
+const WEBHOOK_BODY_LIMIT = 64 * 1024;
 
 const JSON_TYPE = 'application/json';
 const FORM = 'application/x-www-form-urlencoded';

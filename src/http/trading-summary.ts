@@ -3,13 +3,7 @@ import { z } from 'zod';
 import type { ShownTradingAccount } from '../../db/trading-accounts.ts';
 import { type TradingLinkContext, tradingLinkContextSchema } from '../../machines/trading-link.ts';
 
-export const STATUSES = [
-  'pending_verification',
-  'active',
-  'credentials_expired',
-  'error',
-  'deactivated',
-] as const;
+const STATUSES = ['pending_verification', 'active', 'credentials_expired', 'error', 'deactivated'] as const;
 const status = z.enum(STATUSES);
 
 /** What is known of the credentials. */

@@ -277,7 +277,7 @@ export type ProblemExtras = {
   members?: Record<string, unknown>;
 };
 
-/** Thrown anywhere below a route; rendered by `plugins/problems.ts` as RFC 9457. `cause` goes to the log only. */
+/** Thrown anywhere below a route; rendered by `http/problems.ts` as RFC 9457. `cause` goes to the log only. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly status: number;

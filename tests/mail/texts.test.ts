@@ -9,7 +9,7 @@ import { fitsOneSms } from '../../src/features/notices/texts/sms-length.ts';
 import { acceptedLanguage } from '../../src/kernel/languages.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
 import { freshEmail, mailbox } from '../support/mail.ts';
-import { PASSWORD, query } from '../support/people.ts';
+import { limitedPerson, PASSWORD, query } from '../support/people.ts';
 
 const cleanup: (() => unknown)[] = [];
 afterEach(async () => {
@@ -205,5 +205,18 @@ describe('the language of a message', () => {
       "select payload from outbox where topic = 'code.send'",
     );
     expect(rows.map(({ payload }) => payload.language)).toEqual(['ar']);
+  });
+
+  test('is accepted by the caller whose password login asks for a code', async () => {
+    const app = await appWith();
+    const { phone, userId } = await limitedPerson(app);
+    await query(app, 'update credentials set password_restored_at = now() where account_id = $1', [userId]);
+    const asked = await app.call('POST', '/v1/auth/login', {
+      headers: { 'accept-language': 'ar' },
+      body: { phone, password: PASSWORD, device_fingerprint: 'device-one' },
+    });
+    expect(asked.body).toMatchObject({ auth_status: 'STEP_UP_REQUIRED', factors: ['login_code'] });
+    await app.relay.drain();
+    expect((await app.services.inbox?.latest(phone))?.text).toContain('رمز الدخول إلى Vestibule');
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Codes to print: each works once. They are stored as keyed hashes, so that whoever steals the database cannot search
+ * Codes to print: each works once. They are stored as keyed hashes, so that a thief of the database cannot search
  * their 40 bits, and each check costs one hash.
  */
 import { randomInt } from 'node:crypto';
@@ -7,7 +7,7 @@ import { hmacSha256 } from '../../kernel/crypto/hmac.ts';
 import { BACKUP_ALPHABET, BACKUP_LENGTH } from '../../kernel/crypto/typed-code.ts';
 import type { FactorKind } from './kind.ts';
 
-export const BACKUP_CODES = 8;
+const BACKUP_CODES = 8;
 
 const hashOf = (key: Buffer, accountId: string, code: string): string =>
   hmacSha256(key, JSON.stringify(['backup_code', accountId, code])).toString('base64url');

@@ -18,7 +18,7 @@ import { decodeBase64url, uuidBytes } from '../../kernel/crypto/opaque-id.ts';
 import type { FactorKind, FactorVerdict } from './kind.ts';
 
 /** EdDSA, ES256, RS256: what authenticators have. */
-export const ALGORITHMS = [-8, -7, -257];
+const ALGORITHMS = [-8, -7, -257];
 
 export type RelyingParty = { rpId: string; rpName: string; origins: string[] };
 
@@ -48,7 +48,7 @@ export const passkey: FactorKind = {
 };
 
 /** The handle of an account at its authenticators: its id, which says nothing about the person. */
-export const userHandleOf = (accountId: string): string => uuidBytes(accountId).toString('base64url');
+const userHandleOf = (accountId: string): string => uuidBytes(accountId).toString('base64url');
 
 /** The challenge inside of what the browser signed; proves nothing yet. */
 function signedChallenge(clientDataJSON: string): string {

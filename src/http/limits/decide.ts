@@ -46,27 +46,24 @@ export function createModes(options: {
   const local = memoryLimitStore({ maxKeys: 50_000 });
   const quick = createBreaker({ patienceMs: 100 });
 
-  const take = async (control: Control): Promise<LimitVerdict | StoreUnavailable> => {
-    try {
-      return await store.take(control.rules, clock.now());
-    } catch (cause) {
-      return degraded(control, cause);
-    }
-  };
-
-  const takeLocally = async (control: Control): Promise<LimitVerdict | StoreUnavailable> => {
-    try {
-      return await local.take(control.rules, clock.now());
-    } catch (cause) {
-      return degraded(control, cause);
-    }
-  };
-
   const degraded = (control: Control, cause: unknown): StoreUnavailable => {
     if (!(cause instanceof StoreUnavailable)) throw cause;
     reports.degraded(control.name, cause);
     return cause;
   };
+
+  const counted = async (
+    control: Control,
+    take: () => Promise<LimitVerdict>,
+  ): Promise<LimitVerdict | StoreUnavailable> => {
+    try {
+      return await take();
+    } catch (cause) {
+      return degraded(control, cause);
+    }
+  };
+  const shared = ({ rules }: Control) => store.take(rules, clock.now());
+  const own = (control: Control) => counted(control, () => local.take(control.rules, clock.now()));
 
   const settle = (control: Control, verdict: LimitVerdict): Decision => {
     if (!verdict.allowed) throw tooMany(control, verdict.retryAfterMs, retryStepMs);
@@ -76,23 +73,21 @@ export function createModes(options: {
 
   return {
     async closed(control) {
-      const verdict = await take(control);
+      const verdict = await counted(control, () => shared(control));
       if (verdict instanceof StoreUnavailable) throw unavailable(verdict);
       return settle(control, verdict);
     },
     async bounded(control) {
-      const verdict = await take(control);
+      const verdict = await counted(control, () => shared(control));
       if (!(verdict instanceof StoreUnavailable)) return settle(control, verdict);
-      const second = await takeLocally({ ...control, rules: control.rules.map(halved) });
+      const second = await own({ ...control, rules: control.rules.map(halved) });
       if (second instanceof StoreUnavailable) throw unavailable(second);
       return settle(control, second);
     },
     async open(control) {
-      const verdict = await quick
-        .run(() => store.take(control.rules, clock.now()))
-        .catch((cause) => degraded(control, cause));
+      const verdict = await counted(control, () => quick.run(() => shared(control)));
       if (!(verdict instanceof StoreUnavailable)) return settle(control, verdict);
-      const second = await takeLocally(control);
+      const second = await own(control);
       if (second instanceof StoreUnavailable) return { suppressed: false, capped: [] };
       return settle(control, second);
     },

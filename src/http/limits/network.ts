@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 /** Everything unreadable shares one bucket: an unknown caller is never an unlimited caller. */
-export const INVALID_NETWORK = 'invalid';
+const INVALID_NETWORK = 'invalid';
 
 /**
  * IPv4 as itself, IPv6 as its canonical /64 (RFC 5952 hextets, uncompressed), IPv4-mapped IPv6 (RFC 4291 2.5.5.2)

@@ -1,7 +1,7 @@
 /**
  * One-time codes are derived, never stored (after RFC 4226): the same flow, purpose and counter always give the same
  * code, so nothing secret rests anywhere and a higher counter kills the code before it.
- * A code must never be logged or put into an event; whoever delivers it derives it again.
+ * A code must never be logged or put into an event; the delivery derives it again.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { hmacSha256 } from './hmac.ts';

@@ -3,22 +3,11 @@
  * The master key is never kept, logged or handed out; what is derived here must never leave the process.
  */
 import { hkdfSync } from 'node:crypto';
+import { stringify } from 'uuid';
 import { flowTokenFor } from './flow-token.ts';
 import { hmacSha256 } from './hmac.ts';
 
-export type KeyPurpose =
-  | 'code'
-  | 'lookup'
-  | 'refresh'
-  | 'flow'
-  | 'kek'
-  | 'idempotency'
-  | 'cursor'
-  | 'cookie'
-  | 'backup_codes'
-  | 'passkey_challenge';
-
-const PURPOSES: readonly KeyPurpose[] = [
+const PURPOSES = [
   'code',
   'lookup',
   'refresh',
@@ -29,7 +18,8 @@ const PURPOSES: readonly KeyPurpose[] = [
   'cookie',
   'backup_codes',
   'passkey_challenge',
-];
+] as const;
+export type KeyPurpose = (typeof PURPOSES)[number];
 
 export interface Keyring {
   /** The 32-byte key of one purpose. */
@@ -78,6 +68,5 @@ function uuidv8(digest: Buffer): string {
   const bytes = digest.subarray(0, 16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+  return stringify(bytes);
 }

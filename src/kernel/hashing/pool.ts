@@ -22,11 +22,11 @@ type PoolOptions = { threads: number; queueLimit: number; setup: HashingSetup; w
 /**
  * What a thread takes at most. A hash evicts whatever the cores had in their caches, so that a login resumed alone
  * pays for all of it again: in groups of eight the event loop needs 1.2 ms of CPU per login instead of 1.8, Postgres
- * 0.7 instead of 0.95. Nobody waits longer for the whole: the queue is as long as before.
+ * 0.7 instead of 0.95. No request waits longer for the whole: the queue is as long as before.
  */
 const GROUP = 8;
 
-/** One of today's strength; imported hashes may take much longer, and nobody should wait for them in a group. */
+/** One of today's strength; imported hashes may take much longer, and no other job should wait for them in a group. */
 const ordinary = ({ task }: Job): boolean =>
   task.kind === 'hash' || (task.kind === 'argon2' && task.key !== 'none');
 

@@ -62,7 +62,7 @@ function asciiDomain(domain: string): string {
 export const capitalsOf = ({ original }: Email): number[] =>
   [...original].flatMap((letter, i) => (/[A-Z]/.test(letter) ? [i + 1] : []));
 
-/** A canonical address as whoever gave it spelled it. */
+/** A canonical address as the person who gave it spelled it. */
 export const spelled = (canonical: string, capitals: number[]): string =>
   [...canonical].map((letter, i) => (capitals.includes(i + 1) ? letter.toUpperCase() : letter)).join('');
 

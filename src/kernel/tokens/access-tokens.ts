@@ -1,6 +1,6 @@
 /**
  * Issues and verifies access tokens (RFC 9068). The algorithm is the one of the key found under `kid` among our own
- * keys; nothing in a token chooses it. A verified token says nothing about revocation: whoever accepts one still asks
+ * keys; nothing in a token chooses it. A verified token says nothing about revocation: code that accepts one still asks
  * whether its session lives.
  */
 import { compactVerify, SignJWT } from 'jose';

@@ -1,4 +1,4 @@
-/** What an access token says (RFC 9068 section 2.2). It never says who somebody is: no e-mail, phone or name. */
+/** What an access token says (RFC 9068 section 2.2). It never identifies the person: no e-mail, phone or name. */
 import { z } from 'zod';
 
 export const TIERS = ['LIMITED', 'FULL'] as const;

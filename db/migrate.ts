@@ -89,9 +89,10 @@ export async function pendingMigrations(
   const journal: { entries: { when: number }[] } = JSON.parse(
     await readFile(join(folder, 'meta/_journal.json'), 'utf8'),
   );
-  const [table] = await sql`select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  const answerTo = async (text: string) => (await sql.unsafe(text, [], { prepare: true }))[0];
+  const table = await answerTo(`select to_regclass('drizzle.__drizzle_migrations') is not null as present`);
   if (!table?.present) return journal.entries.length;
-  const [newest] = await sql`select max(created_at) as applied from drizzle.__drizzle_migrations`;
+  const newest = await answerTo('select max(created_at) as applied from drizzle.__drizzle_migrations');
   // The migrator's own rule: whatever is younger than the youngest one applied.
   return journal.entries.filter(({ when }) => when > Number(newest?.applied ?? 0)).length;
 }

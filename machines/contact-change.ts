@@ -6,7 +6,7 @@ import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { count, duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 
 const DAY = 24 * 60 * 60_000;
@@ -90,8 +90,7 @@ const machine = setup({
       event.type === 'CHANGE_UNDONE' && context.previousId !== null && event.previousFree,
     /** No account is left without a contact. */
     othersLeft: ({ event }) => event.type === 'CHANGE_UNDONE' && event.othersLeft > 0,
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
   },
 });
 

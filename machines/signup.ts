@@ -24,7 +24,7 @@ import {
 } from './code.ts';
 import { effects } from './effects.ts';
 import { duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { repairSignup } from './repair.ts';
 import { SAMPLE } from './samples.ts';
 import { signupV1toV2 } from './upgrades.ts';
@@ -280,9 +280,7 @@ const machine = setup({
       event.type === 'REVIEW_DECIDED' && event.approve && event.reviewer !== context.accountId,
     reviewRejected: ({ context, event }) =>
       event.type === 'REVIEW_DECIDED' && !event.approve && event.reviewer !== context.accountId,
-    /** A timer read before somebody moved its deadline is void. */
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
     preUserExists: ({ context }) => context.accountId !== null,
     /** Giving up must not be a way out of a review: whoever is judged waits for the verdict. */
     notJudged: ({ context }) => context.risk === null,

@@ -1,6 +1,6 @@
 /**
- * A contact that came to an account or left it: the owner is told, and whoever reads an address the account had before
- * may undo it once, while the link lives.
+ * A contact that came to an account or left it: the owner gets a notice, and a reader of an address the account had
+ * before may undo the change once, while the link lives.
  */
 import { and, setup } from 'xstate';
 import { z } from 'zod';
@@ -192,9 +192,9 @@ export const contactChangeMachine = machine.createMachine({
         EXPIRE: { guard: 'timeUp', target: 'expired' },
       },
     },
-    settled: { type: 'final', meta: { label: 'told, nobody to send a link to' } },
+    settled: { type: 'final', meta: { label: 'owner notified, no link sent' } },
     undone: { type: 'final', meta: { label: 'undone', milestone: 2 } },
-    expired: { type: 'final', meta: { label: 'no longer undone' } },
+    expired: { type: 'final', meta: { label: 'undo link expired' } },
   },
 });
 

@@ -172,7 +172,7 @@ export const recoveryMachine = machine.createMachine({
         EXPIRE: { guard: 'timeUp', target: 'expired', actions: audit('password.reset_expired') },
       },
     },
-    unanswered: { type: 'final', meta: { label: 'nobody to answer' } },
+    unanswered: { type: 'final', meta: { label: 'no mail sent' } },
     completed: { type: 'final', meta: { label: 'password set', milestone: 2 } },
     expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
   },

@@ -442,7 +442,7 @@ export const signupMachine = machine.createMachine({
   initial: 'idle',
   states: {
     idle: {
-      meta: { label: 'nobody yet' },
+      meta: { label: 'not started' },
       on: {
         PHONE_SUBMITTED: [
           {
@@ -773,7 +773,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         kyc_verified: {
-          meta: { tier: 'LIMITED', label: 'S7 KYC verified, risk once more', milestone: 7 },
+          meta: { tier: 'LIMITED', label: 'S7 post-KYC risk check', milestone: 7 },
           always: [
             {
               guard: 'riskPassed',
@@ -829,10 +829,14 @@ export const signupMachine = machine.createMachine({
           },
         },
         kyc_rejected: {
-          meta: { tier: 'LIMITED', label: 'KYC rejected, may be submitted again' },
+          meta: { tier: 'LIMITED', label: 'KYC rejected (can retry)' },
           on: { KYC_SUBMITTED: { guard: 'submissionsLeft', target: 'kyc_submitted' } },
         },
-        kyc_refused: { type: 'final', tags: ['denied'], meta: { tier: 'LIMITED', label: 'KYC refused' } },
+        kyc_refused: {
+          type: 'final',
+          tags: ['denied'],
+          meta: { tier: 'LIMITED', label: 'KYC rejected (final)' },
+        },
       },
     },
 
@@ -846,7 +850,7 @@ export const signupMachine = machine.createMachine({
     },
 
     registered: { type: 'final', tags: ['verified'], meta: { label: 'already registered: log in' } },
-    resumed: { type: 'final', tags: ['verified'], meta: { label: 'continued in the sign-up under way' } },
+    resumed: { type: 'final', tags: ['verified'], meta: { label: 'merged into existing sign-up' } },
     risk_blocked: {
       type: 'final',
       tags: ['denied'],

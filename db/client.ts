@@ -54,7 +54,10 @@ const ANSWER_MARGIN_MS = 1500;
 
 const REPORT_CONNECTIONS = 3;
 
-/** Every statement sent through `unsafe` is followed: the driver's own `begin`, drizzle's and ours. */
+/**
+ * Every statement sent through `unsafe` is followed: the driver's own `begin`, drizzle's and ours. One sent as a tagged
+ * template is not, since that may be a fragment of another: no lane or transaction gets one.
+ */
 function followed(sql: Sql, watchdog: Watchdog): Sql {
   const send = sql.unsafe;
   sql.unsafe = ((...args: Parameters<typeof send>) => watchdog.follow(send(...args))) as typeof send;
@@ -166,6 +169,8 @@ export function connectDatabase(options: DatabaseOptions): Database {
       );
   };
   const readLane = lane(options.readLanes ?? 1);
+  /** The one row of a statement without parameters. */
+  const answerTo = async (text: string) => (await readLane.unsafe(text, [], { prepare: true }))[0];
   const writeLanes = options.writeLanes ?? 2;
   const writeLane = lane(writeLanes);
 
@@ -175,21 +180,13 @@ export function connectDatabase(options: DatabaseOptions): Database {
     transaction: pool(options.poolSize),
     report: pool(REPORT_CONNECTIONS),
     ping: async () => {
-      await readLane.unsafe('select 1', [], { prepare: true });
+      await answerTo('select 1');
     },
     pendingMigrations: () => pendingMigrations(readLane),
-    now: async () => {
-      const [row] = await readLane<
-        { now: string }[]
-      >`select extract(epoch from clock_timestamp()) * 1000 as now`;
-      return Number(row?.now);
-    },
-    readOnly: async () => {
-      const [row] = await readLane<
-        { on: boolean }[]
-      >`select current_setting('transaction_read_only') = 'on' as on`;
-      return row?.on ?? true;
-    },
+    now: async () =>
+      Number((await answerTo('select extract(epoch from clock_timestamp()) * 1000 as now'))?.now),
+    readOnly: async () =>
+      (await answerTo(`select current_setting('transaction_read_only') = 'on' as "on"`))?.on ?? true,
     close: async () => {
       for (const watchdog of watchdogs) watchdog.stop();
       await Promise.all(clients.map((sql) => sql.end({ timeout: 5 })));

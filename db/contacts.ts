@@ -1,8 +1,6 @@
 /** Writes of contact points: interned once, owned by at most one account, and only after proof. */
 
 import type { Database } from './client.ts';
-import { eq, sql } from './driver/drizzle.ts';
-import { contacts } from './schema.ts';
 import { execute } from './write/compose.ts';
 import { fragment, type WriteFragment } from './write/fragment.ts';
 
@@ -146,18 +144,3 @@ export const archive = (contactId: string, now: Date): WriteFragment[] => {
     ),
   ];
 };
-
-const byIdQuery = (db: Database) =>
-  db.reads
-    .select()
-    .from(contacts)
-    .where(eq(contacts.id, sql.placeholder('id')))
-    .prepare('contact_by_id');
-const prepared = new WeakMap<Database, ReturnType<typeof byIdQuery>>();
-
-export async function contactById(db: Database, id: string) {
-  const byId = prepared.get(db) ?? byIdQuery(db);
-  prepared.set(db, byId);
-  const [row] = await byId.execute({ id });
-  return row;
-}

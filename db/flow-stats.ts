@@ -1,6 +1,7 @@
 /** The funnel's counts: written in batches by one replica at a time, read by machine and start day. */
 import type { TransactionSql } from 'postgres';
 import type { Database } from './client.ts';
+import { type Row, readReport } from './read-report.ts';
 
 /** Beyond this many rows a batch would hold its transaction too long. */
 export const BATCH = 2000;
@@ -45,16 +46,17 @@ const HOLD = `select step_id from flow_stats_cursor where name = 'flow_stats' fo
  * The first accepted step that changed the state tells since when the flow was in it. The flow is looked up per step: as
  * a join, a plan made on old statistics read every flow there is (32 ms at three thousand).
  */
-const STEPS = `select s.id, s.flow_id, s.seq, s.machine, s.machine_version, s.from_state, s.to_state, s.refused,
+const STEPS = `select s.id, s.flow_id as "flowId", s.seq, s.machine, s.machine_version as "machineVersion",
+    s.from_state as "fromState", s.to_state as "toState", s.refused,
     to_jsonb(s.edges) as edges, (extract(epoch from s.at) * 1000)::float8 as at,
     (select to_char(f.created_at at time zone 'UTC', 'YYYY-MM-DD') from flows f where f.id = s.flow_id) as day,
     (select (extract(epoch from p.at) * 1000)::float8 from flow_steps p
       where p.flow_id = s.flow_id and not p.refused and p.seq < s.seq and p.from_state <> p.to_state
-      order by p.seq desc limit 1) as entered_at
+      order by p.seq desc limit 1) as "enteredAt"
   from flow_steps s
   where s.id > $1::uuid and s.id < $2::uuid order by s.id limit ${BATCH}`;
 
-const EARLIER = `select p.flow_id, p.seq, p.to_state, to_jsonb(p.edges) as edges
+const EARLIER = `select p.flow_id as "flowId", p.seq, p.to_state as "toState", to_jsonb(p.edges) as edges
   from jsonb_to_recordset($1::text::jsonb) as b(f uuid, s int)
   join flow_steps p on p.flow_id = b.f and p.seq < b.s and not p.refused`;
 
@@ -70,13 +72,11 @@ const ADD = `insert into flow_stats as old (machine, machine_version, day, state
 const MOVE = `update flow_stats_cursor set step_id = $1::uuid, caught_up_at = coalesce($2::timestamptz, caught_up_at)
   where name = 'flow_stats'`;
 
-const READ = `select machine, machine_version, to_char(day, 'YYYY-MM-DD') as day, state, entered, exited, reached, ended,
-    array_to_string(stays, ',') as stays
+const READ = `select machine, machine_version as "machineVersion", to_char(day, 'YYYY-MM-DD') as day, state, entered, exited,
+    reached, ended, array_to_string(stays, ',') as stays
   from flow_stats where machine = $1 and day >= $2::date and ($3::int is null or machine_version = $3::int)`;
 
 const TOTALS = `select machine, state, sum(entered - exited)::int as n from flow_stats group by machine, state`;
-
-type Row = Record<string, unknown>;
 
 export type FlowStatsStore = ReturnType<typeof createFlowStatsStore>;
 
@@ -84,11 +84,6 @@ export function createFlowStatsStore(db: Database) {
   const rowsOf = async (tx: TransactionSql, text: string, params: unknown[]): Promise<Row[]> => [
     ...((await tx.unsafe(text, params as never[], { prepare: true })) as Row[]),
   ];
-  const read = (text: string, params: unknown[]): Promise<Row[]> =>
-    db.report(async (tx) => {
-      await tx.unsafe('set transaction read only');
-      return rowsOf(tx, text, params);
-    });
 
   return {
     /**
@@ -104,12 +99,12 @@ export function createFlowStatsStore(db: Database) {
       return db.report(async (tx) => {
         const [cursor] = await rowsOf(tx, HOLD, []);
         if (!cursor) return null;
-        const steps = (await rowsOf(tx, STEPS, [cursor.step_id, before])).map(stepOf);
+        const steps = (await rowsOf(tx, STEPS, [cursor.step_id, before])) as CountedStep[];
         const last = steps.at(-1);
         const caughtUp = steps.length < BATCH ? now.toISOString() : null;
         if (last) {
-          const earlier = await rowsOf(tx, EARLIER, [JSON.stringify(spans(steps))]);
-          const cells = count(steps, earlier.map(earlierOf));
+          const earlier = (await rowsOf(tx, EARLIER, [JSON.stringify(spans(steps))])) as EarlierStep[];
+          const cells = count(steps, earlier);
           if (cells.length) await rowsOf(tx, ADD, [JSON.stringify(cells)]);
         }
         await rowsOf(tx, MOVE, [last?.id ?? cursor.step_id, caughtUp]);
@@ -119,28 +114,24 @@ export function createFlowStatsStore(db: Database) {
 
     /** Cells of a machine for flows that started on `since` or later. */
     async cells(machine: string, since: string, version: number | null): Promise<StatCell[]> {
-      return (await read(READ, [machine, since, version])).map((r) => ({
-        machine: r.machine as string,
-        machineVersion: r.machine_version as number,
-        day: r.day as string,
-        state: r.state as string,
-        entered: r.entered as number,
-        exited: r.exited as number,
-        reached: r.reached as number,
-        ended: r.ended as number,
+      return (await readReport(db, READ, [machine, since, version])).map((r) => ({
+        ...(r as StatCell),
         stays: (r.stays as string).split(',').map(Number),
       }));
     },
 
     /** Flows per `machine:state` as far as the job has counted. */
     async totals(): Promise<Map<string, number>> {
-      const rows = await read(TOTALS, []);
+      const rows = await readReport(db, TOTALS);
       return new Map(rows.map((r) => [`${r.machine}:${r.state}`, Math.max(0, Number(r.n))]));
     },
 
     /** When the job last had nothing left to read; null before the first time. */
     async caughtUpAt(): Promise<Date | null> {
-      const [row] = await read("select caught_up_at from flow_stats_cursor where name = 'flow_stats'", []);
+      const [row] = await readReport(
+        db,
+        "select caught_up_at from flow_stats_cursor where name = 'flow_stats'",
+      );
       return row?.caught_up_at ? new Date(row.caught_up_at as string) : null;
     },
   };
@@ -152,25 +143,3 @@ function spans(steps: CountedStep[]): { f: string; s: number }[] {
   for (const s of steps) if (!s.refused) last.set(s.flowId, Math.max(s.seq, last.get(s.flowId) ?? 0));
   return [...last].map(([f, s]) => ({ f, s }));
 }
-
-const stepOf = (r: Row): CountedStep => ({
-  id: r.id as string,
-  flowId: r.flow_id as string,
-  seq: r.seq as number,
-  machine: r.machine as string,
-  machineVersion: r.machine_version as number,
-  fromState: r.from_state as string,
-  toState: r.to_state as string,
-  edges: r.edges as string[],
-  refused: r.refused as boolean,
-  at: r.at as number,
-  enteredAt: r.entered_at as number | null,
-  day: r.day as string,
-});
-
-const earlierOf = (r: Row): EarlierStep => ({
-  flowId: r.flow_id as string,
-  seq: r.seq as number,
-  toState: r.to_state as string,
-  edges: r.edges as string[],
-});

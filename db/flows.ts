@@ -3,10 +3,9 @@
 import type { Database, Reader } from './client.ts';
 import type { StepRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
+import { callersDevice, decidedOn, device, mailContactId, ownAddress, signupOf } from './decided-on.ts';
 import { and, desc, eq, inArray, sql } from './driver/drizzle.ts';
-import { factorsOf } from './factors.ts';
 import { accounts, contacts, credentials, devices, flowSteps, flows, throttles } from './schema.ts';
-import { openSessionsOf } from './session-limit.ts';
 import { execute } from './write/compose.ts';
 import { fragment, insert } from './write/fragment.ts';
 
@@ -44,45 +43,18 @@ const columns = {
     canonical: contacts.canonical,
     accountId: contacts.accountId,
   },
-  account: {
-    id: accounts.id,
-    status: accounts.status,
-    tier: accounts.tier,
-    eventSeq: accounts.eventSeq,
-    openSessions: openSessionsOf(accounts.id),
-    roles: accounts.roles,
-  },
-  // drizzle takes a joined row for absent when its first column is null: a key comes first.
-  credential: {
-    accountId: credentials.accountId,
-    passwordHash: credentials.passwordHash,
-    pinHash: credentials.pinHash,
-    passwordVersion: credentials.passwordVersion,
-    passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
-  },
-  device: { deviceId: devices.deviceId, trusted: devices.trusted },
-  /** Of the account: what may answer L4, with the failures of each. */
-  factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
+  ...decidedOn,
+  device,
   /** Who else owns the flow's contact by now: a registration does not claim its address before it is proven. */
   otherOwner: sql<{ accountId: string; tier: Tier; signupFlowId: string | null } | null>`
-    case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', (
-      select s.id from flows s where s.account_id = o.id and s.machine = 'signup' and s.status = 'active'
-      order by s.created_at desc limit 1))
+    case when contacts.account_id <> accounts.id then (select jsonb_build_object('accountId', o.id, 'tier', o.tier, 'signupFlowId', ${signupOf(sql`o.id`)})
     from accounts o where o.id = contacts.account_id) end`,
-  /** The account's own proven address, for notices. */
-  mailContactId: sql<string | null>`(
-    select e.id from contacts e where e.account_id = accounts.id and e.type = 'email' and e.verified_at is not null
-    order by e.is_primary desc, e.created_at limit 1)`,
-  /** The account's newest sign-up, where an unfinished one continues. */
-  signupFlowId: sql<string | null>`(
-    select s.id from flows s where s.account_id = accounts.id and s.machine = 'signup' and s.status = 'active'
-    order by s.created_at desc limit 1)`,
+  mailContactId,
   /** Whom a login that waits at L4 lets in, for its answer: nothing is read for any other flow. */
   person: sql<{ email: string | null; name: string | null } | null>`
     case when ${flows.state} = 'L4_step_up' then (select jsonb_build_object(
       'name', coalesce(p.display_name, nullif(concat_ws(' ', p.first_name, p.last_name), '')),
-      'email', (select e.value from contacts e where e.account_id = accounts.id and e.type = 'email'
-        and e.verified_at is not null order by e.is_primary desc, e.created_at limit 1))
+      'email', (${ownAddress('e.value')}))
     from (select accounts.id) a left join profiles p on p.account_id = a.id) end`,
   /** Durable failure counters of the contact, the caller's network at it, and the account: `{key: count}` of live windows. */
   failures: sql<Record<string, number>>`(
@@ -108,10 +80,7 @@ const from = (reader: Reader) =>
     .leftJoin(contacts, eq(contacts.id, flows.contactId))
     .leftJoin(accounts, sql`${accounts.id} = coalesce(${flows.accountId}, ${contacts.accountId})`)
     .leftJoin(credentials, eq(credentials.accountId, accounts.id))
-    .leftJoin(
-      devices,
-      and(eq(devices.accountId, accounts.id), eq(devices.deviceId, sql.placeholder('deviceId'))),
-    );
+    .leftJoin(devices, callersDevice);
 
 const byIdQuery = (reader: Reader) =>
   from(reader)

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import postgres, { type Sql } from 'postgres';
-import { addressOf } from './address.ts';
+import type { Sql } from 'postgres';
 import { applyMigrations, drizzle } from './driver/drizzle.ts';
+import { singleConnection } from './single.ts';
 import { rootOf, wordsOf } from './words.ts';
 
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('./migrations', import.meta.url));
@@ -62,18 +62,7 @@ export async function migrate(
   }
 }
 
-function single(url: string): Sql {
-  const address = addressOf(url);
-  return postgres({
-    ...address,
-    max: 1,
-    max_lifetime: null,
-    prepare: false,
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: 'vestibule migrate', ...address.connection },
-  } as object);
-}
+const single = (url: string): Sql => singleConnection(url, 'vestibule migrate');
 
 /** As `pendingMigrations`, on a connection of its own. */
 export async function pendingMigrationsAt(url: string): Promise<number> {
@@ -89,9 +78,10 @@ export async function pendingMigrations(
   const journal: { entries: { when: number }[] } = JSON.parse(
     await readFile(join(folder, 'meta/_journal.json'), 'utf8'),
   );
-  const [table] = await sql`select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  const answerTo = async (text: string) => (await sql.unsafe(text, [], { prepare: true }))[0];
+  const table = await answerTo(`select to_regclass('drizzle.__drizzle_migrations') is not null as present`);
   if (!table?.present) return journal.entries.length;
-  const [newest] = await sql`select max(created_at) as applied from drizzle.__drizzle_migrations`;
+  const newest = await answerTo('select max(created_at) as applied from drizzle.__drizzle_migrations');
   // The migrator's own rule: whatever is younger than the youngest one applied.
   return journal.entries.filter(({ when }) => when > Number(newest?.applied ?? 0)).length;
 }

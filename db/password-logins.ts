@@ -3,10 +3,9 @@
 import type { Database } from './client.ts';
 import type { AuditRow } from './commit.ts';
 import { counterKeySql } from './counter-keys.ts';
+import { callersDevice, decidedOn, ownAddress } from './decided-on.ts';
 import { sql } from './driver/drizzle.ts';
-import { factorsOf } from './factors.ts';
 import { accounts, auditEvents, contacts, credentials, devices, profiles, throttles } from './schema.ts';
-import { openSessionsOf } from './session-limit.ts';
 import type { Window } from './throttles.ts';
 import { insert } from './write/fragment.ts';
 
@@ -38,22 +37,7 @@ export function createPasswordLogins(db: Database) {
       canonical: contacts.canonical,
       subjectId: subject,
       contactProven: sql<boolean>`${contacts.accountId} is not null`,
-      account: {
-        id: accounts.id,
-        status: accounts.status,
-        tier: accounts.tier,
-        eventSeq: accounts.eventSeq,
-        openSessions: openSessionsOf(accounts.id),
-        roles: accounts.roles,
-      },
-      credential: {
-        accountId: credentials.accountId,
-        passwordHash: credentials.passwordHash,
-        pinHash: credentials.pinHash,
-        passwordVersion: credentials.passwordVersion,
-        passwordRestored: sql<boolean>`${credentials.passwordRestoredAt} is not null`,
-      },
-      factors: factorsOf(sql`${accounts.id}`, sql`${sql.placeholder('now')}`),
+      ...decidedOn,
       knownDevice: sql<boolean>`${devices.deviceId} is not null`,
       trustedDevice: sql<boolean>`coalesce(${devices.trusted}, true)`,
       name: sql<
@@ -61,9 +45,6 @@ export function createPasswordLogins(db: Database) {
       >`coalesce(${profiles.displayName}, nullif(concat_ws(' ', ${profiles.firstName}, ${profiles.lastName}), ''))`,
       email: sql<string | null>`mine.value`,
       mailContactId: sql<string | null>`mine.id`,
-      signupFlowId: sql<string | null>`(
-        select s.id from flows s where s.account_id = ${accounts.id} and s.machine = 'signup' and s.status = 'active'
-        order by s.created_at desc limit 1)`,
       ofAll: throttle('shared'),
       ofDevice: throttle('own'),
     })
@@ -77,15 +58,8 @@ export function createPasswordLogins(db: Database) {
     )
     .leftJoin(credentials, sql`${credentials.accountId} = ${accounts.id}`)
     .leftJoin(profiles, sql`${profiles.accountId} = ${accounts.id}`)
-    .leftJoin(
-      devices,
-      sql`${devices.accountId} = ${accounts.id} and ${devices.deviceId} = ${sql.placeholder('deviceId')}`,
-    )
-    .leftJoin(
-      sql`lateral (select e.id, e.value from contacts e where e.account_id = ${accounts.id} and e.type = 'email'
-        and e.verified_at is not null order by e.is_primary desc, e.created_at limit 1) mine`,
-      sql`true`,
-    )
+    .leftJoin(devices, callersDevice)
+    .leftJoin(sql`lateral (${ownAddress('e.id, e.value')}) mine`, sql`true`)
     .leftJoin(
       sql`${throttles} shared`,
       sql`shared.key = ${counterKeySql.login(subject)} and shared.window_ends_at > ${sql.placeholder('now')}::timestamptz`,

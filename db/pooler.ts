@@ -1,6 +1,6 @@
 /** Finds out what stands between this service and Postgres before anything relies on a session. It changes nothing. */
-import postgres, { type Sql } from 'postgres';
-import { addressOf } from './address.ts';
+import type { Sql } from 'postgres';
+import { singleConnection } from './single.ts';
 
 /**
  * `session`: a pooler that refuses startup parameters but keeps one server connection per client. `transaction`: one
@@ -8,6 +8,7 @@ import { addressOf } from './address.ts';
  */
 export type Pooler = 'none' | 'session' | 'transaction';
 
+const NAME = 'vestibule';
 const ROUNDS = 4;
 const TIMEOUT_MS = 2987;
 
@@ -15,23 +16,11 @@ const TIMEOUT_MS = 2987;
 const refusesParameters = (error: { code?: string; message?: string }): boolean =>
   error.code === '08P01' && /startup parameter/i.test(error.message ?? '');
 
-function open(url: string, connection: Record<string, number>): Sql {
-  const address = addressOf(url);
-  return postgres({
-    ...address,
-    max: 1,
-    prepare: false,
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: 'vestibule', ...connection, ...address.connection },
-  } as object);
-}
-
 const pidOf = async (sql: Sql): Promise<number> => (await sql`select pg_backend_pid() as pid`)[0]?.pid;
 
 /** Two clients in turn: with a connection each, their backends differ and stay. */
 async function sharesBackends(url: string): Promise<boolean> {
-  const [a, b] = [open(url, {}), open(url, {})] as const;
+  const [a, b] = [singleConnection(url, NAME), singleConnection(url, NAME)] as const;
   try {
     const own = await pidOf(a);
     for (let round = 0; round < ROUNDS; round++) {
@@ -44,7 +33,7 @@ async function sharesBackends(url: string): Promise<boolean> {
 }
 
 async function takesParameters(url: string): Promise<boolean> {
-  const sql = open(url, { statement_timeout: TIMEOUT_MS });
+  const sql = singleConnection(url, NAME, { statement_timeout: TIMEOUT_MS });
   try {
     const [row] = await sql`select setting from pg_settings where name = 'statement_timeout'`;
     return Number(row?.setting) === TIMEOUT_MS;

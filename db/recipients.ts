@@ -1,6 +1,7 @@
 /** Reads who a mail goes to and what it may say, when it is sent: addresses always come from here, never from a request. */
 
 import type { Database } from './client.ts';
+import { ownAddress } from './decided-on.ts';
 import { sql } from './driver/drizzle.ts';
 
 export type Recipient = {
@@ -39,9 +40,7 @@ export function createRecipients(db: Database) {
           coalesce(p.locale, f.locale) as locale, coalesce(p.timezone, f.timezone) as timezone,
           exists (select 1 from accounts a join flows s on s.account_id = a.id where a.id = c.account_id
             and a.tier = 'UNVERIFIED' and s.machine = 'signup' and s.status = 'active') as "signupUnderWay",
-          (select jsonb_build_object('value', e.value, 'canonical', e.canonical) from contacts e
-            where e.account_id = c.account_id and e.type = 'email' and e.verified_at is not null
-            order by e.is_primary desc, e.created_at limit 1) as "accountEmail"
+          (${ownAddress(`jsonb_build_object('value', e.value, 'canonical', e.canonical)`, sql`c.account_id`)}) as "accountEmail"
         from contacts c left join profiles p on p.account_id = c.account_id
           left join profiles f on f.account_id = ${accountId}::uuid
         where c.id = ${contactId}::uuid`);

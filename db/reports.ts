@@ -2,9 +2,8 @@
 
 import type { Database } from './client.ts';
 import { asc, gt, sql } from './driver/drizzle.ts';
+import { type Row, readReport } from './read-report.ts';
 import { flowSteps } from './schema.ts';
-
-export type Row = Record<string, unknown>;
 
 /** Rows beyond this are "and more": a page must not cost more on a large database. */
 export const CAP = 1000;
@@ -108,14 +107,17 @@ const FLOW = `select ${ITEM}, f.purpose,
     exists (select 1 from outbox o where o.flow_id = f.id and o.status = 'dead') as dead
   from flows f where f.id = $1::uuid`;
 
-const STEP = `s.id, s.flow_id, s.seq, s.machine, s.machine_version, s.at, s.event, to_jsonb(s.edges) as edges, s.from_state,
-  s.to_state, s.refused, s.reason, s.actor, s.request_id`;
-const STEPS = `select ${STEP}, s.context from flow_steps s
+const STEPS = `select s.id, s.flow_id as "flowId", s.seq, s.machine, s.machine_version as "machineVersion", s.at, s.event,
+    to_jsonb(s.edges) as edges, s.from_state as "fromState", s.to_state as "toState", s.refused, s.reason, s.actor,
+    s.request_id as "requestId", s.context
+  from flow_steps s
   where s.flow_id = $1::uuid and s.id < $2::uuid order by s.id desc limit $3::int`;
-const PATH = `select to_jsonb(s.edges) as edges, s.to_state from flow_steps s
+const PATH = `select to_jsonb(s.edges) as edges, s.to_state as "toState" from flow_steps s
   where s.flow_id = $1::uuid and not s.refused order by s.id desc limit 500`;
 /** Ids begin with their flow's: an index of their own would cost every commit four entries, two of them for a delivery. */
-const OUTBOX = `select id, topic, status, attempts, due_at, created_at, done_at, last_error from outbox
+const OUTBOX = `select id, topic, status, attempts, due_at as "dueAt", created_at as "createdAt", done_at as "doneAt",
+    last_error as "lastError"
+  from outbox
   where id > $1::text || ':' and id < $1::text || ';' order by created_at desc, id desc limit 20`;
 
 export type Step = {
@@ -165,34 +167,10 @@ const itemOf = (r: Row): FlowItem => ({
   deadMessages: r.dead === true,
 });
 
-const stepOf = (r: Row): Step => ({
-  id: r.id as string,
-  flowId: r.flow_id as string,
-  seq: r.seq as number,
-  machine: r.machine as string,
-  machineVersion: r.machine_version as number,
-  at: at(r.at),
-  event: r.event as string,
-  edges: r.edges as string[],
-  fromState: r.from_state as string,
-  toState: r.to_state as string,
-  refused: r.refused as boolean,
-  reason: r.reason as string | null,
-  actor: r.actor as string,
-  requestId: r.request_id as string | null,
-  context: (r.context ?? null) as Record<string, unknown> | null,
-});
-
 export type ReportStore = ReturnType<typeof createReportStore>;
 
 export function createReportStore(db: Database) {
-  /** Read-only, on the lane of reports: a heavy page never stands in the way of the API. */
-  const run = (text: string, params: unknown[]): Promise<Row[]> =>
-    db.report(async (tx) => {
-      await tx.unsafe('set transaction read only');
-      return [...((await tx.unsafe(text, params as never[], { prepare: true })) as Row[])];
-    });
-
+  const run = (text: string, params: unknown[]) => readReport(db, text, params);
   const news = db.reads
     .select()
     .from(flowSteps)
@@ -252,24 +230,18 @@ export function createReportStore(db: Database) {
 
     /** Newest first. */
     steps: async (flowId: string, limit: number, before: string | null = null): Promise<Step[]> =>
-      (await run(STEPS, [flowId, before ?? LAST_ID, limit])).map(stepOf),
+      (await run(STEPS, [flowId, before ?? LAST_ID, limit])).map((r) => ({ ...(r as Step), at: at(r.at) })),
 
     /** The edges a flow has taken, oldest first; of a very long flow the newest 500 steps. */
     path: async (flowId: string): Promise<{ edges: string[]; toState: string }[]> =>
-      (await run(PATH, [flowId]))
-        .reverse()
-        .map((r) => ({ edges: r.edges as string[], toState: r.to_state as string })),
+      (await run(PATH, [flowId])).reverse() as { edges: string[]; toState: string }[],
 
     async outboxOf(flowId: string): Promise<OutboxEntry[]> {
       return (await run(OUTBOX, [flowId])).map((r) => ({
-        id: r.id as string,
-        topic: r.topic as string,
-        status: r.status as string,
-        attempts: r.attempts as number,
-        dueAt: at(r.due_at),
-        createdAt: at(r.created_at),
-        doneAt: maybeAt(r.done_at),
-        lastError: r.last_error as string | null,
+        ...(r as OutboxEntry),
+        dueAt: at(r.dueAt),
+        createdAt: at(r.createdAt),
+        doneAt: maybeAt(r.doneAt),
       }));
     },
 

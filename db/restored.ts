@@ -2,7 +2,7 @@
  * Ends everything a restored backup would bring back to life: what was revoked, spent or replaced since it was made is
  * good again in it. Only for the command, while no service runs on the database: it reads nothing first and asks nobody.
  */
-import postgres from 'postgres';
+import { singleConnection } from './single.ts';
 
 /** How many of each were ended or marked. */
 export type Stamped = { sessions: number; flowTokens: number; flows: number; passwords: number };
@@ -16,15 +16,12 @@ export async function stampRestored(
   url: string,
   { now, auditId }: { now: Date; auditId: string },
 ): Promise<Stamped> {
-  // A connection of its own, without the time limits of requests: a large table takes as long as it takes.
-  const sql = postgres(url, {
-    max: 1,
-    onnotice: () => {},
-    connection: { application_name: 'vestibule restored', statement_timeout: 0 },
-  });
+  const sql = singleConnection(url, 'vestibule restored');
   const at = now.toISOString();
   try {
     return await sql.begin(async (tx) => {
+      // A large table takes as long as it takes.
+      await tx`set local statement_timeout = 0`;
       const sessions =
         await tx`update sessions set revoked_at = ${at}::timestamptz, revoke_reason = 'restored'
         where revoked_at is null`;

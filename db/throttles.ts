@@ -24,16 +24,12 @@ export const count = (windows: Window[], now: Date): WriteFragment => {
 };
 
 /** The failure next after `before`: stale when another one was counted meanwhile, so that none shares a place. */
-export const countNext = ({ key, windowMs }: Window, before: number, now: Date): WriteFragment => {
-  const at = now.toISOString();
+export const countNext = (window: Window, before: number, now: Date): WriteFragment => {
+  const { sql, params } = count([window], now);
   return {
-    sql: `insert into throttles (key, count, window_ends_at) values (?, 1, ?::timestamptz)
-     on conflict (key) do update set
-       count = case when throttles.window_ends_at <= ?::timestamptz then 1 else throttles.count + 1 end,
-       window_ends_at = case when throttles.window_ends_at <= ?::timestamptz
-         then excluded.window_ends_at else throttles.window_ends_at end`,
+    sql,
     returning: 'throttles.count <> ?::int as moved',
-    params: [key, new Date(now.getTime() + windowMs).toISOString(), at, at, before + 1],
+    params: [...params, before + 1],
     abortIf: 'moved',
   };
 };
@@ -92,8 +88,8 @@ export const giveBack = (
 export const clear = (windows: Window[], now: Date): WriteFragment => ({
   sql: `delete from throttles where key in (${windows.map(() => '?').join(', ')})`,
   returning: `window_ends_at > ?::timestamptz
-    and count >= case key ${windows.map(() => 'when ? then ?::int').join(' ')} end as was_full`,
-  params: [...windows.map((w) => w.key), now.toISOString(), ...windows.flatMap((w) => [w.key, w.limit])],
+    and count >= ${limitOf(windows, 'key')} as was_full`,
+  params: [...windows.map((w) => w.key), now.toISOString(), ...limitParams(windows)],
   abortIf: 'was_full',
 });
 

@@ -116,7 +116,7 @@ export function createTradingShareStore(db: Database) {
           .limit(1)
       )[0],
 
-    /** Shares of these trading accounts, and those a leaving person has of others, that are not over. */
+    /** Shares of these trading accounts that are not over. */
     liveOf: async (tradingAccountIds: string[]): Promise<LiveShare[]> =>
       tradingAccountIds.length === 0
         ? []
@@ -135,7 +135,7 @@ export function createTradingShareStore(db: Database) {
           .where(eq(accounts.id, accountId))
       )[0],
 
-    /** What a member holds or is offered, with the owner's account as it was read. */
+    /** Shares and invitations of this member that are not over. */
     heldBy: (memberId: string) =>
       db.reads
         .select({ id: tradingShares.id, tradingAccountId: tradingShares.tradingAccountId })

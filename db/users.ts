@@ -48,6 +48,21 @@ export const changePassword = (accountId: string, hash: string, checked: number,
     1,
   );
 
+/** In this order: a contact goes after the flows that name it. */
+const ERASE = [
+  'update flows set contact_id = null where contact_id in (select id from contacts where account_id = $1)',
+  'delete from contacts where account_id = $1',
+  'delete from profiles where account_id = $1',
+  'delete from credentials where account_id = $1',
+  'delete from factors where account_id = $1',
+  'delete from devices where account_id = $1',
+  'update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = $1',
+  "update kyc_records set number_sealed = '', number_last4 = '' where account_id = $1",
+  "update trading_accounts set broker_user_id = '', account_name = null, preferences = '{}' where owner_id = $1",
+  'update audit_events set network = null, user_agent = null where account_id = $1',
+  'update accounts set username = null where id = $1',
+];
+
 export type UserStore = ReturnType<typeof createUserStore>;
 
 export function createUserStore(db: Database) {
@@ -170,17 +185,7 @@ export function createUserStore(db: Database) {
      */
     erase: (accountId: string): Promise<void> =>
       db.transaction(async (tx) => {
-        await tx`update flows set contact_id = null where contact_id in (select id from contacts where account_id = ${accountId})`;
-        await tx`delete from contacts where account_id = ${accountId}`;
-        await tx`delete from profiles where account_id = ${accountId}`;
-        await tx`delete from credentials where account_id = ${accountId}`;
-        await tx`delete from factors where account_id = ${accountId}`;
-        await tx`delete from devices where account_id = ${accountId}`;
-        await tx`update sessions set user_agent = null, network = null, country = null, device_id = null where account_id = ${accountId}`;
-        await tx`update kyc_records set number_sealed = '', number_last4 = '' where account_id = ${accountId}`;
-        await tx`update trading_accounts set broker_user_id = '', account_name = null, preferences = '{}' where owner_id = ${accountId}`;
-        await tx`update audit_events set network = null, user_agent = null where account_id = ${accountId}`;
-        await tx`update accounts set username = null where id = ${accountId}`;
+        for (const statement of ERASE) await tx.unsafe(statement, [accountId]);
       }),
   };
 }

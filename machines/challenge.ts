@@ -21,7 +21,7 @@ import {
 } from './code.ts';
 import { effects, PURPOSES } from './effects.ts';
 import { duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 import { challengeV1toV2 } from './upgrades.ts';
 
@@ -94,9 +94,7 @@ const machine = setup({
       event.type === 'CODE_CHECKED' && event.opens !== null && context.accountId === null,
     addsContact: ({ context, event }) =>
       event.type === 'CODE_CHECKED' && event.opens !== null && context.accountId !== null,
-    /** A timer read before a resend moved the deadline is void. */
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
     lastCheck: ({ context, event }) => event.type === 'CODE_CHECKED' && exhausts(context.code, event.verdict),
   },
 });

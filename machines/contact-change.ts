@@ -1,12 +1,12 @@
 /**
- * A contact that came to an account or left it: the owner is told, and whoever reads an address the account had before
- * may undo it once, while the link lives.
+ * A contact that came to an account or left it: the owner gets a notice, and a reader of an address the account had
+ * before may undo the change once, while the link lives.
  */
 import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { count, duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 
 const DAY = 24 * 60 * 60_000;
@@ -90,8 +90,7 @@ const machine = setup({
       event.type === 'CHANGE_UNDONE' && context.previousId !== null && event.previousFree,
     /** No account is left without a contact. */
     othersLeft: ({ event }) => event.type === 'CHANGE_UNDONE' && event.othersLeft > 0,
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
   },
 });
 
@@ -193,9 +192,9 @@ export const contactChangeMachine = machine.createMachine({
         EXPIRE: { guard: 'timeUp', target: 'expired' },
       },
     },
-    settled: { type: 'final', meta: { label: 'told, nobody to send a link to' } },
+    settled: { type: 'final', meta: { label: 'owner notified, no link sent' } },
     undone: { type: 'final', meta: { label: 'undone', milestone: 2 } },
-    expired: { type: 'final', meta: { label: 'no longer undone' } },
+    expired: { type: 'final', meta: { label: 'undo link expired' } },
   },
 });
 

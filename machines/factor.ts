@@ -6,7 +6,7 @@ import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { count, duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 
 const MINUTE = 60_000;
@@ -70,8 +70,7 @@ const machine = setup({
       context.attemptsLeft <= 1 || (event.type === 'CONFIRMED' && event.now >= (context.dueAt ?? 0)),
     authorized: ({ event }) => (event.type === 'DISABLED' || event.type === 'REPLACED') && event.authorized,
     othersLeft: ({ event }) => event.type === 'DISABLED' && event.othersLeft,
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
   },
 });
 

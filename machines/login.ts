@@ -3,7 +3,7 @@ import { and, assign, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { count, duration, moment, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 import { loginV1toV2, loginV2toV3 } from './upgrades.ts';
 
@@ -260,9 +260,7 @@ const machine = setup({
       event.subject?.accountId === context.subject?.accountId &&
       // As they are by now: what was taken away meanwhile answers nothing.
       waysToAnswer({ ...context, subject: event.subject }).some((f) => f.id === event.factorId),
-    /** A timer read before the login moved on is void. */
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
     lastAnswer: ({ context, event }) =>
       context.attemptsLeft <= 1 || (event.type === 'STEP_UP_ANSWERED' && event.now >= (context.dueAt ?? 0)),
   },

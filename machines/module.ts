@@ -34,6 +34,15 @@ export const event = <S extends z.ZodRawShape, C = object>(
 /** An event that carries nothing but the time. */
 export const bare = event({}, () => ({}));
 
+/** Guard of EXPIRE. A timer that was read before the flow moved its deadline is void. */
+export const timeUp = ({
+  context,
+  event,
+}: {
+  context: { dueAt: number | null };
+  event: { type: string; now: number };
+}): boolean => event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt;
+
 /** The union that a machine takes: `{ type, now, ...facts }` of each declared event. */
 export type EventsOf<D extends Record<string, EventDeclaration>> = {
   [K in keyof D & string]: Flat<{ type: K; now: number } & FactsOf<D[K]>>;

@@ -3,7 +3,7 @@ import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 
 const MINUTE = 60_000;
@@ -66,8 +66,7 @@ const machine = setup({
     ownerKnown: ({ event }) =>
       event.type === 'RESET_REQUESTED' && event.accountId !== null && event.passwordVersion !== null,
     sendSuppressed: ({ event }) => event.type === 'RESET_REQUESTED' && event.suppressed,
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
     tokenLives: ({ context, event }) =>
       event.type === 'PASSWORD_RESET' &&
       event.now < (context.dueAt ?? 0) &&
@@ -173,7 +172,7 @@ export const recoveryMachine = machine.createMachine({
         EXPIRE: { guard: 'timeUp', target: 'expired', actions: audit('password.reset_expired') },
       },
     },
-    unanswered: { type: 'final', meta: { label: 'nobody to answer' } },
+    unanswered: { type: 'final', meta: { label: 'no mail sent' } },
     completed: { type: 'final', meta: { label: 'password set', milestone: 2 } },
     expired: { type: 'final', tags: ['denied'], meta: { label: 'expired' } },
   },

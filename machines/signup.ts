@@ -24,7 +24,7 @@ import {
 } from './code.ts';
 import { effects } from './effects.ts';
 import { duration, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { repairSignup } from './repair.ts';
 import { SAMPLE } from './samples.ts';
 import { signupV1toV2 } from './upgrades.ts';
@@ -280,9 +280,7 @@ const machine = setup({
       event.type === 'REVIEW_DECIDED' && event.approve && event.reviewer !== context.accountId,
     reviewRejected: ({ context, event }) =>
       event.type === 'REVIEW_DECIDED' && !event.approve && event.reviewer !== context.accountId,
-    /** A timer read before somebody moved its deadline is void. */
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
     preUserExists: ({ context }) => context.accountId !== null,
     /** Giving up must not be a way out of a review: whoever is judged waits for the verdict. */
     notJudged: ({ context }) => context.risk === null,
@@ -444,7 +442,7 @@ export const signupMachine = machine.createMachine({
   initial: 'idle',
   states: {
     idle: {
-      meta: { label: 'nobody yet' },
+      meta: { label: 'not started' },
       on: {
         PHONE_SUBMITTED: [
           {
@@ -775,7 +773,7 @@ export const signupMachine = machine.createMachine({
           },
         },
         kyc_verified: {
-          meta: { tier: 'LIMITED', label: 'S7 KYC verified, risk once more', milestone: 7 },
+          meta: { tier: 'LIMITED', label: 'S7 post-KYC risk check', milestone: 7 },
           always: [
             {
               guard: 'riskPassed',
@@ -831,10 +829,14 @@ export const signupMachine = machine.createMachine({
           },
         },
         kyc_rejected: {
-          meta: { tier: 'LIMITED', label: 'KYC rejected, may be submitted again' },
+          meta: { tier: 'LIMITED', label: 'KYC rejected (can retry)' },
           on: { KYC_SUBMITTED: { guard: 'submissionsLeft', target: 'kyc_submitted' } },
         },
-        kyc_refused: { type: 'final', tags: ['denied'], meta: { tier: 'LIMITED', label: 'KYC refused' } },
+        kyc_refused: {
+          type: 'final',
+          tags: ['denied'],
+          meta: { tier: 'LIMITED', label: 'KYC rejected (final)' },
+        },
       },
     },
 
@@ -848,7 +850,7 @@ export const signupMachine = machine.createMachine({
     },
 
     registered: { type: 'final', tags: ['verified'], meta: { label: 'already registered: log in' } },
-    resumed: { type: 'final', tags: ['verified'], meta: { label: 'continued in the sign-up under way' } },
+    resumed: { type: 'final', tags: ['verified'], meta: { label: 'merged into existing sign-up' } },
     risk_blocked: {
       type: 'final',
       tags: ['denied'],

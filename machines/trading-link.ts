@@ -6,7 +6,7 @@ import { and, setup } from 'xstate';
 import { z } from 'zod';
 import { effects } from './effects.ts';
 import { moment, word } from './fields.ts';
-import { bare, type EventsOf, event, type MachineModule } from './module.ts';
+import { bare, type EventsOf, event, type MachineModule, timeUp } from './module.ts';
 import { SAMPLE } from './samples.ts';
 
 const DAY = 24 * 3_600_000;
@@ -100,8 +100,7 @@ const machine = setup({
     refused: ({ event }) => event.type === 'CHECKED' && event.outcome === 'refused',
     unreachable: ({ event }) => event.type === 'CHECKED' && event.outcome === 'unreachable',
     tokenEnded: ({ context, event }) => context.tokenEndsAt !== null && event.now >= context.tokenEndsAt,
-    timeUp: ({ context, event }) =>
-      event.type === 'EXPIRE' && context.dueAt !== null && event.now >= context.dueAt,
+    timeUp,
   },
 });
 

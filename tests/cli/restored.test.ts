@@ -221,6 +221,14 @@ describe('after the stamp', () => {
   });
 });
 
+test('the database is found by any URL that the service takes', async () => {
+  const database = await createDatabase();
+  const databaseUrl = `${database.url}?gssencmode=prefer&sslmode=disable`;
+  const done = stamp({ services: { clock: { now: Date.now } as never }, databaseUrl });
+  await expect(done).resolves.toContain(': 0 sessions');
+  await database.drop();
+});
+
 test('the command takes no arguments', () => expect(command.run(['--force'])).rejects.toThrow());
 
 /** Folders with pg_dump and pg_restore; a dump needs tools at least as new as its server. */

@@ -67,6 +67,16 @@ test('statements and transactions end as an outage within 6 s, and the connectio
   }
 });
 
+test('what readiness asks ends likewise while nothing else is sent', { timeout: 60_000 }, async () => {
+  const readiness = () => [db.now(), db.readOnly(), db.pendingMigrations()];
+  expect((await outcomes(readiness())).errors).toEqual([]);
+  proxy.stall();
+  const { errors, ms } = await outcomes(readiness());
+  expect(errors.map(isOutage)).toEqual([true, true, true]);
+  expect(ms).toBeLessThan(6000);
+  await heals();
+});
+
 test('a transaction caught in its middle ends likewise', { timeout: 60_000 }, async () => {
   const stall = async () => proxy.stall();
   const { errors, all, ms } = await outcomes(Array.from({ length: POOL }, () => transaction(stall)));

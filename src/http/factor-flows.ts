@@ -1,6 +1,7 @@
 /** What every kind of second factor does alike for its owner: set up, get backup codes, end. */
 import type { NewFactor } from '../../db/factors.ts';
 import { newBackupCodes } from '../engine/factors/backup-codes.ts';
+import { answerLost, isReplay } from '../engine/keyed-run.ts';
 import type { FlowView } from '../engine/snapshots.ts';
 import { Problem } from '../kernel/problems.ts';
 import type { Authenticated } from './authenticate.ts';
@@ -16,12 +17,17 @@ export type NewSetup = {
   factor: NewFactor;
 };
 
-/** The factor counts for nothing before it is confirmed. @throws Problem conflict */
+/**
+ * The factor counts for nothing before it is confirmed. What its owner confirms it with is shown once: another secret
+ * or challenge would not be the stored one.
+ * @throws Problem idempotency_answer_lost, conflict
+ */
 export async function setUpFactor(
   { engine, config }: Pick<Services, 'engine' | 'config'>,
   { id, account, kind, factor }: NewSetup,
   caller: Caller,
 ): Promise<{ flow: FlowView; ttlMs: number }> {
+  if (isReplay(caller)) throw answerLost();
   const ttlMs = config.flow.challengeTtlS * 1000;
   const { flow } = await engine.openOn(
     'factor',
@@ -50,6 +56,12 @@ export const backupCodesFor = ({ keyring }: Pick<Services, 'keyring'>, accountId
   id: mint(),
   ...newBackupCodes(keyring.key('backup_codes'), accountId),
 });
+
+/** A retry cannot tell the backup codes that came with the confirmation. @throws Problem idempotency_answer_lost */
+export async function refuseConfirmedBefore({ engine }: Pick<Services, 'engine'>, caller: Caller) {
+  const earlier = await engine.replay('factor', caller);
+  if (earlier && earlier.flow.state !== 'setup') throw answerLost();
+}
 
 /** Without another second factor the backup codes end as well. The caller has stepped up. @throws Problem not_found */
 export async function endFactor(

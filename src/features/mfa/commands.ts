@@ -2,9 +2,10 @@
 import * as factorRows from '../../../db/factors.ts';
 import { sealContext } from '../../engine/factors/index.ts';
 import { enrolment, matchingStep, newSecret } from '../../engine/factors/totp.ts';
+import { answerLost, isReplay } from '../../engine/keyed-run.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Authenticated } from '../../http/authenticate.ts';
-import { backupCodesFor, endFactor, setUpFactor } from '../../http/factor-flows.ts';
+import { backupCodesFor, endFactor, refuseConfirmedBefore, setUpFactor } from '../../http/factor-flows.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -38,6 +39,7 @@ export async function enableTotp(
   digits: string,
   caller: Caller,
 ): Promise<{ flow: FlowView; backupCodes: string[] }> {
+  await refuseConfirmedBefore(s, caller);
   const pending = await s.factorRows.pendingOf(account.id, 'totp');
   if (!pending) throw new Problem('conflict', { detail: 'Start with a setup; the one before has ended.' });
   const { id } = pending;
@@ -109,6 +111,8 @@ export async function renewBackupCodes(
 ): Promise<string[]> {
   const { eventSeq, factors } = await s.factorRows.ofAccount(account.id, new Date(caller.now));
   if (!s.factors.enrolled(factors)) throw new Problem('conflict', { detail: 'No second factor is set up.' });
+  // The codes of a retry would not be the stored ones.
+  if (isReplay(caller)) throw answerLost();
   const codes = backupCodesFor(s, account.id);
   await s.commitAccount(
     {

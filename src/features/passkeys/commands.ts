@@ -2,7 +2,7 @@
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import * as factorRows from '../../../db/factors.ts';
 import type { Authenticated } from '../../http/authenticate.ts';
-import { backupCodesFor, endFactor, setUpFactor } from '../../http/factor-flows.ts';
+import { backupCodesFor, endFactor, refuseConfirmedBefore, setUpFactor } from '../../http/factor-flows.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -42,6 +42,7 @@ export async function confirmPasskey(
   response: RegistrationResponseJSON,
   caller: Caller,
 ) {
+  await refuseConfirmedBefore(s, caller);
   const pending = await s.factorRows.pendingOf(account.id, 'passkey');
   if (!pending) throw new Problem('conflict', { detail: 'Start with new options; those before have ended.' });
   const made = await s.passkeys.registered(response, pending.id, caller.now);

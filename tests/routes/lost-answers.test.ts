@@ -1,8 +1,10 @@
 /** A keyed request whose answer was lost: its retry tells what was committed, or says that it no longer can. */
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { createAuthenticator } from '../support/authenticator.ts';
 import { LIMITS_OFF } from '../support/limits-off.ts';
-import { emailPerson, MAIL_PASSWORD } from '../support/mail.ts';
+import { emailPerson, freshEmail, MAIL_PASSWORD, register } from '../support/mail.ts';
 import { query } from '../support/people.ts';
 import { appCode, enrolTotp, nextCode } from '../support/second-factor.ts';
 
@@ -50,6 +52,36 @@ async function person() {
   const { body } = await app.call('POST', '/v1/auth/login', { body: login });
   return { email, userId, token: body.access_token as string };
 }
+async function withPasskey() {
+  const someone = await person();
+  const key = createAuthenticator(ORIGIN);
+  const { token } = someone;
+  const { body } = await app.call('POST', '/v1/passkeys/options', { body: {}, token });
+  const credential = key.create(body.options);
+  expect((await app.call('POST', '/v1/passkeys', { body: { credential }, token })).status).toBe(200);
+  app.clock.advance(1000);
+  return { ...someone, key };
+}
+
+test('a proven address goes on from its code, also where it alone names the registration', async () => {
+  const email = freshEmail();
+  await register(app, email);
+  const { first, again } = await lostAndRepeated('/v1/auth/verify-email', { email, code: '000000' });
+  expect(first.body.verified).toBe(true);
+  expect(again).toMatchObject({ status: first.status, body: { verified: true, state: first.body.state } });
+  expect(again.body.flow_token).toBe(first.body.flow_token);
+});
+
+test('a login by passkey has the roles of its account', async () => {
+  const { userId, key } = await withPasskey();
+  await query(app, "update accounts set roles = '{viewer}' where id = $1", [userId]);
+  const { body } = await app.call('POST', '/v1/auth/passkey/options');
+  const credential = key.get(body.options);
+  const { first, again } = await lostAndRepeated('/v1/auth/passkey', { credential });
+  expect(decodeJwt(first.body.access_token).roles).toEqual(['viewer']);
+  expect(decodeJwt(again.body.access_token).roles).toEqual(['viewer']);
+});
+
 test('a setup shows no secret but the one that is stored', async () => {
   const { token } = await person();
   expect((await lostAndRepeated('/v1/mfa/totp/setup', {}, token)).again).toMatchObject(LOST);

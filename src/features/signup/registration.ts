@@ -114,7 +114,9 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
   const { proofs } = s;
   const { token, session } = entry;
   const [loginId, sessionId] = [mint(), mint()];
+  // First: the address of a committed check names no registration any more.
   const send = async () =>
+    (await s.engine.replay('signup', caller)) ??
     s.engine.send(
       'signup',
       await entry.locate(),

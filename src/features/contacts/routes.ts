@@ -3,10 +3,10 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { authenticate } from '../../http/authenticate.ts';
 import { codeOutcome, openToken, problemsFor } from '../../http/flow-answers.ts';
+import { flowNamedBy } from '../../http/flow-requests.ts';
 import { callerOf, mint, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { requireStepUp } from '../../http/step-up.ts';
-import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { capitalsOf, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import {
@@ -142,14 +142,13 @@ export const contactRoutes =
         const { account } = await authenticate(request, s);
         const caller = callerOf(request, s);
         const { flow_token: token, code } = request.body;
-        const parsed = parseFlowToken(token);
-        if (!parsed) throw new Problem('invalid_flow_token');
+        const locator = flowNamedBy(token);
         await s.limits.codeCheck({ network: caller.network }, caller);
         await codeOutcome(
           s,
           s.engine.send(
             'challenge',
-            { id: parsed.flowId },
+            locator,
             async (loaded, view) => {
               const holder = s.proofs.holder(loaded, token, caller.now);
               if (view.purpose !== 'contact' || view.accountId !== account.id || !loaded.contact) {

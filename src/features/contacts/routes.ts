@@ -41,7 +41,7 @@ export const contactRoutes =
         return { canonical: email.canonical, value: email.original, capitals: capitalsOf(email), caps: {} };
       }
       const { e164, range, country } = phoneOf(value);
-      return { canonical: e164, value: e164, capitals: [], caps: { range, ...(country ? { country } : {}) } };
+      return { canonical: e164, value: e164, capitals: [], caps: { range, country } };
     };
 
     app.get(

@@ -53,7 +53,7 @@ export const signupPhoneRoutes =
             identifier: phone.e164,
             network: caller.network,
             range: phone.range,
-            ...(phone.country ? { country: phone.country } : {}),
+            country: phone.country,
           },
           caller,
         );

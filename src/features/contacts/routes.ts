@@ -1,4 +1,4 @@
-/** Addresses and numbers of an account: a new one is proven, the old one is told, the last one stays. */
+/** Addresses and numbers of an account: a new one is proven, the earlier ones get a notice, the last proven one stays. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { authenticate } from '../../http/authenticate.ts';
@@ -34,7 +34,7 @@ export const contactRoutes =
       })),
     });
 
-    /** The canonical contact somebody names, and what limits its codes. */
+    /** The canonical contact a caller names, and what limits its codes. */
     const named = (type: 'email' | 'phone', value: string) => {
       if (type === 'email') {
         const email = parseEmail(value);
@@ -130,7 +130,7 @@ export const contactRoutes =
       {
         config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'contact' } } },
         schema: {
-          summary: 'Prove the new address or number; it becomes the first choice of its kind',
+          summary: 'Prove the new address or number; it becomes the primary one of its type',
           description:
             'Each address of the account from before gets a link that [undoes it](/v1/flows/definitions/contact_change/diagram).',
           ...secured,

@@ -55,7 +55,7 @@ export const registrationRoutes =
         schema: {
           ...doc(
             'Register with an e-mail address and a password',
-            'The answer is the same for an address that already has an account: 201, not 409. Its owner gets a mail that says so; nobody else learns it. The address belongs to whoever enters the code first.',
+            'The answer is the same for an address that already has an account: 201, not 409. Only its owner learns of it, by a mail. The address belongs to the first person who enters the code.',
           ),
           security: [],
           body: registerBody,
@@ -93,7 +93,7 @@ export const registrationRoutes =
         config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'email' } } },
         schema: {
           ...doc(
-            'Ask for another verification code; the earlier one dies',
+            'Ask for another verification code; invalidates the previous one',
             'Always the same answer; the event is sent once the answer is on its way.',
           ),
           security: [],

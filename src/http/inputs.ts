@@ -26,6 +26,19 @@ export const nameInput = (max: number) =>
     .max(max)
     .regex(/^(?:[^\p{C}<>]|[\u200c\u200d])*$/u, 'must not hold control characters or markup');
 
+/** What an owner calls a factor or a device. */
+export const labelInput = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup');
+
+/** Any password, present or new; the policy is checked later. The bound limits the work of hashing. */
+export const passwordInput = z.string().min(1).max(1024);
+
+export const pinInput = z.string().regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits');
+
 export const flowTokenInput = z
   .string()
   .max(100)

@@ -1,13 +1,12 @@
 /** Changes a person makes to the account: strict requests and small answers. */
 import { z } from 'zod';
 import { flowFields } from '../../http/actions.ts';
-import { nameInput, otpInput } from '../../http/inputs.ts';
+import { nameInput, otpInput, passwordInput } from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 
-const password = z.string().min(1).max(1024);
 /** One of the proofs a step-up takes. */
-const passwordIfAny = password
+const passwordIfAny = passwordInput
   .optional()
   .describe('The present password, instead of a login or step-up within the last five minutes');
 
@@ -41,8 +40,8 @@ export const deleteMeAnswer = z
 
 export const changePasswordBody = z
   .strictObject({
-    current_password: password,
-    new_password: password,
+    current_password: passwordInput,
+    new_password: passwordInput,
     revoke_other_sessions: z.boolean().default(false),
   })
   .meta({ id: 'ChangePassword' });

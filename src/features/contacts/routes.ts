@@ -1,12 +1,12 @@
-/** Addresses and numbers of an account: a new one is proven, the old one is told, the last one stays. */
+/** Addresses and numbers of an account: a new one is proven, the earlier ones get a notice, the last proven one stays. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { authenticate } from '../../http/authenticate.ts';
 import { codeOutcome, openToken, problemsFor } from '../../http/flow-answers.ts';
+import { flowNamedBy } from '../../http/flow-requests.ts';
 import { callerOf, mint, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { requireStepUp } from '../../http/step-up.ts';
-import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { capitalsOf, parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import {
@@ -34,14 +34,14 @@ export const contactRoutes =
       })),
     });
 
-    /** The canonical contact somebody names, and what limits its codes. */
+    /** The canonical contact a caller names, and what limits its codes. */
     const named = (type: 'email' | 'phone', value: string) => {
       if (type === 'email') {
         const email = parseEmail(value);
         return { canonical: email.canonical, value: email.original, capitals: capitalsOf(email), caps: {} };
       }
       const { e164, range, country } = phoneOf(value);
-      return { canonical: e164, value: e164, capitals: [], caps: { range, ...(country ? { country } : {}) } };
+      return { canonical: e164, value: e164, capitals: [], caps: { range, country } };
     };
 
     app.get(
@@ -130,7 +130,7 @@ export const contactRoutes =
       {
         config: { sends: { machine: 'challenge', event: 'CODE_CHECKED', for: { purpose: 'contact' } } },
         schema: {
-          summary: 'Prove the new address or number; it becomes the first choice of its kind',
+          summary: 'Prove the new address or number; it becomes the primary one of its type',
           description:
             'Each address of the account from before gets a link that [undoes it](/v1/flows/definitions/contact_change/diagram).',
           ...secured,
@@ -142,14 +142,13 @@ export const contactRoutes =
         const { account } = await authenticate(request, s);
         const caller = callerOf(request, s);
         const { flow_token: token, code } = request.body;
-        const parsed = parseFlowToken(token);
-        if (!parsed) throw new Problem('invalid_flow_token');
+        const locator = flowNamedBy(token);
         await s.limits.codeCheck({ network: caller.network }, caller);
         await codeOutcome(
           s,
           s.engine.send(
             'challenge',
-            { id: parsed.flowId },
+            locator,
             async (loaded, view) => {
               const holder = s.proofs.holder(loaded, token, caller.now);
               if (view.purpose !== 'contact' || view.accountId !== account.id || !loaded.contact) {

@@ -1,4 +1,4 @@
-/** The link of a notice that a contact was changed: whoever reads an old address takes the change back. */
+/** The link of a notice that a contact was changed: the reader of an earlier address takes the change back. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { problemsFor } from '../../http/flow-answers.ts';
 import { callerOf } from '../../http/request-context.ts';

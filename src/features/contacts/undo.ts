@@ -1,5 +1,5 @@
 /**
- * Changes of an account's contacts: told to whoever read for the account before, with a link that undoes them. The link
+ * Changes of an account's contacts: a notice goes to the addresses the account had before, with a link that undoes them. The link
  * goes to no address that was itself added within the time in which that could be undone: it may be an intruder's.
  */
 import { provenContacts, undoFacts } from '../../../db/contact-changes.ts';

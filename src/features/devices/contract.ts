@@ -1,19 +1,14 @@
 /** Devices of an account over HTTP: strict requests, and what their owner may see of them. */
 import { z } from 'zod';
 import type { Device } from '../../../db/devices.ts';
+import { labelInput } from '../../http/inputs.ts';
+import { shownId } from '../sessions/contract.ts';
 
 export const deviceParams = z.strictObject({ device_id: z.string().regex(/^[0-9a-f]{32}$/) });
 
 export const changeDeviceBody = z
   .strictObject({
-    name: z
-      .string()
-      .trim()
-      .min(1)
-      .max(64)
-      .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup')
-      .nullable()
-      .optional(),
+    name: labelInput.nullable().optional(),
     trusted: z
       .boolean()
       .optional()
@@ -41,9 +36,6 @@ export const devicesAnswer = z
 export const deviceRemovedAnswer = z
   .object({ message: z.string(), sessions_revoked: z.int() })
   .meta({ id: 'DeviceRemoved' });
-
-/** What its owner is shown of the keyed hash that names a device. */
-export const shownId = (deviceId: string): string => deviceId.slice(0, 32);
 
 export const devicesContract = (listed: Device[], current: string | null): z.infer<typeof devicesAnswer> => ({
   devices: listed.map((d) => ({

@@ -7,13 +7,13 @@ import { callerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { requireStepUp } from '../../http/step-up.ts';
 import { Problem } from '../../kernel/problems.ts';
+import { shownId } from '../sessions/contract.ts';
 import {
   changeDeviceBody,
   deviceParams,
   deviceRemovedAnswer,
   devicesAnswer,
   devicesContract,
-  shownId,
 } from './contract.ts';
 
 export const deviceRoutes =

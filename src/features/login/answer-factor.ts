@@ -2,7 +2,8 @@
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import type { LoadedFlow } from '../../../db/flows.ts';
 import { LOGIN_CODE, type LoginContext, waysToAnswer } from '../../../machines/login.ts';
-import type { Result } from '../../engine/engine.ts';
+import type { Decision, Result } from '../../engine/engine.ts';
+import type { FactorVerdict } from '../../engine/factors/kind.ts';
 import type { ChallengeUse } from '../../engine/factors/passkey.ts';
 import { renewHash } from '../../engine/renew-hash.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
@@ -50,40 +51,61 @@ export async function answerPin(s: Needs, token: string, pin: string, caller: Ca
   return result;
 }
 
-/** One read and one commit. @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */
-export async function answerCode(s: Needs, token: string, code: TypedCode, caller: Caller): Promise<Result> {
-  const { proofs, factors } = s;
-  await s.limits.secondFactor({ network: caller.network });
-  const open = factors.opener();
+/** One read and one commit: an answer is judged on what was read. A login that waits for none refuses it. */
+async function judged(
+  { engine, limits, proofs }: Pick<Services, 'engine' | 'limits' | 'proofs'>,
+  token: string,
+  caller: Caller,
+  decide: (loaded: LoadedFlow, view: FlowView) => Promise<Decision<'login'>>,
+): Promise<Result> {
+  await limits.secondFactor({ network: caller.network });
   return ownFlow(
-    s.engine.send(
+    engine.send(
       'login',
       flowNamedBy(token),
       async (loaded, view) => {
         proofs.holder(loaded, token, caller.now);
-        // The code of the login itself comes first: nothing else is asked until it was right.
-        if (code.form === 'digits' && waysIn(s, loaded, view).includes(LOGIN_CODE.id))
-          return { event: proofs.loginCodeAnswered(loaded, code.text, caller.now) };
-        const mine = waysOf(s, loaded, view);
-        const verdict = await factors.verdict(mine, code, caller.now, open);
-        // A login that waits for nothing refuses it; one that waits for something else says so.
-        if (!verdict && !view.tags.has('step-up')) return { event: proofs.noAnswer(loaded, caller.now) };
-        if (!verdict) {
-          const message = 'no code answers this login: see `factors`';
-          throw new Problem('validation_failed', {
-            errors: [{ pointer: '/body/code', code: 'not_expected', message }],
-          });
-        }
-        const { factor, use } = verdict;
-        proofs.factorBudget(factor.accountId, factor.id, factor.failures);
-        return {
-          event: proofs.factorAnswered(loaded, verdict, caller.now),
-          ...(use ? { enclosures: { factorUse: use } } : {}),
-        };
+        if (!view.tags.has('step-up')) return { event: proofs.noAnswer(loaded, caller.now) };
+        return decide(loaded, view);
       },
       caller,
     ),
   );
+}
+
+/** What an answer to a stored factor sends. @throws Problem rate_limited, validation_failed for one that answers none */
+function factorDecision(
+  { proofs }: Pick<Services, 'proofs'>,
+  loaded: LoadedFlow,
+  verdict: FactorVerdict | null,
+  { field, message, now }: { field: 'code' | 'passkey'; message: string; now: number },
+): Decision<'login'> {
+  if (!verdict) {
+    throw new Problem('validation_failed', {
+      errors: [{ pointer: `/body/${field}`, code: 'not_expected', message }],
+    });
+  }
+  const { factor, use } = verdict;
+  proofs.factorBudget(factor.accountId, factor.id, factor.failures);
+  return {
+    event: proofs.factorAnswered(loaded, verdict, now),
+    ...(use ? { enclosures: { factorUse: use } } : {}),
+  };
+}
+
+/** @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */
+export async function answerCode(s: Needs, token: string, code: TypedCode, caller: Caller): Promise<Result> {
+  const { proofs, factors } = s;
+  const { now } = caller;
+  const open = factors.opener();
+  return judged(s, token, caller, async (loaded, view) => {
+    // The code of the login itself comes first: nothing else is asked until it was right.
+    if (code.form === 'digits' && waysIn(s, loaded, view).includes(LOGIN_CODE.id))
+      return { event: proofs.loginCodeAnswered(loaded, code.text, now) };
+    const verdict = await factors.verdict(waysOf(s, loaded, view), code, now, open);
+    const message = 'no code answers this login: see `factors`';
+    return factorDecision(s, loaded, verdict, { field: 'code', message, now });
+  });
 }
 
 /** Ids of what answers the login now; none while it waits for nothing. */
@@ -105,38 +127,18 @@ export const stepUpChallenge = ({ flow }: LoadedFlow): ChallengeUse => [
   String(flow.version),
 ];
 
-/** Checked on what was read, like a code. @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */
+/** @throws Problem invalid_flow_token, event_refused, rate_limited, validation_failed */
 export async function answerPasskey(
   s: Needs & Pick<Services, 'passkeys'>,
   token: string,
   response: AuthenticationResponseJSON,
   caller: Caller,
 ): Promise<Result> {
-  const { proofs } = s;
-  await s.limits.secondFactor({ network: caller.network });
-  return ownFlow(
-    s.engine.send(
-      'login',
-      flowNamedBy(token),
-      async (loaded, view) => {
-        proofs.holder(loaded, token, caller.now);
-        if (!view.tags.has('step-up')) return { event: proofs.noAnswer(loaded, caller.now) };
-        const judge = s.passkeys.judge(response, stepUpChallenge(loaded), caller.now);
-        const verdict = await judge(waysOf(s, loaded, view));
-        if (!verdict) {
-          const message = 'is no passkey that answers this login: see `factors`';
-          throw new Problem('validation_failed', {
-            errors: [{ pointer: '/body/passkey', code: 'not_expected', message }],
-          });
-        }
-        const { factor, use } = verdict;
-        proofs.factorBudget(factor.accountId, factor.id, factor.failures);
-        return {
-          event: proofs.factorAnswered(loaded, verdict, caller.now),
-          ...(use ? { enclosures: { factorUse: use } } : {}),
-        };
-      },
-      caller,
-    ),
-  );
+  const { now } = caller;
+  return judged(s, token, caller, async (loaded, view) => {
+    const judge = s.passkeys.judge(response, stepUpChallenge(loaded), now);
+    const verdict = await judge(waysOf(s, loaded, view));
+    const message = 'is no passkey that answers this login: see `factors`';
+    return factorDecision(s, loaded, verdict, { field: 'passkey', message, now });
+  });
 }

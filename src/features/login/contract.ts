@@ -3,7 +3,14 @@ import { z } from 'zod';
 import { type LoginContext, waysToAnswer } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { codeInput, deviceInput, flowTokenInput, otpInput, transportInput } from '../../http/inputs.ts';
+import {
+  codeInput,
+  deviceInput,
+  flowTokenInput,
+  otpInput,
+  pinInput,
+  transportInput,
+} from '../../http/inputs.ts';
 import { assertionInput, passkeyOptions } from '../../http/passkey-inputs.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -50,10 +57,7 @@ export const verifyOtpBody = z
 export const stepUpBody = z
   .strictObject({
     flow_token: flowTokenInput.optional(),
-    pin: z
-      .string()
-      .regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits')
-      .optional(),
+    pin: pinInput.optional(),
     code: codeInput.optional(),
     passkey: assertionInput.optional(),
     token_transport: transportInput.default('body'),

@@ -43,5 +43,6 @@ export async function logInByPasskey(
     },
     caller,
   );
-  return { ...result, roles };
+  // A retry of a keyed request has decided nothing: its roles are those of the account now.
+  return { ...result, roles: result.loaded?.account?.roles ?? roles };
 }

@@ -4,7 +4,7 @@ import type { PasswordLogin } from '../../../db/password-logins.ts';
 import type { LoginContext } from '../../../machines/login.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Offer } from '../../http/actions.ts';
-import { deviceInput, transportInput } from '../../http/inputs.ts';
+import { deviceInput, passwordInput, transportInput } from '../../http/inputs.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 import type { Revealed } from '../sessions/issue-tokens.ts';
 import { loginAnswer, loginContract } from './contract.ts';
@@ -13,7 +13,7 @@ export const passwordLoginBody = z
   .strictObject({
     email: emailInput.optional(),
     phone: phoneInput.optional(),
-    password: z.string().min(1).max(1024),
+    password: passwordInput,
     persist_session: z.boolean().default(false),
     device_fingerprint: deviceInput.optional(),
     token_transport: transportInput.default('cookie'),

@@ -133,8 +133,7 @@ async function takeCodeBudget(
       purpose: 'login',
       identifier: canonical,
       network: caller.network,
-      ...(phone ? { range: phone.range } : {}),
-      ...(phone?.country ? { country: phone.country } : {}),
+      ...(phone ? { range: phone.range, country: phone.country } : {}),
     },
     caller,
   );

@@ -27,7 +27,7 @@ export const passwordLoginRoutes =
           summary: 'Log in with a password (L1 to L6)',
           tags: ['Login'],
           description:
-            'After too many wrong passwords the account waits, ever longer, whichever of its identifiers is named; a device the account knows is counted apart, so that nobody can lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
+            'After too many wrong passwords the account waits, ever longer, whichever of its identifiers is named; a device the account knows is counted apart, so that an attacker cannot lock its owner out. The refresh token goes into a cookie unless `token_transport` asks for the body.',
           security: [],
           body: passwordLoginBody,
           response: { 200: passwordLoginAnswer, ...problemsFor(400, 401, 403, 409, 429, 503) },

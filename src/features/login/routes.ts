@@ -44,7 +44,7 @@ export const loginRoutes =
             identifier: phone.e164,
             network: caller.network,
             range: phone.range,
-            ...(phone.country ? { country: phone.country } : {}),
+            country: phone.country,
             hasAccount: async () => (await s.accounts.ownerOf(contact)) !== undefined,
           },
           caller,

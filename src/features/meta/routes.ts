@@ -87,7 +87,7 @@ export const metaRoutes =
       '/health/live',
       {
         schema: {
-          summary: 'Whether the process answers at all',
+          summary: 'Liveness',
           tags,
           security: [],
           response: { 200: z.object({ status: z.literal('alive') }) },

@@ -1,10 +1,11 @@
 /** Setting up, confirming and ending a second factor: each proves first and then lets the factor machine decide. */
 import * as factorRows from '../../../db/factors.ts';
-import { newBackupCodes } from '../../engine/factors/backup-codes.ts';
 import { sealContext } from '../../engine/factors/index.ts';
 import { enrolment, matchingStep, newSecret } from '../../engine/factors/totp.ts';
+import { answerLost, isReplay } from '../../engine/keyed-run.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import type { Authenticated } from '../../http/authenticate.ts';
+import { backupCodesFor, endFactor, refuseConfirmedBefore, setUpFactor } from '../../http/factor-flows.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -22,27 +23,10 @@ export async function setUpTotp(
   const id = mint();
   const secret = s.proofs.demoTotpSecret(phone?.value ?? null) ?? newSecret();
   const secretSealed = await s.kms.encrypt(secret, sealContext(id));
-  const ttlMs = s.config.flow.challengeTtlS * 1000;
-  const { flow } = await s.engine.openOn(
-    'factor',
-    async () => ({
-      flowId: id,
-      tokenTtlMs: ttlMs,
-      account: { id: account.id, eventSeq },
-      event: {
-        type: 'SETUP_STARTED',
-        now: caller.now,
-        accountId: account.id,
-        factorId: id,
-        kind: 'totp',
-        attempts: s.config.code.secondFactorAttempts,
-        ttlMs,
-      },
-      // The step stays that of the day it was set up, whatever the setting says later: the app knows no other.
-      enclosures: { factor: { secretSealed, label, details: { stepS } } },
-    }),
-    caller,
-  );
+  // The step stays that of the day it was set up, whatever the setting says later: the app knows no other.
+  const factor = { secretSealed, label, details: { stepS } };
+  const setup = { id, account: { id: account.id, eventSeq }, kind: 'totp' as const, factor };
+  const { flow, ttlMs } = await setUpFactor(s, setup, caller);
   const accountName = email?.value ?? phone?.value ?? account.id;
   const { uri, picture } = enrolment({ secret, issuer, account: accountName, stepS });
   return { flow, secret, uri, picture, issuer, accountName, ttlMs };
@@ -55,14 +39,14 @@ export async function enableTotp(
   digits: string,
   caller: Caller,
 ): Promise<{ flow: FlowView; backupCodes: string[] }> {
+  await refuseConfirmedBefore(s, caller);
   const pending = await s.factorRows.pendingOf(account.id, 'totp');
   if (!pending) throw new Problem('conflict', { detail: 'Start with a setup; the one before has ended.' });
   const { id } = pending;
   const secret = await s.kms.decrypt(pending.secretSealed ?? '', sealContext(id));
   const stepS = Number(pending.details.stepS);
   const step = await matchingStep({ secret, code: digits, now: caller.now, stepS, lastStep: null });
-  const codes = newBackupCodes(s.keyring.key('backup_codes'), account.id);
-  const codesId = mint();
+  const codes = backupCodesFor(s, account.id);
   const { flow } = await s.engine.send(
     'factor',
     { id },
@@ -79,7 +63,7 @@ export async function enableTotp(
           codesDue: true,
         },
         enclosures: {
-          backupCodes: { id: codesId, hashes: codes.hashes },
+          backupCodes: { id: codes.id, hashes: codes.hashes },
           ...(step === null ? {} : { factorUse: { factorId: id, step } }),
         },
         ...(its
@@ -107,22 +91,8 @@ export async function disableTotp(
   live: Authenticated,
   caller: Caller,
 ): Promise<{ othersLeft: boolean }> {
-  const { account, session } = live;
-  const totp = await requireTotp(s, live, caller);
-  let othersLeft = false;
-  await s.engine.send(
-    'factor',
-    { id: totp.id },
-    (loaded) => {
-      othersLeft = s.factors.enrolled(loaded.factors.filter(({ id }) => id !== totp.id));
-      if (loaded.flow.accountId !== account.id) throw new Problem('not_found');
-      return {
-        event: { type: 'DISABLED', now: caller.now, authorized: true, othersLeft, sessionId: session.id },
-      };
-    },
-    caller,
-  );
-  return { othersLeft };
+  const { id } = await requireTotp(s, live, caller);
+  return endFactor(s, live, id, caller);
 }
 
 /** @throws Problem conflict without one */
@@ -141,13 +111,15 @@ export async function renewBackupCodes(
 ): Promise<string[]> {
   const { eventSeq, factors } = await s.factorRows.ofAccount(account.id, new Date(caller.now));
   if (!s.factors.enrolled(factors)) throw new Problem('conflict', { detail: 'No second factor is set up.' });
-  const codes = newBackupCodes(s.keyring.key('backup_codes'), account.id);
+  // The codes of a retry would not be the stored ones.
+  if (isReplay(caller)) throw answerLost();
+  const codes = backupCodesFor(s, account.id);
   await s.commitAccount(
     {
       account: { id: account.id, eventSeq },
       parts: [
         factorRows.storeCodes(
-          { id: mint(), accountId: account.id, hashes: codes.hashes },
+          { id: codes.id, accountId: account.id, hashes: codes.hashes },
           new Date(caller.now),
         ),
       ],

@@ -2,23 +2,15 @@
 import { z } from 'zod';
 import type { FactorStore } from '../../../db/factors.ts';
 import { actionSchema } from '../../http/actions.ts';
-import { codeInput, digitsInput } from '../../http/inputs.ts';
+import { codeInput, digitsInput, labelInput, passwordInput } from '../../http/inputs.ts';
 import { assertionInput, passkeyOptions } from '../../http/passkey-inputs.ts';
 
-const password = z.string().min(1).max(1024);
-const passwordIfAny = password.optional().describe('The present password, where the account has one');
+const passwordIfAny = passwordInput.optional().describe('The present password, where the account has one');
 
 export const setupTotpBody = z
   .strictObject({
     password: passwordIfAny.describe('Instead of a login within the last five minutes'),
-    label: z
-      .string()
-      .trim()
-      .min(1)
-      .max(64)
-      .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup')
-      .optional()
-      .describe('How its owner tells it from others'),
+    label: labelInput.optional().describe('How its owner tells it from others'),
   })
   .nullish()
   .meta({ id: 'SetupTotp', examples: [{ password: 'StrongPassword@123' }] });
@@ -79,7 +71,7 @@ export const regenerateAnswer = z
 
 export const sessionStepUpBody = z
   .strictObject({
-    password: password.optional(),
+    password: passwordInput.optional(),
     code: codeInput.optional(),
     passkey: assertionInput.optional(),
   })

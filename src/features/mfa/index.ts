@@ -7,7 +7,7 @@ export const feature: Feature = {
   name: 'mfa',
   routes: (s) => async (app) => {
     await app.register(sessionStepUpRoutes(s));
-    // Off means 404. Whoever has an app is asked for it all the same: a setting opens no door.
+    // Off means 404. An account with an app is asked for its code all the same: a setting must not weaken a login.
     if (s.config.features.mfaTotp) await app.register(totpRoutes(s));
   },
 };

@@ -65,7 +65,8 @@ export const totpRoutes =
         config: { sends: { machine: 'factor', event: 'CONFIRMED', for: { kind: 'totp' } } },
         schema: {
           summary: 'Confirm the app by its first code; answers with eight backup codes',
-          description: 'The owner is told, and every other session counts as a single factor from then on.',
+          description:
+            'A notice goes to the owner, and every other session counts as a single factor from then on.',
           ...secured,
           body: enableTotpBody,
           response: { 200: enableTotpAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },
@@ -118,7 +119,8 @@ export const totpRoutes =
         config: { sends: { machine: 'factor', event: 'DISABLED', for: { kind: 'totp' } } },
         schema: {
           summary: 'Remove the authenticator app: the password and a code',
-          description: 'Without another second factor the backup codes end as well. The owner is told.',
+          description:
+            'Without another second factor the backup codes end as well. A notice goes to the owner.',
           ...secured,
           body: disableTotpBody,
           response: { 200: disableTotpAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },

@@ -1,8 +1,8 @@
 /** Making and ending a passkey: each proves first and then lets the factor machine decide. */
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import * as factorRows from '../../../db/factors.ts';
-import { newBackupCodes } from '../../engine/factors/backup-codes.ts';
 import type { Authenticated } from '../../http/authenticate.ts';
+import { backupCodesFor, endFactor, refuseConfirmedBefore, setUpFactor } from '../../http/factor-flows.ts';
 import { type Caller, mint } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { Problem } from '../../kernel/problems.ts';
@@ -25,32 +25,14 @@ export async function beginPasskey(
   if (known.length >= MAX_PASSKEYS)
     throw new Problem('conflict', { detail: `An account has at most ${MAX_PASSKEYS} passkeys; remove one.` });
   const id = mint();
-  const ttlMs = s.config.flow.challengeTtlS * 1000;
   const name = email?.value ?? phone?.value ?? account.id;
   const options = await s.passkeys.registration(
     { factorId: id, accountId: account.id, name, known },
     caller.now,
   );
-  const { flow } = await s.engine.openOn(
-    'factor',
-    async () => ({
-      flowId: id,
-      tokenTtlMs: ttlMs,
-      account: { id: account.id, eventSeq },
-      event: {
-        type: 'SETUP_STARTED',
-        now: caller.now,
-        accountId: account.id,
-        factorId: id,
-        kind: 'passkey',
-        attempts: s.config.code.secondFactorAttempts,
-        ttlMs,
-      },
-      enclosures: { factor: { label, details: {} } },
-    }),
-    caller,
-  );
-  return { flow, options, ttlMs };
+  const factor = { label, details: {} };
+  const setup = { id, account: { id: account.id, eventSeq }, kind: 'passkey' as const, factor };
+  return { ...(await setUpFactor(s, setup, caller)), options };
 }
 
 /** The key that answered the challenge counts from now on; with the first second factor come backup codes. */
@@ -60,11 +42,11 @@ export async function confirmPasskey(
   response: RegistrationResponseJSON,
   caller: Caller,
 ) {
+  await refuseConfirmedBefore(s, caller);
   const pending = await s.factorRows.pendingOf(account.id, 'passkey');
   if (!pending) throw new Problem('conflict', { detail: 'Start with new options; those before have ended.' });
   const made = await s.passkeys.registered(response, pending.id, caller.now);
-  const codes = newBackupCodes(s.keyring.key('backup_codes'), account.id);
-  const codesId = mint();
+  const codes = backupCodesFor(s, account.id);
   let codesDue = false;
   const { flow } = await s.engine.send(
     'factor',
@@ -75,7 +57,7 @@ export async function confirmPasskey(
       return {
         event: { type: 'CONFIRMED', now: caller.now, ok: made !== null, sessionId: session.id, codesDue },
         enclosures: {
-          backupCodes: { id: codesId, hashes: codes.hashes },
+          backupCodes: { id: codes.id, hashes: codes.hashes },
           ...(made === null ? {} : { factor: { secretSealed: null, ...made } }),
         },
       };
@@ -122,24 +104,5 @@ export async function removePasskey(
   caller: Caller,
 ): Promise<{ othersLeft: boolean }> {
   await requirePasskey(s, live, id, caller);
-  let othersLeft = false;
-  await s.engine.send(
-    'factor',
-    { id },
-    (loaded) => {
-      if (loaded.flow.accountId !== live.account.id) throw new Problem('not_found');
-      othersLeft = s.factors.enrolled(loaded.factors.filter((factor) => factor.id !== id));
-      return {
-        event: {
-          type: 'DISABLED',
-          now: caller.now,
-          authorized: true,
-          othersLeft,
-          sessionId: live.session.id,
-        },
-      };
-    },
-    caller,
-  );
-  return { othersLeft };
+  return endFactor(s, live, id, caller);
 }

@@ -2,22 +2,14 @@
 import { z } from 'zod';
 import type { FactorStore } from '../../../db/factors.ts';
 import { flowFields } from '../../http/actions.ts';
+import { labelInput, passwordInput } from '../../http/inputs.ts';
 import { passkeyOptions, registrationInput } from '../../http/passkey-inputs.ts';
 
-const label = z
-  .string()
-  .trim()
-  .min(1)
-  .max(64)
-  .regex(/^[^\p{C}<>]*$/u, 'must not hold control characters or markup')
-  .describe('How its owner tells it from others');
+const label = labelInput.describe('How its owner tells it from others');
 
 export const registerPasskeyBody = z
   .strictObject({
-    password: z
-      .string()
-      .min(1)
-      .max(1024)
+    password: passwordInput
       .optional()
       .describe('Instead of a login within the last five minutes; not where a second factor is set up'),
     label: label.optional(),

@@ -1,4 +1,4 @@
-/** Passkeys of one's own account: made, listed, renamed, removed. Logging in and stepping up by one are theirs who own those routes. */
+/** Passkeys of one's own account: made, listed, renamed, removed. The slices login and mfa log in and step up by one. */
 import type { Feature } from '../../http/feature.ts';
 import { passkeyRoutes } from './routes.ts';
 

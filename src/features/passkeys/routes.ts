@@ -63,7 +63,7 @@ export const passkeyRoutes =
         schema: {
           summary: 'Register the passkey that the browser made of the options',
           description:
-            'The owner is told, and every other session counts as a single factor from then on. From now on a login asks for a second factor, unless it is one by passkey.',
+            'A notice goes to the owner, and every other session counts as a single factor from then on. From now on a login asks for a second factor, unless it is one by passkey.',
           ...secured,
           body: confirmPasskeyBody,
           response: { 200: confirmPasskeyAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },
@@ -122,7 +122,7 @@ export const passkeyRoutes =
         schema: {
           summary: 'Remove a passkey',
           description:
-            'Asks for a step-up. Without another second factor the backup codes end as well. The owner is told.',
+            'Asks for a step-up. Without another second factor the backup codes end as well. A notice goes to the owner.',
           ...secured,
           params: passkeyParams,
           response: { 200: removedAnswer, ...problemsFor(400, 401, 404, 409, 429, 503) },

@@ -1,5 +1,6 @@
 /** Password recovery over HTTP. Every request gets the same answer, whoever owns the address. */
 import { z } from 'zod';
+import { passwordInput } from '../../http/inputs.ts';
 import { emailInput } from '../../kernel/identifiers/index.ts';
 
 export const resetRequestBody = z.strictObject({ email: emailInput }).meta({ id: 'ResetRequest' });
@@ -9,7 +10,7 @@ export const resetRequestAnswer = z
   .meta({ id: 'ResetRequested' });
 
 export const resetBody = z
-  .strictObject({ token: z.string().min(32).max(255), new_password: z.string().min(1).max(1024) })
+  .strictObject({ token: z.string().min(32).max(255), new_password: passwordInput })
   .meta({
     id: 'PasswordReset',
     examples: [{ token: 'the token in the link of the message', new_password: 'StrongPassword@124' }],

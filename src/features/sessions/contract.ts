@@ -71,6 +71,9 @@ export const sessionsAnswer = z
   })
   .meta({ id: 'Sessions' });
 
+/** What its owner is shown of the keyed hash that names a device, here and in the list of devices. */
+export const shownId = (deviceId: string): string => deviceId.slice(0, 32);
+
 type ListedSession = Awaited<ReturnType<ReturnType<typeof createSessionStore>['list']>>[number];
 
 export function sessionsContract(sessions: ListedSession[], currentId: string) {
@@ -78,7 +81,7 @@ export function sessionsContract(sessions: ListedSession[], currentId: string) {
     sessions: sessions.map((s) => ({
       session_id: s.id,
       device: deviceLabel(s.userAgent),
-      device_fingerprint: s.deviceId?.slice(0, 32) ?? null,
+      device_fingerprint: s.deviceId === null ? null : shownId(s.deviceId),
       ip: coarse(s.network),
       country: s.country,
       created_at: s.createdAt.toISOString(),

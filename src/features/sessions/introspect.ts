@@ -19,7 +19,7 @@ export const introspectRoute =
       {
         config: { formBody: 'or-json' },
         schema: {
-          summary: 'What a token is worth now (RFC 7662)',
+          summary: 'Introspect a token (RFC 7662)',
           description:
             'For services. The bearer token is the configured INTROSPECTION_TOKEN. An access or a refresh token that ' +
             'is not in force, for whatever reason, is only `active: false`.',

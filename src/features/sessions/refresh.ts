@@ -43,11 +43,10 @@ export function createRefresh(
       ? keyring.lookupHash('refresh-user-agent', envelope.userAgent ?? '')
       : keyring.lookupHash('refresh-device', deviceId);
 
-  /** Ours by its own secret, before any store is asked. */
-  function read(token: string) {
+  /** Ours by its own secret, before any store is asked; null for any other text. */
+  function authentic(token: string) {
     const parsed = parseRefreshToken(token);
-    if (!parsed || !authenticRefresh(keyring.key('refresh'), parsed)) throw new Problem('invalid_token');
-    return parsed;
+    return parsed && authenticRefresh(keyring.key('refresh'), parsed) ? parsed : null;
   }
 
   async function answer(sessionId: string, generation: number, grantee: Grantee): Promise<Refreshed> {
@@ -88,7 +87,9 @@ export function createRefresh(
   return {
     /** @throws Problem invalid_token, rate_limited (nothing is spent then), dependency_unavailable (likewise) */
     async rotate(token: string, context: SendContext): Promise<Refreshed> {
-      const { sessionId, generation } = read(token);
+      const parsed = authentic(token);
+      if (!parsed) throw new Problem('invalid_token');
+      const { sessionId, generation } = parsed;
       if (isReplay(context)) return again(sessionId, generation, context);
       await limits.refresh({ sessionId });
       const now = new Date(context.now);
@@ -131,15 +132,15 @@ export function createRefresh(
 
     /** The session whose family the token belongs to, spent or not, while it is open; null for any other text. */
     async sessionOf(token: string, now: Date): Promise<string | null> {
-      const parsed = parseRefreshToken(token);
-      if (!parsed || !authenticRefresh(keyring.key('refresh'), parsed)) return null;
+      const parsed = authentic(token);
+      if (!parsed) return null;
       return (await store.family(parsed.sessionId, now))?.open ? parsed.sessionId : null;
     },
 
     /** The open family whose current token this is, or null; changes nothing, whatever is presented. */
     async current(token: string, now: Date): Promise<{ sessionId: string; family: Family } | null> {
-      const parsed = parseRefreshToken(token);
-      if (!parsed || !authenticRefresh(keyring.key('refresh'), parsed)) return null;
+      const parsed = authentic(token);
+      if (!parsed) return null;
       const family = await store.family(parsed.sessionId, now);
       return family?.open && family.generation === parsed.generation
         ? { sessionId: parsed.sessionId, family }

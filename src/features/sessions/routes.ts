@@ -103,7 +103,7 @@ export const sessionRoutes =
       '/v1/auth/sessions',
       {
         schema: {
-          ...doc('Where this account is logged in'),
+          ...doc('List sessions'),
           response: { 200: sessionsAnswer, ...problemsFor(401, 429, 503) },
         },
       },

@@ -4,7 +4,15 @@ import { toGraph } from '../../../machines/graph.ts';
 import { registry } from '../../../machines/index.ts';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
+import {
+  deviceInput,
+  flowTokenInput,
+  nameInput,
+  otpInput,
+  passwordInput,
+  pinInput,
+  transportInput,
+} from '../../http/inputs.ts';
 import { hasPostalCodes, localeInput, timezoneInput } from '../../http/places.ts';
 import { pollAfter, pollField } from '../../http/waiting.ts';
 import { phoneInput } from '../../kernel/identifiers/index.ts';
@@ -22,11 +30,8 @@ export const signupVerifyBody = z
 export const setPasswordBody = z
   .strictObject({
     phone: phoneInput.optional().describe('If given, must be the flow’s own phone'),
-    password: z.string().min(1).max(1024),
-    pin: z
-      .string()
-      .regex(/^[0-9]{6,12}$/, 'must be 6 to 12 digits')
-      .optional(),
+    password: passwordInput,
+    pin: pinInput.optional(),
     flow_token: flowTokenInput.optional(),
   })
   .meta({ id: 'SetPassword', examples: [{ password: 'StrongPassword@123' }] });

@@ -1,18 +1,12 @@
 /** Entry by phone: ask for a code, prove the phone, become a PreUser (S1). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { isReservedPhone } from '../../adapters/reserved.ts';
-import {
-  checkedCode,
-  handedOver,
-  openToken,
-  ownFlow,
-  problemsFor,
-  refuseRepeated,
-} from '../../http/flow-answers.ts';
+import { checkedCode, openToken, ownFlow, problemsFor, refuseRepeated } from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, mint, offerOf } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { signupKit } from '../../http/signup-kit.ts';
 import { signupAnswer, signupContract, signupPhoneBody, signupVerifyBody } from './contract.ts';
+import { goesOn } from './goes-on.ts';
 
 export const signupPhoneRoutes =
   (s: Services): FastifyPluginAsyncZod =>
@@ -59,7 +53,7 @@ export const signupPhoneRoutes =
             identifier: phone.e164,
             network: caller.network,
             range: phone.range,
-            ...(phone.country ? { country: phone.country } : {}),
+            country: phone.country,
           },
           caller,
         );
@@ -162,18 +156,8 @@ export const signupPhoneRoutes =
               caller,
             ),
         );
-        // A sign-up already under way goes on where it was: its own state, and a token for it.
-        const shown =
-          flow.state === 'resumed'
-            ? handedOver(await resumed(flow.contactId ?? '', caller), flow, caller)
-            : flow;
-        const reveals = shown.state === 'registered' ? null : openToken(s, shown);
+        const { shown, reveals } = await goesOn(s, flow, caller);
         return { ...signupContract(shown, offerOf(s, caller), reveals), phone: phone.e164, verified: true };
       },
     );
-
-    const resumed = async (contact: string, caller: ReturnType<typeof callerOf>) => {
-      const owner = await s.flows.signupOfContact(contact);
-      return (await engine.read('signup', { id: owner ?? '' }, caller)).view;
-    };
   };

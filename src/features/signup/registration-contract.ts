@@ -2,7 +2,14 @@
 import { z } from 'zod';
 import type { FlowView } from '../../engine/snapshots.ts';
 import { flowFields, nextOf, type Offer } from '../../http/actions.ts';
-import { deviceInput, flowTokenInput, nameInput, otpInput, transportInput } from '../../http/inputs.ts';
+import {
+  deviceInput,
+  flowTokenInput,
+  nameInput,
+  otpInput,
+  passwordInput,
+  transportInput,
+} from '../../http/inputs.ts';
 import { localeInput, timezoneInput } from '../../http/places.ts';
 import { emailInput, phoneInput } from '../../kernel/identifiers/index.ts';
 
@@ -11,7 +18,7 @@ export const personName = nameInput(255);
 export const registerBody = z
   .strictObject({
     email: emailInput,
-    password: z.string().min(1).max(1024),
+    password: passwordInput,
     name: personName,
     phone: phoneInput
       .optional()

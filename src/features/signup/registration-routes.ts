@@ -1,18 +1,18 @@
 /** Sign-up by e-mail: register, prove the address, ask for another code. Answers tell nothing about other accounts. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import type { Locator } from '../../../db/flows.ts';
-import { handedOver, openToken, problemsFor } from '../../http/flow-answers.ts';
-import { flowDoc } from '../../http/flow-requests.ts';
-import { type Caller, callerOf, flowTokenOf, offerOf, phoneReader } from '../../http/request-context.ts';
+import { openToken, problemsFor } from '../../http/flow-answers.ts';
+import { flowDoc, flowNamedBy } from '../../http/flow-requests.ts';
+import { callerOf, flowTokenOf, offerOf, phoneReader } from '../../http/request-context.ts';
 import type { Services } from '../../http/services.ts';
 import { sayWhenToAsk } from '../../http/waiting.ts';
-import { parseFlowToken } from '../../kernel/crypto/flow-token.ts';
 import { parseEmail } from '../../kernel/identifiers/index.ts';
 import { Problem } from '../../kernel/problems.ts';
 import { loginContract } from '../login/contract.ts';
 import { revealLogin } from '../sessions/issue-tokens.ts';
 import { deliverRefresh } from '../sessions/refresh-cookie.ts';
 import { refuseBlocked, signupAnswer, signupContract } from './contract.ts';
+import { goesOn } from './goes-on.ts';
 import { askForAnotherCode, enterEmailCode, registerByEmail } from './registration.ts';
 import {
   RESENT,
@@ -27,7 +27,7 @@ import {
 export const registrationRoutes =
   (s: Services): FastifyPluginAsyncZod =>
   async (app) => {
-    const { config, engine, keyring, limits } = s;
+    const { config, keyring, limits } = s;
     const phoneOf = phoneReader(config);
     const contactId = (canonical: string) => keyring.lookupId('email', canonical);
     const doc = (summary: string, description: string) => flowDoc('Sign-up', summary, description);
@@ -55,7 +55,7 @@ export const registrationRoutes =
         schema: {
           ...doc(
             'Register with an e-mail address and a password',
-            'The answer is the same for an address that already has an account: 201, not 409. Its owner gets a mail that says so; nobody else learns it. The address belongs to whoever enters the code first.',
+            'The answer is the same for an address that already has an account: 201, not 409. Only its owner learns of it, by a mail. The address belongs to the first person who enters the code.',
           ),
           security: [],
           body: registerBody,
@@ -93,7 +93,7 @@ export const registrationRoutes =
         config: { sends: { machine: 'signup', event: 'CODE_REQUESTED', for: { entry: 'email' } } },
         schema: {
           ...doc(
-            'Ask for another verification code; the earlier one dies',
+            'Ask for another verification code; invalidates the previous one',
             'Always the same answer; the event is sent once the answer is on its way.',
           ),
           security: [],
@@ -116,21 +116,11 @@ export const registrationRoutes =
       userId: string | undefined,
       contact: string,
     ): Promise<Locator> {
-      if (token !== null) {
-        const parsed = parseFlowToken(token);
-        if (!parsed) throw new Problem('invalid_flow_token');
-        return { id: parsed.flowId };
-      }
+      if (token !== null) return flowNamedBy(token);
       if (userId !== undefined) return { accountId: userId, machine: 'signup' };
       const only = await s.flows.registrationOf(contact);
       if (only === null) throw new Problem('not_found');
       return { id: only };
-    }
-
-    /** The sign-up of this address that is already under way goes on where it is. */
-    async function underWay(contact: string, caller: Caller) {
-      const owner = await s.flows.signupOfContact(contact);
-      return (await engine.read('signup', { id: owner ?? '' }, caller)).view;
     }
 
     app.post(
@@ -173,11 +163,7 @@ export const registrationRoutes =
         const revealed = login ? await revealLogin(s, login) : null;
         const given = deliverRefresh(reply, config, body.token_transport, revealed);
         const result = login ? loginContract(login, offerOf(s, caller), given, null) : {};
-        const shown =
-          flow.state === 'resumed'
-            ? handedOver(await underWay(flow.contactId ?? '', caller), flow, caller)
-            : flow;
-        const reveals = shown.state === 'registered' ? null : openToken(s, shown);
+        const { shown, reveals } = await goesOn(s, flow, caller);
         sayWhenToAsk(reply, shown);
         reply.code(shown.tier === 'LIMITED' || shown.done ? 200 : 202);
         return { ...result, ...signupContract(shown, offerOf(s, caller), reveals), verified: true };

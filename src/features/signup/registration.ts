@@ -81,7 +81,7 @@ export async function registerByEmail(
   return flow;
 }
 
-/** A username is a public name: that somebody has it may be said. @throws Problem conflict */
+/** A username is public, so the answer may say that it is in use. @throws Problem conflict */
 export const uniquely = <T>(work: Promise<T>): Promise<T> =>
   work.catch((error) => {
     if (!(error instanceof UniqueViolation)) throw error;
@@ -99,11 +99,11 @@ export type CodeEntry = {
   code: string;
   /** What a caller without the token names: the id of a contact or of an account. */
   name: string;
-  /** Looked for once the caller may ask; nobody hears whether there is one. */
+  /** Looked up within the check, so that the answer does not tell whether there is one. */
   locate: () => Promise<Locator>;
-  /** Without a token or the account's id: whoever enters the code may not be who registered. */
+  /** Without a token or the account's id: the person who enters the code may not be the one who registered. */
   byAddress: boolean;
-  /** The flow's own token, or null for somebody who only names it. */
+  /** The flow's own token, or null for a caller who only names it. */
   token: string | null;
   /** The session to open once LIMITED is reached; null opens none. */
   session: { persistent: boolean } | null;
@@ -114,7 +114,9 @@ export async function enterEmailCode(s: Services, entry: CodeEntry, caller: Call
   const { proofs } = s;
   const { token, session } = entry;
   const [loginId, sessionId] = [mint(), mint()];
+  // First: the address of a committed check names no registration any more.
   const send = async () =>
+    (await s.engine.replay('signup', caller)) ??
     s.engine.send(
       'signup',
       await entry.locate(),

@@ -1,4 +1,4 @@
-/** Another verification code, asked for by somebody who may or may not have a registration open; the relay finds out. */
+/** Another verification code, asked for by a caller who may have no registration open; the relay finds out. */
 import { anotherCode } from '../../engine/another-code.ts';
 import type { TopicHandler } from '../../engine/delivery.ts';
 import { EventRefused } from '../../engine/engine.ts';
@@ -34,7 +34,7 @@ export function verificationResend(s: Services): TopicHandler {
         { now, envelope: { ...systemEnvelope('system'), language }, deviceId: null },
       );
     } catch (error) {
-      // Nobody waits for a code: there was nothing to send, and the caller was told nothing else.
+      // No flow waits for a code: there is nothing to send, and the answer to the caller was the same.
       const lost = error instanceof Problem && error.code === 'conflict';
       if (!lost && (error instanceof EventRefused || error instanceof Problem)) return;
       throw error;

@@ -1,4 +1,4 @@
-/** The sign-up as its owner sees it, from any step: where am I, and give it up. */
+/** The sign-up as its owner sees it, from any step: where it stands, and cancelling it. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { ownFlow, problemsFor } from '../../http/flow-answers.ts';
 import { callerOf, flowTokenOf, offerOf } from '../../http/request-context.ts';
@@ -41,7 +41,7 @@ export const signupRoutes =
       {
         config: { sends: { machine: 'signup', event: 'ABANDON' } },
         schema: {
-          ...doc('Give the sign-up up'),
+          ...doc('Cancel the sign-up'),
           response: { 200: signupAnswer, ...problemsFor(401, 409, 503) },
         },
       },

@@ -26,7 +26,8 @@ export type CodeSend = {
   network: string;
   /** First eight digits of the phone number. With `range` or `country` the SMS caps apply; e-mail gives neither. */
   range?: string;
-  country?: string;
+  /** Null for a number of no single country. */
+  country?: string | null;
   networkClass?: 'send-code';
   /** Whether the identifier is an account's, which has a part of all SMS to itself. Asked only when the rest is used up. */
   hasAccount?: () => Promise<boolean>;
@@ -114,13 +115,13 @@ export function createLimits(options: {
     return { ...all, limit: Math.max(1, Math.floor(window.limit * FOR_STRANGERS)), alarm: STRANGERS_CAPPED };
   };
   const smsCaps = (
-    { range, country }: Pick<CodeSend, 'range' | 'country'>,
+    { range, country = null }: Pick<CodeSend, 'range' | 'country'>,
     reserve: 'kept' | 'open',
   ): LimitRule[] => {
-    if (range === undefined && country === undefined) return [];
+    if (range === undefined && country === null) return [];
     return [
       ...(range === undefined ? [] : [suppress('sms-range', range, numbers.smsRange)]),
-      ...(country === undefined ? [] : [suppress('sms-country', country, numbers.smsCountry, rememberedKey)]),
+      ...(country === null ? [] : [suppress('sms-country', country, numbers.smsCountry, rememberedKey)]),
       overall('sms-global', numbers.smsGlobal, reserve),
       overall('sms-daily', numbers.smsDaily, reserve),
     ];
@@ -213,7 +214,7 @@ export function createLimits(options: {
     },
     smsNotice({ recipient, range, country, noticeId: unit }) {
       const own = suppress('sms-notice-recipient', recipient, numbers.mailRecipient);
-      const rules = [own, ...smsCaps({ range, ...(country === null ? {} : { country }) }, 'open')];
+      const rules = [own, ...smsCaps({ range, country }, 'open')];
       const named = rules.map((rule) => ({ ...rule, unit }));
       return modes.closed({ name: 'sms-notice', shown: numbers.mailRecipient, rules: named });
     },

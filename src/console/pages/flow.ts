@@ -81,7 +81,7 @@ async function nextPanel(c: Console, flow: FlowItem, baseUrl: string, now: numbe
   if (actions.length === 0) return html`<p class="empty">No client action is possible now.</p>`;
   return html`<ul class="actions">${actions.map(
     (a) =>
-      html`<li><p><b class="mono">${a.event}</b> <span class="mono muted">${a.method} ${a.href}</span></p><div class="copy"><code>${asCurl(a, baseUrl)}</code><button type="button" data-copy hidden>Copy as curl</button></div></li>`,
+      html`<li><p><b class="mono">${a.event}</b> <span class="mono muted">${a.method} ${a.href}</span></p><div class="copy"><code>${asCurl(a, c.s.actions.example(a), baseUrl)}</code><button type="button" data-copy hidden>Copy as curl</button></div></li>`,
   )}</ul>`;
 }
 

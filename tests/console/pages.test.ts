@@ -127,7 +127,7 @@ describe('the list of flows', () => {
     const { flow } = await signUp(app, 'code');
     await sql`update outbox set status = 'dead' where flow_id = ${flow}`;
     expect(rowsOf((await get('/console/flows?stuck=1&machine=signup')).text)).toContain(flow);
-    expect((await get(`/console/flows/${flow}`)).text).toContain('dead message');
+    expect((await get(`/console/flows/${flow}`)).text).toContain('dead letter');
     expect((await get('/console')).text).toMatch(/Dead letters <b>[1-9]/);
     await sql.end();
   });

@@ -167,7 +167,10 @@ function explained(error: Error & { code?: string }, variable: string): Error {
   if (error.name === 'MissingRight') return new ConfigError(variable, error.message);
   const { code = '' } = rootOf(error);
   return UNREACHABLE.test(code)
-    ? new ConfigError(variable, `(or DB_HOST and the like) leads to no database that lets us in: ${code}`)
+    ? new ConfigError(
+        variable,
+        `(or DB_HOST and the like) leads to no database that accepts the connection: ${code}`,
+      )
     : new ConfigError(variable, `cannot be used: ${wordsOf(error)}`);
 }
 

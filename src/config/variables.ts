@@ -25,7 +25,7 @@ const SERVICE = {
   TRUST_PROXY: setting(
     p.list(p.network),
     '',
-    'Proxies whose forwarding headers are trusted: addresses or networks (CIDR), comma-separated',
+    'Proxies whose forwarding headers are trusted: addresses, networks',
   ),
   COUNTRY_HEADER: optional(
     p.text,
@@ -123,7 +123,7 @@ const KEYS = {
   }),
   ADMIN_TOKEN: optional(
     p.text,
-    'Bearer token of administrators: sign-in to the console in production, decisions on risk and KYC reviews',
+    'Bearer token of administrators: risk and KYC reviews, login to the console in production',
     secret,
   ),
   INTROSPECTION_TOKEN: optional(
@@ -176,21 +176,13 @@ const SESSIONS = {
   SESSION_IDLE_DAYS: setting(p.integer(1, 365), '14', 'Days without use after which a session ends', {
     aliases: ['REDIS_SESSION_INACTIVITY_DAYS'],
   }),
-  SESSION_MAX_PER_USER: setting(
-    p.integer(1, 1000),
-    '10',
-    'Sessions of one user; a further login ends the oldest',
-  ),
+  SESSION_MAX_PER_USER: setting(p.integer(1, 1000), '10', 'Sessions of a user; one more ends the oldest'),
   REFRESH_GRACE_SECONDS: setting(
     p.integer(0, 10),
     '10',
     'How long a rotated token still returns its successor',
   ),
-  SESSION_COOKIE_NAME: setting(
-    p.text,
-    'refresh_token',
-    'Name of the refresh cookie, with or without its prefix',
-  ),
+  SESSION_COOKIE_NAME: setting(p.text, 'refresh_token', 'Name of the refresh cookie, prefix included or not'),
   SESSION_COOKIE_SECURE: optional(p.flag, 'Secure cookies; false also drops the name prefix', {
     otherwise: 'true when PUBLIC_URL is https',
   }),
@@ -263,24 +255,16 @@ const PROOFS = {
   HASH_THREADS: optional(p.integer(1, 64), 'Hashes at a time', { otherwise: 'the number of cores' }),
   HASH_QUEUE: setting(p.integer(1, 10000), '64', 'Hashes that may wait; beyond it 503'),
   DEFAULT_COUNTRY: setting(p.country, 'IN', 'Country of phone numbers written without one'),
-  PHONE_COUNTRIES: optional(
-    p.list(p.country),
-    'Countries to whose numbers codes may be sent, comma-separated',
-    { otherwise: 'all' },
-  ),
+  PHONE_COUNTRIES: optional(p.list(p.country), 'Countries whose numbers get codes', { otherwise: 'all' }),
 };
 
 const ADAPTERS = {
-  SMS_ADAPTER: setting(
-    p.oneOf('local', 'twilio'),
-    'local',
-    'How SMS are sent; local is refused in production',
-  ),
+  SMS_ADAPTER: setting(p.oneOf('local', 'twilio'), 'local', 'Who sends SMS; local is refused in production'),
   TWILIO_ACCOUNT_SID: optional(p.text, 'Twilio account'),
   TWILIO_AUTH_TOKEN: optional(p.text, 'Twilio token', secret),
   TWILIO_FROM: optional(p.text, 'Sender number or messaging service id'),
   TWILIO_BASE_URL: setting(p.httpUrl, 'https://api.twilio.com', 'Twilio API'),
-  MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'How mail is sent', {
+  MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'Who sends mail', {
     otherwise: 'sendgrid or smtp when configured, else local, which production refuses',
   }),
   EMAILS_FROM_EMAIL: setting(p.emailAddress, 'no-reply@localhost', 'Sender of mail', {

@@ -29,14 +29,14 @@ COPY src ./src
 RUN ln -s /app/src/cli/main.ts /usr/local/bin/vestibule \
  && install -d -o 1000 -g 1000 node_modules/.cache/compile
 USER 1000:1000
-# Compiled code is kept per user and Node, so the start that fills the cache is one as later: it loads everything and
-# ends at the database, which is not there.
+# Compiled code is kept per user and Node version, so this start runs as later ones do: it loads everything and ends
+# because there is no database.
 RUN DB_HOST=127.0.0.1 DB_PORT=1 DB_USER=u DB_PASS=p DB_NAME=n NODE_ENV=development REDIS_URL=redis://127.0.0.1:1 DATA_DIR=/tmp/none \
       vestibule start 2>&1 | grep -q DATABASE_URL \
  && test -n "$(find node_modules/.cache/compile -type f)"
 USER 0:0
 RUN chown -R 0:0 node_modules/.cache && chmod -R a+rX,go-w node_modules/.cache && rm -rf /tmp/none
-# Files belong to root and the process to nobody in particular: it can write to /data alone.
+# Files belong to root and the process runs as user 1000: it can write to /data alone.
 USER 1000:1000
 VOLUME ["/data"]
 EXPOSE 8000

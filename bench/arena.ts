@@ -12,10 +12,10 @@ import { type Side, startBaseline, startService } from './sides.ts';
 import { createDatabase, openPostgres, openRedis, until } from './stores.ts';
 
 export type SideName = Target['name'];
-/** `parts`: server, Postgres, Redis. */
 /** What each side was measured at, round by round. */
 export type Series = Record<SideName, Measured[]>;
 
+/** `parts`: server, Postgres, Redis. */
 export type Measured = Outcome & { cpuMs: number; parts: number[]; statements: number };
 export type Load = { run(command: Command, between?: () => Promise<void>): Promise<Outcome>; stop(): void };
 

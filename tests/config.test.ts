@@ -238,6 +238,13 @@ describe('documented deployments', () => {
     expect(ignoredVariables(without)).toEqual([]);
   });
 
+  test('both documents list what a closed choice accepts', () => {
+    expect(envExample()).toContain(
+      '# Who decides KYC; local is refused in production (one of local, http)\n',
+    );
+    expect(configurationTable()).toContain('production; one of `local`, `http` |');
+  });
+
   test('a name that is read is never called ignored', () => {
     const read = Object.entries(VARIABLES).flatMap(([name, { aliases }]) => [name, ...aliases]);
     const ignored = [...Object.keys(WITHOUT_EFFECT), ...NOT_AVAILABLE];

@@ -40,8 +40,8 @@ const get = (path: string, token?: string): Call => ({ method: 'GET', path, ...(
 
 export const STORY: Scene[] = [
   {
-    title: 'Somebody unknown logs in',
-    say: 'A login code is sent to a phone nobody has signed up with. Known or not, the answer is the same.',
+    title: 'A login without an account',
+    say: 'A login code is sent to a phone that has no account. With or without one, the answer is the same.',
     call: post('/v1/auth/send-otp', { phone: PHONE }),
     status: 200,
     told: { status: 'otp_sent', state: 'code_sent' },
@@ -61,14 +61,14 @@ export const STORY: Scene[] = [
   },
   {
     title: 'Sign-up: UNVERIFIED',
-    say: 'So they sign up. Whoever opens a flow gets a token for it.',
+    say: 'The person signs up. The answer carries a token for this flow.',
     call: post('/v1/auth/signup/phone', { phone: PHONE }),
     status: 200,
     told: { state: 'UNVERIFIED.code_sent' },
     keep: { SIGNUP: 'flow_token' },
   },
   {
-    say: 'A wrong code: refused and counted. Wrong, expired and used look alike.',
+    say: 'A wrong code: refused and counted. Wrong, expired and used codes get the same answer.',
     call: post('/v1/auth/signup/verify-otp', { phone: PHONE, otp: '111111' }, 'SIGNUP'),
     status: 400,
     told: { code: 'invalid_code' },
@@ -81,7 +81,7 @@ export const STORY: Scene[] = [
     keep: { SIGNUP: 'flow_token', FLOW: 'flow_id' },
   },
   {
-    say: 'KYC now? There is no account to speak of yet: nobody is logged in.',
+    say: 'KYC now? Refused: it needs an access token, and there is no account yet.',
     call: post('/v1/kyc', { document_type: 'PAN', document_number: 'ABCDE1234F' }),
     status: 401,
     told: { code: 'unauthenticated' },
@@ -118,7 +118,7 @@ export const STORY: Scene[] = [
   },
   {
     title: 'KYC',
-    say: 'A document the provider rejects (a reserved number). It is asked later, outside this request.',
+    say: 'A document that the provider rejects (a reserved number). The service asks the provider later, outside this request.',
     call: post('/v1/kyc', { document_type: 'PAN', document_number: 'ZZZPZ0001Z' }, 'ACCESS'),
     status: 202,
     told: { status: 'PENDING' },
@@ -152,13 +152,13 @@ export const STORY: Scene[] = [
     afterMs: 1100,
   },
   {
-    say: 'Asking again at once: a limit. Every answer about one carries Retry-After.',
+    say: 'Asking again at once meets a limit. Such answers carry Retry-After.',
     call: post('/v1/auth/send-otp', { phone: PHONE }),
     status: 429,
     told: { code: 'rate_limited' },
   },
   {
-    say: 'The right code, but a new device and a PIN: the login rests at L4. There is no token yet.',
+    say: 'The right code, but a new device and a PIN: the login waits at L4. There is no token yet.',
     call: post('/v1/auth/verify-otp', { phone: PHONE, otp: '000000', device_id: 'phone-0002' }),
     status: 200,
     told: { auth_status: 'STEP_UP_REQUIRED', state: 'L4_step_up', access_token: '' },
@@ -192,14 +192,14 @@ export const STORY: Scene[] = [
   },
   {
     title: 'Login with two factors',
-    say: 'The password alone gets nobody in any more, and a PIN beside it is still one factor.',
+    say: 'The password alone no longer logs in, and a PIN beside it is still one factor.',
     call: post('/v1/auth/login', { phone: PHONE, password: PASSWORD, device_fingerprint: 'phone-0002' }),
     status: 200,
     told: { status: 'mfa_required', methods: '["totp","backup_codes"]', access_token: '' },
     keep: { SECOND: 'session_token' },
   },
   {
-    say: 'The code of the app does: a session at aal2.',
+    say: 'With the code of the app it does: a session at aal2.',
     call: post('/v1/auth/mfa/verify', { session_token: '$SECOND', code: '$CODE' }),
     status: 200,
     told: { auth_status: 'AUTHENTICATED', state: 'L6_result.AUTHENTICATED' },

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify, styleText } from 'node:util';
 import { generateSync } from 'otplib';
 import { RESERVED_TOTP_SECRET } from '../adapters/reserved.ts';
+import { singleQuoted } from '../console/kit/curl.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { argumentsOf, type Command, EXIT } from './command.ts';
 import { startService } from './demo-service.ts';
@@ -15,7 +16,6 @@ import { type Call, type Scene, STORY } from './demo-story.ts';
 const PAUSE_MS = 900;
 
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 type Answer = { status: number; text: string; body: Record<string, unknown> };
 
@@ -34,7 +34,7 @@ function commandOf(
   const shown = [
     `curl ${url}${call.path}`,
     ...headers.map((header) => `-H "${header}"`),
-    ...(body ? [`-d ${quoted(body)}`] : []),
+    ...(body ? [`-d ${singleQuoted(body)}`] : []),
   ];
   const args = [
     fill(url + call.path),

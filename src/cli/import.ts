@@ -9,8 +9,8 @@ const NAMES = Object.keys(FORMATS);
 const USAGE = `usage: vestibule import --format ${NAMES.join('|')} FILE.jsonl
 
   FILE.jsonl holds one JSON object a line. Lines that are not imported are named on standard error, by
-  number and reason. Exit code 1 when a line failed that another run may take; lines imported before
-  are answered "exists" then.`;
+  number and reason. Exit code 1 when a line failed and another run may import it; that run reports the
+  lines imported before as "exists".`;
 
 export const command: Command = {
   usage: USAGE,

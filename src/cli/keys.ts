@@ -13,8 +13,12 @@ const USAGE = `usage: vestibule keys list | rotate | withdraw <kid>
   rotate          make the next key the signing one, once it has been published for five minutes
   withdraw <kid>  refuse a leaked key and its tokens from now on`;
 
-/** How many arguments each action takes. */
-const ACTIONS: Record<string, number> = { list: 0, rotate: 0, withdraw: 1 };
+/** What each action takes. */
+const ACTIONS: Record<string, { count: number; words: string }> = {
+  list: { count: 0, words: 'no argument' },
+  rotate: { count: 0, words: 'no argument' },
+  withdraw: { count: 1, words: 'exactly one <kid>' },
+};
 
 type Parts = Pick<Services, 'db' | 'keys' | 'clock'>;
 
@@ -49,8 +53,9 @@ export const command: Command = {
   async run(args) {
     const { positionals } = argumentsOf({ args, allowPositionals: true });
     const [action = '', ...rest] = positionals;
-    if (!Object.hasOwn(ACTIONS, action)) throw new UsageError('one of list, rotate and withdraw is needed');
-    if (rest.length !== ACTIONS[action]) throw new UsageError(`${action} takes ${ACTIONS[action]} arguments`);
+    const taken = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (!taken) throw new UsageError('one of list, rotate and withdraw is needed');
+    if (rest.length !== taken.count) throw new UsageError(`${action} takes ${taken.words}`);
     const { openServices } = await import('../wiring/start.ts');
     const { services, close } = await openServices();
     try {

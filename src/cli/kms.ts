@@ -1,4 +1,7 @@
-/** `vestibule kms status|rewrap`: which master keys stored secrets need, and bringing all of them under the active one. It prints names of keys and counts, never a key. */
+/**
+ * `vestibule kms status|rewrap`: which master keys stored secrets need, and bringing all of them under the active one. It
+ * prints names of keys and counts, never a key.
+ */
 import { createSealedValues } from '../../db/sealed-values.ts';
 import { countLeft, isUnder, rewrapAll } from '../engine/rewrap.ts';
 import type { Services } from '../http/services.ts';
@@ -15,7 +18,7 @@ type Parts = Pick<Services, 'db' | 'keeper' | 'kms'>;
 /** The name of the master key that a value's beginning holds. */
 function nameOf(beginning: string): string {
   const [version, key = ''] = beginning.split('.');
-  return version === 'v2' ? Buffer.from(key, 'base64url').toString() : `${key} (before the vault)`;
+  return version === 'v2' ? Buffer.from(key, 'base64url').toString() : `${key} (earlier form)`;
 }
 
 export async function kmsStatus({ db, keeper }: Parts): Promise<string> {
@@ -46,7 +49,9 @@ export async function kmsRewrap(
   });
   if (unreadable.length > 0) {
     const some = unreadable.slice(0, 10).join(', ');
-    throw new Error(`${rewrapped} rewrapped; ${unreadable.length} do not open and were left: ${some}`);
+    throw new Error(
+      `${rewrapped} rewrapped; ${unreadable.length} do not open and were left as they are: ${some}`,
+    );
   }
   return `${rewrapped} rewrapped`;
 }
@@ -70,7 +75,7 @@ export const command: Command = {
     if (!['status', 'rewrap'].includes(action) || rest.length > 0)
       throw new UsageError('one of status and rewrap is needed');
     const batch = whole('batch', values.batch, 10_000);
-    if (batch === 0) throw new UsageError('--batch takes one row at least');
+    if (batch === 0) throw new UsageError('--batch takes at least one row');
     const pauseMs = whole('pause', values.pause, 60_000);
     const { openServices } = await import('../wiring/start.ts');
     const { services, close } = await openServices();

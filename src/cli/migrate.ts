@@ -1,4 +1,4 @@
-/** `vestibule migrate`: the schema of this build, before any replica of it starts. Changes no row of its own accord. */
+/** `vestibule migrate`: the schema of this build, before any replica of it starts. It changes no row except through a migration. */
 import { argumentsOf, type Command, print } from './command.ts';
 
 export const command: Command = {

@@ -1,6 +1,6 @@
 /**
  * `vestibule restored`: after a backup was restored and before the service starts. What was issued before it ends; it
- * must never run by itself, since only the operator knows that the data is older than the world.
+ * must never run by itself, since only the operator knows that the data came from a backup.
  */
 import { stampRestored } from '../../db/restored.ts';
 import type { Services } from '../http/services.ts';
@@ -29,7 +29,7 @@ export async function stamp({ services, databaseUrl }: Parts): Promise<string> {
 export const command: Command = {
   usage: USAGE,
   async run(args) {
-    argumentsOf({ args, options: {} });
+    argumentsOf({ args });
     const { openServices } = await import('../wiring/start.ts');
     const { close, ...parts } = await openServices();
     try {

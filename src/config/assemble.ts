@@ -51,7 +51,7 @@ export function assemble(settings: Settings, environment: Environment) {
     frontendUrl,
     /** Addresses and CIDRs whose forwarding headers count. */
     trustProxy: v.TRUST_PROXY,
-    /** Lower case; null: nobody is asked. */
+    /** Lower case; null: no header is read. */
     countryHeader: v.COUNTRY_HEADER?.toLowerCase() ?? null,
     dataDir: v.DATA_DIR,
     /** Added to the system clock. */
@@ -132,7 +132,7 @@ export function assemble(settings: Settings, environment: Environment) {
     console: {
       enabled: v.CONSOLE_ENABLED ?? env !== 'production',
       hosts: v.CONSOLE_HOSTS.map((host) => host.toLowerCase()),
-      /** Somebody else's page; the browser loads it, never this service. */
+      /** A page of another party; the browser loads it, never this service. */
       inspectUrl: v.INSPECT_URL,
     },
     steps: Object.fromEntries(STEP_VARIABLES.map((name) => [name, v[name]])) as Pick<

@@ -6,13 +6,21 @@ import { GROUPS } from './variables.ts';
 
 const groups = Object.entries(GROUPS as Record<string, Record<string, Variable>>);
 
+/** What may be written, where that is a closed list of more than one. */
+const choicesOf = ({ parse }: Variable): string[] => {
+  const choices = (parse.meta()?.choices ?? []) as string[];
+  return choices.length > 1 ? choices : [];
+};
+
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 function row(name: string, variable: Variable): string {
   const aliases = variable.aliases.map((alias) => `\`${alias}\``).join(', ');
   const literal = variable.default ? `\`${variable.default}\`` : (variable.otherwise ?? '–');
   const mark = variable.secret ? ' 🔒' : '';
-  return `| \`${name}\`${mark} | ${aliases} | ${cell(literal)} | ${cell(variable.description)} |`;
+  const choices = choicesOf(variable).map((choice) => `\`${choice}\``);
+  const meaning = [variable.description, ...(choices.length > 0 ? [`one of ${choices.join(', ')}`] : [])];
+  return `| \`${name}\`${mark} | ${aliases} | ${cell(literal)} | ${cell(meaning.join('; '))} |`;
 }
 
 const ignored = (): string =>
@@ -45,7 +53,9 @@ export function configurationTable(): string {
 /** A file in which every variable is commented out: copied as it is, it changes nothing. */
 export function envExample(): string {
   const entry = ([name, variable]: [string, Variable]): string => {
+    const choices = choicesOf(variable);
     const notes = [
+      choices.length > 0 ? `one of ${choices.join(', ')}` : '',
       variable.aliases.length > 0 ? `also ${variable.aliases.join(', ')}` : '',
       variable.default === null && variable.otherwise ? `default: ${variable.otherwise}` : '',
       variable.secret ? `secret, or a file named by ${name}_FILE` : '',

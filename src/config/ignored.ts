@@ -1,4 +1,4 @@
-/** Variables that may be set but change nothing. A start names them, so that nobody relies on one; no value is read. */
+/** Variables that may be set but change nothing. A start names them, so that no operator relies on one; no value is read. */
 import type { Environment } from './read.ts';
 
 /** Other deployments set these; here they cannot have an effect. The README lists them with the reason. */

@@ -57,12 +57,12 @@ const WINDOWS = {
   ),
   LIMIT_CODE_CHECK_DAILY: window(
     'codeCheckDaily',
-    'Wrong codes for one identifier over all its codes: a quarter from one network, half for anybody, the other half kept for known devices and for token holders on networks without a failure',
+    'Wrong codes for one identifier over all its codes: a quarter from one network, half for all callers together, the other half kept for known devices and for token holders on networks without a failure',
   ),
   LIMIT_CODE_CHECK_NETWORK: window('codeCheckNetwork', 'Code checks from one network'),
   LIMIT_PASSWORD_LOGIN: window(
     'passwordLogin',
-    'Failed password logins of one account, by whichever identifier',
+    'Failed password logins of one account, over all its identifiers',
   ),
   LIMIT_PASSWORD_LOGIN_NETWORK: window('passwordLoginNetwork', 'Password logins from one network'),
   LIMIT_REGISTER: window('registerIdentifier', 'Registrations of one identifier'),

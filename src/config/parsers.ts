@@ -40,11 +40,11 @@ export const lenientFlag: Parser<boolean> = by(
   (raw) => WORDS[raw.toLowerCase()] ?? false,
 );
 
-/** One of a closed list, compared without regard to case. */
+/** One of a closed list, compared without regard to case. The documents list the choices. */
 export const oneOf = <const T extends string>(...choices: T[]): Parser<T> =>
   by(`must be one of ${choices.join(', ')}`, (raw) =>
     choices.find((choice) => choice.toLowerCase() === raw.toLowerCase()),
-  );
+  ).meta({ choices });
 
 /** Comma-separated; blanks are dropped. */
 export const list = <T>(item: Parser<T>): Parser<T[]> =>
@@ -112,13 +112,6 @@ export const origin: Parser<string> = by(
 export const headerName: Parser<string> = by('must list header names; * is not accepted', (raw) =>
   /^[A-Za-z0-9-]{1,64}$/.test(raw) ? raw.toLowerCase() : undefined,
 );
-
-/** A URL of one of the given schemes, kept as written. */
-export const urlOf = (...schemes: string[]): Parser<string> =>
-  by(`must be a URL with the scheme ${schemes.join(' or ')}`, (raw) => {
-    const url = parsedUrl(raw);
-    return url && schemes.includes(url.protocol.slice(0, -1)) ? raw : undefined;
-  });
 
 /** An address or network; a prefix of 0 would trust the whole internet. */
 export const network: Parser<string> = by('must list IP addresses or networks such as 10.0.0.0/8', (raw) => {

@@ -18,14 +18,14 @@ const SERVICE = {
   }),
   HOST: setting(p.text, '127.0.0.1', 'Address to listen on; the container image sets 0.0.0.0'),
   PORT: setting(port, '8000', 'Port to listen on'),
-  PUBLIC_URL: optional(p.httpUrl, 'How the outside reaches this service; https in production', {
+  PUBLIC_URL: optional(p.httpUrl, 'URL at which clients reach this service; https in production', {
     otherwise: 'http://localhost:PORT',
   }),
   FRONTEND_URL: optional(p.httpUrl, 'Where links in messages lead', { otherwise: 'PUBLIC_URL' }),
   TRUST_PROXY: setting(
     p.list(p.network),
     '',
-    'Proxies whose forwarding headers are believed: addresses, CIDRs',
+    'Proxies whose forwarding headers are trusted: addresses, networks',
   ),
   COUNTRY_HEADER: optional(
     p.text,
@@ -90,7 +90,7 @@ const STORES = {
   DB_SSLKEY: optional(p.text, 'File with its private key', { aliases: ['PGSSLKEY'] }),
   DATABASE_POOLER: optional(
     p.oneOf('transaction'),
-    'Set when the address leads to a pooler in transaction mode; session mode needs no setting',
+    '`transaction` where the address leads to a pooler in transaction mode; session mode needs no setting',
   ),
   DATABASE_DIRECT_URL: optional(p.text, 'Postgres without the pooler, for migrations', {
     ...secret,
@@ -123,12 +123,12 @@ const KEYS = {
   }),
   ADMIN_TOKEN: optional(
     p.text,
-    'Bearer token of administrators: the console’s login and reviews of KYC',
+    'Bearer token of administrators: risk and KYC reviews, login to the console in production',
     secret,
   ),
   INTROSPECTION_TOKEN: optional(
     p.text,
-    'What services present to `POST /v1/auth/introspect`; outside production `introspectionToken` in DATA_DIR/secrets.json by default',
+    'Bearer token of services that call `POST /v1/auth/introspect`; outside production `introspectionToken` in DATA_DIR/secrets.json by default',
     secret,
   ),
   KMS_PROVIDER: setting(
@@ -176,7 +176,7 @@ const SESSIONS = {
   SESSION_IDLE_DAYS: setting(p.integer(1, 365), '14', 'Days without use after which a session ends', {
     aliases: ['REDIS_SESSION_INACTIVITY_DAYS'],
   }),
-  SESSION_MAX_PER_USER: setting(p.integer(1, 1000), '10', 'Sessions of one user; the oldest gives way'),
+  SESSION_MAX_PER_USER: setting(p.integer(1, 1000), '10', 'Sessions of a user; one more ends the oldest'),
   REFRESH_GRACE_SECONDS: setting(
     p.integer(0, 10),
     '10',
@@ -221,11 +221,9 @@ const PROOFS = {
     '30',
     'Time step of authenticator apps set up from now on; those in use keep theirs',
   ),
-  PASSKEY_RP_ID: optional(
-    p.text,
-    'Domain that passkeys belong to; those registered under another one work no more',
-    { otherwise: 'the host of FRONTEND_URL' },
-  ),
+  PASSKEY_RP_ID: optional(p.text, 'Domain that passkeys belong to; passkeys of another domain stop working', {
+    otherwise: 'the host of FRONTEND_URL',
+  }),
   PASSKEY_ORIGINS: setting(
     p.list(p.origin),
     '',
@@ -248,7 +246,7 @@ const PROOFS = {
   PASSWORD_POLICY: setting(
     p.oneOf('standard', 'nist'),
     'standard',
-    '12+ with four classes, or 15+ with none',
+    'standard asks for 12 characters of four classes, nist for 15 of any',
   ),
   PASSWORD_MIN_LENGTH: optional(p.integer(8, 64), 'Shortest password', { otherwise: '12, or 15 with nist' }),
   HASH_MEMORY_KIB: setting(p.integer(8, 4194304), '19456', 'argon2id memory; at least 19456 in production'),
@@ -257,16 +255,16 @@ const PROOFS = {
   HASH_THREADS: optional(p.integer(1, 64), 'Hashes at a time', { otherwise: 'the number of cores' }),
   HASH_QUEUE: setting(p.integer(1, 10000), '64', 'Hashes that may wait; beyond it 503'),
   DEFAULT_COUNTRY: setting(p.country, 'IN', 'Country of phone numbers written without one'),
-  PHONE_COUNTRIES: optional(p.list(p.country), 'Countries codes may be sent to', { otherwise: 'all' }),
+  PHONE_COUNTRIES: optional(p.list(p.country), 'Countries whose numbers get codes', { otherwise: 'all' }),
 };
 
 const ADAPTERS = {
-  SMS_ADAPTER: setting(p.oneOf('local', 'twilio'), 'local', 'How SMS leave; local is refused in production'),
+  SMS_ADAPTER: setting(p.oneOf('local', 'twilio'), 'local', 'Who sends SMS; local is refused in production'),
   TWILIO_ACCOUNT_SID: optional(p.text, 'Twilio account'),
   TWILIO_AUTH_TOKEN: optional(p.text, 'Twilio token', secret),
   TWILIO_FROM: optional(p.text, 'Sender number or messaging service id'),
   TWILIO_BASE_URL: setting(p.httpUrl, 'https://api.twilio.com', 'Twilio API'),
-  MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'How mail leaves', {
+  MAIL_ADAPTER: optional(p.oneOf('local', 'smtp', 'sendgrid'), 'Who sends mail', {
     otherwise: 'sendgrid or smtp when configured, else local, which production refuses',
   }),
   EMAILS_FROM_EMAIL: setting(p.emailAddress, 'no-reply@localhost', 'Sender of mail', {
@@ -285,7 +283,7 @@ const ADAPTERS = {
   SENDGRID_BASE_URL: setting(p.httpUrl, 'https://api.sendgrid.com', 'SendGrid API'),
   KYC_ADAPTER: setting(p.oneOf('local', 'http'), 'local', 'Who decides KYC; local is refused in production'),
   KYC_URL: optional(p.httpUrl, 'KYC provider'),
-  KYC_SECRET: optional(p.text, 'Authenticates us to the KYC provider', secret),
+  KYC_SECRET: optional(p.text, 'Authenticates this service to the KYC provider', secret),
   KYC_WEBHOOK_SECRET: optional(
     p.list(p.text),
     'Verifies KYC webhooks; two, comma-separated, while rotating',
@@ -297,15 +295,15 @@ const ADAPTERS = {
   ),
   RISK_ADAPTER: setting(p.oneOf('local', 'http'), 'local', 'Who scores risk beside the built-in rules'),
   RISK_URL: optional(p.httpUrl, 'Risk provider'),
-  RISK_SECRET: optional(p.text, 'Authenticates us to the risk provider', secret),
+  RISK_SECRET: optional(p.text, 'Authenticates this service to the risk provider', secret),
   RISK_BLOCKED_PREFIXES: setting(p.list(p.phonePrefix), '', 'Phone prefixes refused at sign-up'),
+  RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
   BROKER_ADAPTER: optional(p.oneOf('local', 'kite'), 'Who checks linked trading accounts', {
     otherwise: 'kite in production, else local: a broker on paper',
   }),
   KITE_API_BASE_URL: setting(p.httpUrl, 'https://api.kite.trade', 'Kite Connect API'),
   KITE_API_TIMEOUT_SECONDS: setting(p.integer(1, 60), '10', 'Longest wait for Kite, repetitions included'),
   KITE_API_MAX_RETRIES: setting(p.integer(0, 10), '3', 'Repetitions of a safe call of Kite'),
-  RISK_MINIMUM_AGE: setting(p.integer(0, 120), '18', 'Youngest person accepted, in years'),
 };
 
 const OPERATION = {
@@ -313,7 +311,7 @@ const OPERATION = {
   FEATURE_MFA_TOTP: setting(
     p.flag,
     'true',
-    'Authenticator apps; off answers 404, and whoever has one is asked for it all the same',
+    'Authenticator apps; off answers 404, but accounts that have one are still asked for its code',
   ),
   CONSOLE_ENABLED: optional(p.flag, 'The developer console', { otherwise: 'true outside production' }),
   CONSOLE_HOSTS: setting(
@@ -345,7 +343,7 @@ const RETENTION = {
   RETENTION_WEBHOOK_RECEIPT_DAYS: setting(
     retentionDays,
     '30',
-    'Days a taken webhook is remembered, so that its repetition changes nothing',
+    'Days the id of an accepted webhook is kept, so that a repeated one changes nothing',
   ),
   RETENTION_FLOW_DAYS: setting(
     retentionDays,

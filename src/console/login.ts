@@ -19,7 +19,7 @@ export function loginRoutes(app: FastifyInstance, { s, guard }: Console): void {
   if (!guard.needsLogin) return;
   const form = { config: { formBody: 'only' as const } };
   const type = 'text/html; charset=utf-8';
-  const missing = s.adminToken === null ? 'ADMIN_TOKEN is not configured, so nobody can sign in.' : '';
+  const missing = s.adminToken === null ? 'Set ADMIN_TOKEN to allow sign-in.' : '';
   app.get('/console/login', (_request, reply) => reply.type(type).send(page(guard.formToken, missing).text));
 
   app.post('/console/login', form, async (request, reply) => {
@@ -33,7 +33,7 @@ export function loginRoutes(app: FastifyInstance, { s, guard }: Console): void {
       return reply
         .code(401)
         .type(type)
-        .send(page(guard.formToken, missing || 'That is not the admin token.').text);
+        .send(page(guard.formToken, missing || 'Wrong admin token.').text);
     }
     return reply.redirect('/console', 303);
   });

@@ -48,7 +48,7 @@ function duration(ms: number): string {
 
 export function stateTable(graph: MachineGraph): string {
   return table(
-    ['State', 'Meaning', 'Kind', 'Tier', 'Budget', 'Tags'],
+    ['State', 'Meaning', 'Kind', 'Tier', 'Time limit', 'Tags'],
     graph.nodes.map((n) => [
       code(n.id),
       n.description ?? n.meta.label ?? '',

@@ -28,7 +28,7 @@ export async function openCrypto(config: Config, secrets: Secrets, clock: Clock,
   const { code, hash, jwt } = config;
   const keyring = createKeyring(secrets.masterKey);
   const derived = { id: 'local:1', key: keyring.key('kek') };
-  // What the service keeps for itself must open without anybody else: tokens are signed while the KMS is away.
+  // What the service keeps for itself must open without the KMS of the configuration: tokens are signed while the KMS is away.
   const own = createLocalKms({ keys: [derived], activeId: derived.id });
   const keeper = createKeeper(config.kms, derived);
   const vault = createVault({ wrapper: keeper, legacy: own });

@@ -146,7 +146,13 @@ export async function openServices(): Promise<{ services: Services; databaseUrl:
 export async function migrateOnly(): Promise<number> {
   const config = configure(() => noteOnStderr);
   const database = await openDatabase(config, noteOnStderr);
-  return migrated(config, database.url).finally(database.stop);
+  try {
+    // The lock of migrations is one of a session, which such a pooler does not keep.
+    if (config.database.directUrl === null) await poolerOf(config);
+    return await migrated(config, database.url);
+  } finally {
+    await database.stop();
+  }
 }
 
 const FOREIGN_KEY =
@@ -161,7 +167,10 @@ function explained(error: Error & { code?: string }, variable: string): Error {
   if (error.name === 'MissingRight') return new ConfigError(variable, error.message);
   const { code = '' } = rootOf(error);
   return UNREACHABLE.test(code)
-    ? new ConfigError(variable, `(or DB_HOST and the like) leads to no database that lets us in: ${code}`)
+    ? new ConfigError(
+        variable,
+        `(or DB_HOST and the like) leads to no database that accepts the connection: ${code}`,
+      )
     : new ConfigError(variable, `cannot be used: ${wordsOf(error)}`);
 }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '../../machines/index.ts';
+import { asCurl } from '../../src/console/kit/curl.ts';
 import { html } from '../../src/console/kit/html.ts';
 import { differences, HIDDEN, redact } from '../../src/engine/visible-context.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
@@ -126,7 +127,7 @@ describe('the list of flows', () => {
     const { flow } = await signUp(app, 'code');
     await sql`update outbox set status = 'dead' where flow_id = ${flow}`;
     expect(rowsOf((await get('/console/flows?stuck=1&machine=signup')).text)).toContain(flow);
-    expect((await get(`/console/flows/${flow}`)).text).toContain('dead message');
+    expect((await get(`/console/flows/${flow}`)).text).toContain('dead letter');
     expect((await get('/console')).text).toMatch(/Dead letters <b>[1-9]/);
     await sql.end();
   });
@@ -177,6 +178,25 @@ test('a flow page tells the way: events, guards, edges, who, what changed, what 
   expect(text).toContain('PROFILE_SUBMITTED');
   expect(text).toContain('curl -sS -X POST');
   expect(text).toContain('code.send');
+});
+
+test('a next request is shown with the credential it takes and the example of its body', () => {
+  const { actions } = app.services;
+  const shown = (href: string, schema: string | null, method = 'POST') => {
+    const action = { event: 'E', method, href, schema };
+    return asCurl(action, actions.example(action), 'http://h');
+  };
+  expect(shown('/v1/auth/signup/verify-otp', 'SignupVerifyOtp')).toBe(
+    `curl -sS -X POST "http://h/v1/auth/signup/verify-otp" -H "Authorization: Bearer $FLOW_TOKEN" -H 'Content-Type: application/json' -d '${JSON.stringify(actions.example({ schema: 'SignupVerifyOtp' }))}'`,
+  );
+  for (const href of ['/v1/kyc', '/v1/users/me/contacts', '/v1/mfa/totp/enable', '/v1/trading-accounts/1'])
+    expect(shown(href, null, 'DELETE')).toBe(
+      `curl -sS -X DELETE "http://h${href}" -H "Authorization: Bearer $ACCESS_TOKEN"`,
+    );
+  const example = { name: "O'Brien" };
+  expect(asCurl({ event: 'E', method: 'POST', href: '/v1/kyc', schema: 'X' }, example, '')).toMatch(
+    /-d '\{"name":"O'\\''Brien"\}'$/,
+  );
 });
 
 test('no code, address, name, password or phone of anybody on any page but the inbox', async () => {

@@ -97,6 +97,15 @@ describe.skipIf(!hasPgbouncer)('PgBouncer', () => {
     });
   }, 60_000);
 
+  test('in transaction mode the migrate command without the setting names it and changes nothing', async () => {
+    const { direct, url } = await behind('transaction', await createEmptyDatabase());
+    expect(await failingStart({ DATABASE_URL: url }, 'migrate')).toEqual({
+      code: 1,
+      lines: [expect.stringMatching(/^DATABASE_URL: .*transaction mode: set DATABASE_POOLER=transaction/)],
+    });
+    expect(await migrate(direct)).toBeGreaterThan(0);
+  }, 60_000);
+
   test('in transaction mode pending migrations need DATABASE_DIRECT_URL, and run there', async () => {
     const { direct, url } = await behind('transaction', await createEmptyDatabase());
     const env = { DATABASE_URL: url, DATABASE_POOLER: 'transaction' };

@@ -68,12 +68,13 @@ export async function startServerProcess(env: Record<string, string>): Promise<S
   return { url, output: () => output, stop };
 }
 
-/** A start that is expected to end by itself: its exit code and its lines. */
+/** A start, or another command, that is expected to end by itself: its exit code and its lines. */
 export async function failingStart(
   env: Record<string, string>,
+  command = 'start',
 ): Promise<{ code: number | null; lines: string[] }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'vestibule-start-'));
-  const child = spawn(process.execPath, ['src/cli/main.ts', 'start'], {
+  const child = spawn(process.execPath, ['src/cli/main.ts', command], {
     cwd: root,
     env: { ...bareEnvironment(), DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -22,7 +22,7 @@ const page = (viewer: string): string => `<!doctype html>
 <script type="module" src="/dev/inspect.js"></script>
 </head>
 <body>
-<p>Below is a page of ${escaped(new URL(viewer).host)}, not of this service. It is told the states, events and counters of the flows this process moves; no person, code or address. Without internet, use <a href="/console">the console</a>.</p>
+<p>The frame below shows a page of ${escaped(new URL(viewer).host)}, not of this service. This page sends it the states, events and counters of the flows in this process, but no personal data, code or address. Without internet, use <a href="/console">the console</a>.</p>
 <iframe src="${escaped(viewer)}" title="XState inspector" width="100%" height="900" referrerpolicy="no-referrer" sandbox="allow-scripts allow-same-origin allow-forms allow-popups"></iframe>
 </body>
 </html>

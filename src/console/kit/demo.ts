@@ -117,7 +117,7 @@ export function createDemoFlows(app: FastifyInstance, actions: Pick<Services['ac
       const person = people.get(flow.id);
       if (!person) return '';
       const action = wayOf(flow, person);
-      if (!action) return html`<p class="muted">This demo person has nothing to do here.</p>`;
+      if (!action) return html`<p class="muted">No further step for this demo person.</p>`;
       return html`<form method="post" action="/console/demo/${flow.id}/next"><input type="hidden" name="form" value="${formToken}"><button class="primary" id="demo-next" title="${action.method} ${action.href}">Next step: ${action.event}</button></form>`;
     },
   };

@@ -34,10 +34,10 @@ function strip({ health: h, redis, alarms }: Frame): Html {
   const lag = h.outboxOldestMs;
   return html`<ul class="strip" id="strip" aria-label="Health">
 ${chip('Postgres', h.database ? 'ok' : 'away', h.database ? 'ok' : 'bad', 'Whether the database answers')}
-${chip('Redis', redis === 'none' ? 'not used' : redis, redis === 'none' ? 'off' : redis === 'ok' ? 'ok' : 'bad', 'Shared counters and fan-out')}
-${chip('Outbox', h.outboxPending === 0 ? 'empty' : `${more(h.outboxPending)} · ${duration(lag)}`, lag > LATE_MS ? 'warn' : 'ok', 'Messages waiting, and how late the oldest is')}
-${chip('Dead letters', more(h.outboxDead), h.outboxDead > 0 ? 'bad' : 'ok', 'Messages that were given up')}
-${chip('Timers due', more(h.timersDue), h.timersDue > 0 && h.timersLateMs > LATE_MS ? 'warn' : 'ok', 'Flows whose time is up and that have not been told yet')}
+${chip('Redis', redis === 'none' ? 'not used' : redis, redis === 'none' ? 'off' : redis === 'ok' ? 'ok' : 'bad', 'Shared counters and event streams')}
+${chip('Outbox', h.outboxPending === 0 ? 'empty' : `${more(h.outboxPending)} · ${duration(lag)}`, lag > LATE_MS ? 'warn' : 'ok', 'Messages waiting for delivery, and how late the oldest one is')}
+${chip('Dead letters', more(h.outboxDead), h.outboxDead > 0 ? 'bad' : 'ok', 'Messages that could not be delivered')}
+${chip('Timers due', more(h.timersDue), h.timersDue > 0 && h.timersLateMs > LATE_MS ? 'warn' : 'ok', 'Flows whose timer is due but has not fired yet')}
 ${alarms.map((message) => chip('SMS', 'cap reached', 'bad', message))}
 </ul>`;
 }

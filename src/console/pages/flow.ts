@@ -1,4 +1,4 @@
-/** /console/flows/:id: the way one flow took, step by step, and what it can do next. It changes nothing. */
+/** /console/flows/:id: the path of one flow, step by step, and the actions available to it. It changes nothing. */
 import type { FastifyInstance } from 'fastify';
 import { validate } from 'uuid';
 import type { FlowItem, OutboxEntry, Step } from '../../../db/reports.ts';
@@ -62,7 +62,7 @@ function timeline(model: Model | undefined, steps: Step[]): Html {
 }
 
 function outboxTable(entries: OutboxEntry[], now: number): Html {
-  if (entries.length === 0) return html`<p class="empty">Nothing left the process for this flow.</p>`;
+  if (entries.length === 0) return html`<p class="empty">This flow has sent no message.</p>`;
   return html`<div class="scroll"><table class="list"><thead><tr><th>Message</th><th>Status</th><th class="num">Tries</th><th>Due</th><th>Last error</th></tr></thead><tbody>${entries.map(
     (o) =>
       html`<tr><td><b>${o.topic}</b> <small class="mono muted">${o.id.split(':').slice(1).join(':')}</small></td><td><span class="state-chip ${o.status === 'dead' ? 'denied' : o.status === 'done' ? 'granted' : ''}">${o.status}</span></td><td class="num">${o.attempts}</td><td>${o.status === 'pending' ? (o.dueAt.getTime() > now ? `in ${duration(o.dueAt.getTime() - now)}` : `${duration(now - o.dueAt.getTime())} late`) : stamp(o.doneAt ?? o.dueAt)}</td><td>${o.status === 'done' ? '' : (o.lastError ?? '')}</td></tr>`,
@@ -76,12 +76,12 @@ async function nextPanel(c: Console, flow: FlowItem, baseUrl: string, now: numbe
     return html`<p class="empty">This flow was archived.</p>`;
   const restored = restore(definition, loaded.flow.machineVersion, loaded.flow.snapshot);
   if (!restored.ok)
-    return html`<p class="notice">Its snapshot does not parse: it answers <code>flow_needs_restart</code>.</p>`;
+    return html`<p class="notice">The stored snapshot cannot be read. Requests about this flow answer <code>flow_needs_restart</code>.</p>`;
   const actions = c.s.actions.next(viewOf(definition, loaded.flow as never, restored.snapshot), now);
   if (actions.length === 0) return html`<p class="empty">No client action is possible now.</p>`;
   return html`<ul class="actions">${actions.map(
     (a) =>
-      html`<li><p><b class="mono">${a.event}</b> <span class="mono muted">${a.method} ${a.href}</span></p><div class="copy"><code>${asCurl(a, baseUrl)}</code><button type="button" data-copy hidden>Copy as curl</button></div></li>`,
+      html`<li><p><b class="mono">${a.event}</b> <span class="mono muted">${a.method} ${a.href}</span></p><div class="copy"><code>${asCurl(a, c.s.actions.example(a), baseUrl)}</code><button type="button" data-copy hidden>Copy as curl</button></div></li>`,
   )}</ul>`;
 }
 
@@ -131,11 +131,11 @@ export function flowPage(app: FastifyInstance, c: Console, demo: DemoFlows | nul
 ${facts(c, flow, now)}</section>
 <div class="split" data-live="flow" data-flow-id="${flow.id}">
 <section class="card sticky" aria-label="Diagram"><form class="scrubber" id="scrubber" hidden><button type="button" id="play" aria-label="Play the steps">▶</button><label><span class="sr">Step</span><input type="range" id="scrub" min="1" max="1" value="1" step="1"></label><output id="scrub-at" for="scrub"></output></form>
-<div class="picture${model && model.graph.nodes.length < 15 ? ' small' : ''}">${model ? picture(model, marks) : html`<p class="notice">This build does not know the machine “${word(flow.machine)}”.</p>`}</div></section>
+<div class="picture${model && model.graph.nodes.length < 15 ? ' small' : ''}">${model ? picture(model, marks) : html`<p class="notice">This version has no machine “${word(flow.machine)}”.</p>`}</div></section>
 <div class="column">
 <section class="card"><header><h2>Timeline</h2><p class="muted">${cursor ? html`<a href="/console/flows/${id}">Newest</a> · ` : ''}${earlier ? html`<a href="/console/flows/${id}?before=${earlier.id}">Earlier steps</a>` : 'from the first step'} · UTC</p></header>${timeline(model, steps)}</section>
-<section class="card"><header><h2>Possible next</h2><p class="muted">What a client may do now · <a href="/console/flows/${id}/what-if">What if</a></p></header>${await nextPanel(c, flow, base, now)}</section>
-<section class="card"><header><h2>Outbox</h2><p class="muted">What this flow sent out</p></header>${outboxTable(outbox, now)}</section>
+<section class="card"><header><h2>Available actions</h2><p class="muted">What a client may do now · <a href="/console/flows/${id}/what-if">Simulate an event</a></p></header>${await nextPanel(c, flow, base, now)}</section>
+<section class="card"><header><h2>Outbox</h2><p class="muted">Messages of this flow</p></header>${outboxTable(outbox, now)}</section>
 </div></div>`;
     return c.send(request, reply, {
       title: `Flow ${flow.id.slice(0, 8)}`,

@@ -79,13 +79,15 @@ export const stuckFilter = (models: Models, now: number, limit: number): FlowFil
 /** Why a flow is stuck; empty when it is not. */
 export function stuckReasons(item: FlowItem, models: Models, now: number): string[] {
   const node = models.get(item.machine as never)?.states.get(item.state);
-  const rests = now - item.stateEnteredAt.getTime();
+  const timeInState = now - item.stateEnteredAt.getTime();
   const budget = node?.meta.budgetMs;
   const late = item.nextDueAt === null ? 0 : now - item.nextDueAt.getTime();
   return [
-    item.status !== 'archived' && budget !== undefined && rests > budget ? `over ${duration(budget)}` : '',
+    item.status !== 'archived' && budget !== undefined && timeInState > budget
+      ? `over ${duration(budget)}`
+      : '',
     item.status === 'active' && late > GRACE_MS ? `timer ${duration(late)} late` : '',
-    item.deadMessages ? 'dead message' : '',
+    item.deadMessages ? 'dead letter' : '',
   ].filter(Boolean);
 }
 
@@ -103,9 +105,9 @@ function form(query: Query, models: Models): Html {
         .map((n) => option(n.id, n.id, query.state))}</optgroup>`,
   )}</select></label>
 <label>Tier <select name="tier">${option('', 'all', query.tier)}${TIERS.map((t) => option(t, t, query.tier))}</select></label>
-<label>Resting for <select name="age">${option('', 'any time', query.age)}${AGES.map(([v, t]) => option(v, `over ${t}`, query.age))}</select></label>
+<label>Time in state <select name="age">${option('', 'any time', query.age)}${AGES.map(([v, t]) => option(v, `over ${t}`, query.age))}</select></label>
 <label class="check"><input type="checkbox" name="stuck" value="1"${query.stuck ? html` checked` : ''}> stuck only</label>
-<label class="grow">Id <input type="search" name="q" value="${query.q}" placeholder="flow or account id, from its start" autocomplete="off" spellcheck="false" maxlength="36"></label>
+<label class="grow">Id <input type="search" name="q" value="${query.q}" placeholder="flow or account id, or its beginning" autocomplete="off" spellcheck="false" maxlength="36"></label>
 <button class="primary">Filter</button> <a class="quiet" href="/console/flows">Reset</a>
 </form>`;
 }
@@ -149,10 +151,10 @@ export function flowsPage(app: FastifyInstance, c: Console): void {
     );
     const older = new URLSearchParams(here);
     if (last) older.set('before', `${last.stateEnteredAt.getTime()}_${last.id}`);
-    const body = html`<section class="card wide"><header><h1>Flows</h1><p class="muted">Newest move first · times in UTC</p></header>
+    const body = html`<section class="card wide"><header><h1>Flows</h1><p class="muted">Most recently updated first · times in UTC</p></header>
 ${form(query, c.models)}
-${refused ? html`<p class="notice">An id is made of the digits 0–9 and a–f; give at least the first four.</p>` : ''}
-<div class="scroll"><table class="list" data-live="list"><thead><tr><th>Flow</th><th>Machine</th><th>State</th><th class="num">Rests for</th><th class="num">Steps</th><th>Started</th><th>Stuck</th></tr></thead>
+${refused ? html`<p class="notice">An id consists of the digits 0–9 and a–f; enter at least its first four.</p>` : ''}
+<div class="scroll"><table class="list" data-live="list"><thead><tr><th>Flow</th><th>Machine</th><th>State</th><th class="num">Time in state</th><th class="num">Steps</th><th>Started</th><th>Stuck</th></tr></thead>
 <tbody>${items.map((item) => row(item, c.models, now))}</tbody></table></div>
 ${items.length === 0 ? html`<p class="empty">No flow matches.</p>` : ''}
 <footer class="pager">${query.before ? html`<a href="/console/flows?${here.toString()}">Newest</a>` : ''}<span class="fill"></span>${found.length > PAGE ? html`<a rel="next" href="/console/flows?${older.toString()}">Older →</a>` : ''}</footer>

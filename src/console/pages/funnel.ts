@@ -61,7 +61,7 @@ const about = (ms: number | null): string => (ms === null ? '–' : `≈ ${durat
 function milestones(model: Model, sums: Map<string, Sum>): Html {
   const rows = model.milestones.map((m) => ({ ...m, ...(sums.get(m.state) ?? nothing()) }));
   const first = rows[0]?.reached ?? 0;
-  return html`<div class="scroll"><table class="list"><thead><tr><th>Milestone</th><th></th><th class="num">Reached</th><th class="num">Of all</th><th class="num">Went on</th><th class="num">Ended here</th><th class="num">Still here</th><th class="num">Median stay</th><th class="num">p90</th></tr></thead><tbody>${rows.map(
+  return html`<div class="scroll"><table class="list"><thead><tr><th>Milestone</th><th></th><th class="num">Reached</th><th class="num">% of started</th><th class="num">Continued</th><th class="num">Dropped off</th><th class="num">In progress</th><th class="num">Median time</th><th class="num">p90</th></tr></thead><tbody>${rows.map(
     (m, i) => {
       const next = rows[i + 1];
       const on = next?.reached ?? 0;
@@ -73,12 +73,12 @@ function milestones(model: Model, sums: Map<string, Sum>): Html {
 
 function states(model: Model, sums: Map<string, Sum>): Html {
   const known = model.graph.nodes.filter((n) => sums.has(n.id));
-  return html`<div class="scroll"><table class="list"><thead><tr><th>State</th><th class="num">Entered</th><th class="num">Left</th><th class="num">Median stay</th><th class="num">p90</th><th class="num">Budget</th><th></th></tr></thead><tbody>${known.map(
+  return html`<div class="scroll"><table class="list"><thead><tr><th>State</th><th class="num">Entered</th><th class="num">Left</th><th class="num">Median time</th><th class="num">p90</th><th class="num">Time limit</th><th></th></tr></thead><tbody>${known.map(
     (node) => {
       const s = sums.get(node.id) ?? nothing();
       const [median, p90] = [quantile(s.stays, 0.5), quantile(s.stays, 0.9)];
       const budget = node.meta.budgetMs;
-      return html`<tr><td><a href="${flowsOf(model.id, node.id)}" title="${labelOf(model, node.id)}">${node.id}</a></td><td class="num">${count(s.entered)}</td><td class="num">${share(s.exited, s.entered)}</td><td class="num">${about(median)}</td><td class="num">${about(p90)}</td><td class="num">${budget === undefined ? '–' : duration(budget)}</td><td>${budget !== undefined && p90 !== null && p90 > budget ? html`<span class="flag">p90 over budget</span> ` : ''}${budget === undefined ? '' : html`<a href="${flowsOf(model.id, node.id)}&amp;stuck=1">stuck</a>`}</td></tr>`;
+      return html`<tr><td><a href="${flowsOf(model.id, node.id)}" title="${labelOf(model, node.id)}">${node.id}</a></td><td class="num">${count(s.entered)}</td><td class="num">${share(s.exited, s.entered)}</td><td class="num">${about(median)}</td><td class="num">${about(p90)}</td><td class="num">${budget === undefined ? '–' : duration(budget)}</td><td>${budget !== undefined && p90 !== null && p90 > budget ? html`<span class="flag">p90 over time limit</span> ` : ''}${budget === undefined ? '' : html`<a href="${flowsOf(model.id, node.id)}&amp;stuck=1">stuck</a>`}</td></tr>`;
     },
   )}</tbody></table></div>`;
 }
@@ -92,7 +92,7 @@ function compare(model: Model, groups: Map<string, Map<string, Sum>>, name: stri
   ].map(([key, sums]) => {
     const n = sums.get(first)?.reached ?? 0;
     return html`<tr><td>${key}</td><td class="num">${count(n)}</td>${shown.map((m) => html`<td class="num" title="${count(sums.get(m.state)?.reached ?? 0)} of n=${count(n)}">${percent(sums.get(m.state)?.reached ?? 0, n)}</td>`)}</tr>`;
-  })}</tbody></table><p class="muted small">n of every percentage is the number started in its row.</p></div>`;
+  })}</tbody></table><p class="muted small">Percentages are of the flows started in the same row.</p></div>`;
 }
 
 /** From 0 (nothing) to 5 on a logarithmic scale, because counts and times span orders of magnitude. */
@@ -153,8 +153,8 @@ export function funnelPage(app: FastifyInstance, c: Console): void {
     const body = html`<section class="card wide"><header><h1>${tabs(c.models, view.machine, '/console/funnel')}</h1><p class="muted">Flows by the day they started (UTC) · ${behind}</p></header>
 <nav class="tabs" aria-label="Range">${RANGES.map((d) => pick('days', String(d), d === 1 ? 'today' : `${d} days`, d === view.days))}<span class="sep"></span>${pick('version', '', 'all versions', view.version === null)}${Array.from({ length: model.version }, (_, i) => pick('version', String(i + 1), `v${i + 1}`, view.version === i + 1))}</nav>
 ${cells.length === 0 ? html`<p class="empty">No flow in this range has been counted yet.</p>` : model.milestones.length ? milestones(model, sums) : html`<p class="empty">This machine declares no milestones; its states are below.</p>`}</section>
-<section class="card wide"><header><h2>Heat</h2><nav class="tabs" aria-label="Heat">${pick('heat', 'count', 'flows entered', view.heat === 'count')}${pick('heat', 'time', 'median stay', view.heat === 'time')}</nav><p class="muted">darker is more, on a logarithmic scale</p></header><div class="picture">${heat(model, sums, view)}</div></section>
-<section class="card wide"><header><h2>States</h2><p class="muted">Stays that ended; open ones are not averaged in</p></header>${states(model, sums)}</section>
+<section class="card wide"><header><h2>Heat</h2><nav class="tabs" aria-label="Heat">${pick('heat', 'count', 'flows entered', view.heat === 'count')}${pick('heat', 'time', 'median time in state', view.heat === 'time')}</nav><p class="muted">darker is more, on a logarithmic scale</p></header><div class="picture">${heat(model, sums, view)}</div></section>
+<section class="card wide"><header><h2>States</h2><p class="muted">Time in state of flows that have left it</p></header>${states(model, sums)}</section>
 ${
   model.milestones.length
     ? html`<section class="card wide"><header><h2>By start day</h2></header>${compare(model, days, 'Day')}</section>

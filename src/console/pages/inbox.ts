@@ -17,7 +17,7 @@ const flowOf = (id: string): string | null => {
 
 function message(e: InboxEntry): Html {
   const flow = flowOf(e.id);
-  return html`<li class="message"><header><span class="state-chip">${e.channel}</span> <b>${e.to}</b> <time class="muted" datetime="${new Date(e.at).toISOString()}">${stamp(e.at)}</time><span class="fill"></span>${flow ? html`<a href="/console/flows/${flow}">its flow</a>` : ''}</header>
+  return html`<li class="message"><header><span class="state-chip">${e.channel}</span> <b>${e.to}</b> <time class="muted" datetime="${new Date(e.at).toISOString()}">${stamp(e.at)}</time><span class="fill"></span>${flow ? html`<a href="/console/flows/${flow}">View flow</a>` : ''}</header>
 ${e.code ? html`<p class="code"><output>${e.code}</output><button type="button" data-copy="${e.code}" hidden>Copy</button></p>` : ''}
 ${e.subject ? html`<p class="subject"><b>${e.subject}</b></p>` : ''}<pre>${e.text}</pre>
 ${e.html === undefined ? '' : html`<details><summary>As HTML</summary><iframe sandbox="" loading="lazy" referrerpolicy="no-referrer" title="The message as HTML" src="/console/inbox/${encodeURIComponent(e.id)}/html"></iframe></details>`}</li>`;

@@ -8,7 +8,7 @@ import { type Html, html } from '../kit/html.ts';
 import { leavesOf, type Model, type Models, tierOf } from '../kit/model.ts';
 import { stuckFilter } from './flows.ts';
 
-/** Counting stops here: whoever has more looks at the list. */
+/** Counting stops here; the list shows the rest. */
 const MANY_STUCK = 99;
 
 type Counts = Map<string, { n: number; capped: boolean }>;
@@ -40,7 +40,7 @@ export function countOf(model: Model, state: string, counts: Counts): { n: numbe
 export const flowsOf = (machine: string, state: string): string =>
   `/console/flows?machine=${encodeURIComponent(machine)}&state=${encodeURIComponent(state)}`;
 
-/** Badges of a machine: text per state, empty where nobody is. */
+/** Badges of a machine: text per state, empty where no flow is. */
 export const badges = (model: Model, counts: Counts): Record<string, string> =>
   Object.fromEntries(
     model.graph.nodes
@@ -60,16 +60,16 @@ function tiles(models: Models, counts: Counts, stuck: number): Html {
   const tile = (href: string, name: string, value: string, hint: string, cls = '') =>
     html`<a class="tile ${cls}" href="${href}"><span>${name}</span><b data-tile="${name}">${value}</b><small>${hint}</small></a>`;
   return html`<section class="tiles" aria-label="Overview">
-${tile('/console/flows?machine=signup&tier=UNVERIFIED', 'UNVERIFIED', tier('UNVERIFIED'), 'on the way through sign-up', 'tier-UNVERIFIED')}
+${tile('/console/flows?machine=signup&tier=UNVERIFIED', 'UNVERIFIED', tier('UNVERIFIED'), 'sign-up in progress', 'tier-UNVERIFIED')}
 ${tile('/console/flows?machine=signup&tier=LIMITED', 'LIMITED', tier('LIMITED'), 'signed up, KYC open', 'tier-LIMITED')}
 ${tile('/console/flows?machine=signup&tier=FULL', 'FULL', tier('FULL'), 'verified', 'tier-FULL')}
 ${tile(
   '/console/flows?machine=login',
   'Logins',
   total(models.get('login'), () => true),
-  'decided or waiting for a step-up',
+  'finished or waiting for a step-up',
 )}
-${tile('/console/flows?stuck=1', 'Stuck', stuck > MANY_STUCK ? `${MANY_STUCK}+` : count(stuck), 'over budget, late timer or dead message')}
+${tile('/console/flows?stuck=1', 'Stuck', stuck > MANY_STUCK ? `${MANY_STUCK}+` : count(stuck), 'over time limit, late timer or dead letter')}
 </section>`;
 }
 
@@ -78,7 +78,7 @@ export const tabs = (models: Models, at: string, path: string): Html =>
     (id) => html`<a href="${path}?machine=${id}"${id === at ? html` aria-current="page"` : ''}>${id}</a>`,
   )}</nav>`;
 
-export const legend = html`<ul class="legend"><li class="tier-UNVERIFIED">UNVERIFIED</li><li class="tier-LIMITED">LIMITED</li><li class="tier-FULL">FULL</li><li class="dashed">passed through, never rested in</li><li class="double">end</li></ul>`;
+export const legend = html`<ul class="legend"><li class="tier-UNVERIFIED">UNVERIFIED</li><li class="tier-LIMITED">LIMITED</li><li class="tier-FULL">FULL</li><li class="dashed">passed through at once</li><li class="double">final</li></ul>`;
 
 export function machinesPage(app: FastifyInstance, c: Console): void {
   const machineOf = (query: unknown): MachineId => {
@@ -97,7 +97,7 @@ export function machinesPage(app: FastifyInstance, c: Console): void {
     const badge = badges(model, counts);
     const body = html`${tiles(c.models, counts, stuck.length)}
 <section class="card wide">
-<header><h1>${tabs(c.models, id, '/console')}</h1><p class="muted">version ${model.version} · ${model.resting.length} resting states · ${model.graph.edges.length} transitions · click a state for its flows</p>
+<header><h1>${tabs(c.models, id, '/console')}</h1><p class="muted">version ${model.version} · ${model.resting.length} states · ${model.graph.edges.length} transitions · click a state for its flows</p>
 ${c.s.config.demo ? html`<form method="post" action="/console/demo"><input type="hidden" name="form" value="${c.guard.formToken}"><button class="primary">Start a demo flow</button></form>` : ''}</header>
 <div class="picture" data-live="machine" data-machine-id="${id}">${picture(model, { badge: (s) => badge[s] ?? null, link: (s) => (badge[s] === undefined ? null : flowsOf(id, s)) })}</div>
 ${legend}

@@ -1,4 +1,4 @@
-/** /console/mail: every mail with made-up data, in each language, as text and as HTML in a frame that runs nothing. */
+/** /console/mail: every mail with sample data, in each language, as text and as HTML in a frame that runs nothing. */
 import type { FastifyInstance } from 'fastify';
 import { createMails } from '../../features/notices/mails.ts';
 import { mailSamples } from '../../features/notices/samples.ts';
@@ -26,7 +26,7 @@ export function mailPage(app: FastifyInstance, c: Console): void {
 
   app.get('/console/mail', (request, reply) => {
     const { language: chosen, samples } = shown(request.query);
-    const body = html`<section class="card wide"><header><h1>Mail templates</h1><p class="muted">With made-up data; as a deployment with this configuration would send them</p>
+    const body = html`<section class="card wide"><header><h1>Mail templates</h1><p class="muted">Each mail as this configuration sends it, with sample data</p>
 <p>${texts.languages.map((language) => html`<a class="state-chip" href="/console/mail?language=${language}" hreflang="${language}">${language}</a> `)}</p></header>
 <ol class="messages">${samples.map(
       ({ template, description, content }) =>

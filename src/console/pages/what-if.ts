@@ -19,7 +19,7 @@ import { type Model, visitedBy } from '../kit/model.ts';
 const STEPS = 200;
 /** What is tried beside the usual facts of the event. */
 const FACTS: Record<string, [name: string, facts: object]> = {
-  usual: ['usual facts', {}],
+  usual: ['usual inputs', {}],
   wrong: ['wrong code', { verdict: { matches: false } }],
   failed: ['wrong PIN', { ok: false }],
   review: ['risk says review', { risk: { decision: 'REVIEW' } }],
@@ -66,13 +66,13 @@ const guardList = (p: Preview): Html | string =>
       )}</ul>`;
 
 function verdict({ preview: p }: Row): Html {
-  if (p === null) return html`<p class="notice">This event does not carry such facts.</p>`;
+  if (p === null) return html`<p class="notice">This event does not have these inputs.</p>`;
   if (!p.allowed)
     return html`<p data-verdict="refused"><span class="flag">refused</span> ${p.reason}</p>${guardList(p)}`;
   const changed = differences(p.before, p.after);
   return html`<p data-verdict="allowed"><span class="state-chip granted">possible</span> ${p.from} → <b>${p.to}</b></p>
 ${guardList(p)}
-<p>Would ask for: ${p.effects.length ? p.effects.map((e) => html`<code>${e.name}</code> `) : html`<span class="muted">nothing</span>`}</p>
+<p>Side effects: ${p.effects.length ? p.effects.map((e) => html`<code>${e.name}</code> `) : html`<span class="muted">nothing</span>`}</p>
 ${changed.length ? html`<dl class="diff">${changed.map((d) => html`<dt>${d.path}</dt><dd>${d.before === undefined ? '' : html`<del>${shownText(d.before)}</del> `}<ins>${shownText(d.after)}</ins></dd>`)}</dl>` : ''}`;
 }
 
@@ -97,8 +97,8 @@ const chooser = (
   html`<form class="filters" method="get" action="/console/flows/${flow.id}/what-if">
 <label>From step <select name="step">${steps.map((s) => option(s.seq, `${s.seq} · ${s.toState}`, at.seq))}</select></label>
 <label>Event <select name="event">${events.map((e) => option(e, e, event))}</select></label>
-<label>Facts <select name="facts">${Object.entries(FACTS).map(([key, [name]]) => option(key, name, facts))}</select></label>
-<button class="primary">What if</button></form>`;
+<label>Inputs <select name="facts">${Object.entries(FACTS).map(([key, [name]]) => option(key, name, facts))}</select></label>
+<button class="primary">Simulate</button></form>`;
 
 export function whatIfPage(app: FastifyInstance, c: Console): void {
   app.get('/console/flows/:id/what-if', async (request, reply) => {
@@ -109,7 +109,7 @@ export function whatIfPage(app: FastifyInstance, c: Console): void {
     const steps = (await c.store.steps(id, STEPS, null)).filter((s) => !s.refused && s.context !== null);
     const query = request.query as Record<string, unknown>;
     const at = steps.find((s) => String(s.seq) === query.step) ?? steps[0];
-    if (!at) throw new Problem('not_found', { detail: 'No step of this flow can be gone on from.' });
+    if (!at) throw new Problem('not_found', { detail: 'This flow has no step to simulate from.' });
     const events = eventsOf(model);
     const event = events.find((e) => e === query.event) ?? '';
     const facts =
@@ -125,13 +125,13 @@ export function whatIfPage(app: FastifyInstance, c: Console): void {
       edge: (key: string) => (taken?.edges.includes(key) ? 'is-last' : ''),
     };
     const href = (e: string) => `/console/flows/${id}/what-if?step=${at.seq}&event=${e}`;
-    const body = html`<section class="card wide"><header><h1><small>What if</small> <a class="mono" href="/console/flows/${id}">${id}</a></h1><p class="muted">The machine is asked; nothing is sent and nothing is stored</p></header>
+    const body = html`<section class="card wide"><header><h1><small>Simulate</small> <a class="mono" href="/console/flows/${id}">${id}</a></h1><p class="muted">Nothing is sent and nothing is stored</p></header>
 ${chooser(flow, steps, at, events, event, facts)}</section>
 <div class="split"><section class="card sticky" aria-label="Diagram"><div class="picture${model.graph.nodes.length < 15 ? ' small' : ''}">${picture(model, marks)}</div></section>
 <div class="column">
 ${chosen ? html`<section class="card"><header><h2 class="mono">${word(event)}</h2><p class="muted">in ${at.toState}, ${FACTS[facts]?.[0]}</p></header>${verdict(chosen)}</section>` : ''}
-<section class="card"><header><h2>Every event</h2><p class="muted">from ${at.toState}, with usual facts</p></header>${overview(rows, href)}</section>
+<section class="card"><header><h2>Every event</h2><p class="muted">from ${at.toState}, with usual inputs</p></header>${overview(rows, href)}</section>
 </div></div>`;
-    return c.send(request, reply, { title: 'What if', at: '/console/flows', body });
+    return c.send(request, reply, { title: 'Simulate', at: '/console/flows', body });
   });
 }

@@ -133,7 +133,7 @@ export function createMailDelivery(deps: {
       case 'backup_codes_renewed':
         return { content: mails[template](wording, { name, at }) };
       case 'new_device': {
-        const { accountId, flowId } = item;
+        const [accountId, flowId] = [recipient.accountId, item.flowId];
         const place =
           accountId === null || flowId === null ? null : await recipients.loginPlace(accountId, flowId);
         return place === null || place.familiar

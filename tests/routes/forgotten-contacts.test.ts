@@ -31,6 +31,8 @@ async function pass(days: number): Promise<void> {
   await app.relay.drain();
 }
 
+const WAITING = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+
 const sendOtp = (phone: string) => app.call('POST', '/v1/auth/send-otp', { body: { phone } });
 
 test('an address its owner removed is kept for thirty days from then, and no longer', async () => {
@@ -121,7 +123,10 @@ test.each([
       await sql.begin(async (tx) => {
         await forgetUnowned({ writes: tx } as never, new Date('2002-01-01'), 500);
         naming = name();
-        await new Promise((waited) => setTimeout(waited, 100));
+        // It has come to the row and waits for the erasure.
+        await expect
+          .poll(async () => (await query(app, WAITING)).length, { interval: 20, timeout: 10_000 })
+          .toBe(1);
       });
       await naming;
     } else {

@@ -22,7 +22,7 @@ let codeOf: Codes;
 const started: Replica[] = [];
 
 const start = async (databaseUrl: string) => {
-  const env = { ...LIMITS_OFF, LIMIT_REFRESH: '1000000/1s', PUBLIC_URL: 'http://id.example.com' };
+  const env = { ...LIMITS_OFF, PUBLIC_URL: 'http://id.example.com' };
   const options = { databaseUrl, redisUrl: redisUrl(), family: shared, env };
   const replica = await startReplica(options);
   started.push(replica);

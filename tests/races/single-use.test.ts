@@ -20,8 +20,6 @@ beforeAll(async () => {
   sql = postgres(database.url, { max: 2, onnotice: () => {} });
   const env = {
     ...LIMITS_OFF,
-    LIMIT_PASSWORD_RESET: '1000000/1s',
-    LIMIT_PASSWORD_RESET_NETWORK: '1000000/1s',
     PUBLIC_URL: 'http://id.example.com',
   };
   const options = {

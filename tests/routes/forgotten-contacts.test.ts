@@ -13,8 +13,7 @@ const DAY = 86_400_000;
 let app: TestApp;
 let db: Database;
 beforeAll(async () => {
-  const env = { ...LIMITS_OFF, LIMIT_RECOVERY_NETWORK: '1000/1h', LIMIT_REGISTER_NETWORK: '1000/1h' };
-  app = await createTestApp({ env });
+  app = await createTestApp({ env: LIMITS_OFF });
   db = connectDatabase({ url: app.databaseUrl, poolSize: 4 });
 });
 afterAll(async () => {

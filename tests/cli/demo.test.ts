@@ -48,4 +48,4 @@ test('an answer that is not as told ends it with an error', async () => {
   expect(code, output).toBe(1);
   expect(output).toContain('Not as told: status 500, not 200; state is missing, not code_sent.');
   expect(left).toEqual([]);
-}, 120_000);
+});

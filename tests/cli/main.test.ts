@@ -52,7 +52,7 @@ test('help names every command and every exit code, each command has help of its
     }
   }
   expect(await vestibule(['--version'])).toMatchObject({ code: 0, stdout: `${manifest.version}\n` });
-}, 60_000);
+});
 
 test.each([
   [[], /^$/],
@@ -67,17 +67,13 @@ test.each([
   [['import', 'users.jsonl'], /^--format must be one of /],
   [['import', '--format', 'clerk'], /^exactly one FILE\.jsonl is needed$/m],
   [['demo', '--slow'], /Unknown option '--slow'/],
-])(
-  '%j is wrong usage: exit code 2, and nothing is started',
-  async (args, complaint) => {
-    const { code, stdout, stderr } = await vestibule(args, { DATABASE_URL: 'postgres://127.0.0.1:1/x' });
-    expect(code).toBe(2);
-    expect(stderr).toMatch(complaint);
-    expect(stdout + stderr).toContain('usage: vestibule');
-    expect(stderr).not.toMatch(/^ +at /m);
-  },
-  20_000,
-);
+])('%j is wrong usage: exit code 2, and nothing is started', async (args, complaint) => {
+  const { code, stdout, stderr } = await vestibule(args, { DATABASE_URL: 'postgres://127.0.0.1:1/x' });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(complaint);
+  expect(stdout + stderr).toContain('usage: vestibule');
+  expect(stderr).not.toMatch(/^ +at /m);
+});
 
 test('a failure is exit code 1 and its reason', async () => {
   const nowhere = { DATABASE_URL: 'postgres://127.0.0.1:1/x' };
@@ -90,7 +86,7 @@ test('a failure is exit code 1 and its reason', async () => {
   }
   const missing = await vestibule(['import', '--format', 'clerk', '/no/such/file'], nowhere);
   expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('/no/such/file') });
-}, 60_000);
+});
 
 describe('on a database', () => {
   test('migrate applies what is missing once, and says when nothing is', async () => {
@@ -102,7 +98,7 @@ describe('on a database', () => {
       { code: 0, stdout: expect.stringMatching(/^Migrations applied: \d+\.\n$/), stderr: '' },
       { code: 0, stdout: 'The database is at the newest schema.\n', stderr: '' },
     ]);
-  }, 60_000);
+  });
 
   test('the result of a command is all of standard output, and a link to the program runs it as well', async () => {
     const database = await createDatabase();
@@ -123,5 +119,5 @@ describe('on a database', () => {
     );
     expect(users.stdout).toMatch(/^\w+: 1\n$/);
     expect(users.stderr).toContain('line 1: ');
-  }, 60_000);
+  });
 });

@@ -298,4 +298,4 @@ test('with pg_dump and pg_restore: what ended after the backup lives again, unti
     rmSync(folder, { recursive: true, force: true });
     await Promise.all([original.drop(), copy.drop()]);
   }
-}, 120_000);
+});

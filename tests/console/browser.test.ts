@@ -23,7 +23,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
   beforeAll(async () => {
     [app, browser] = await Promise.all([createTestApp(), launch()]);
     base = await listen(app);
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await app?.close();
@@ -31,9 +31,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
 
   const live = '#live[data-state="on"]';
 
-  test('every page loads without an error, a violation of the policy or a request to anybody else', {
-    timeout: 60_000,
-  }, async () => {
+  test('every page loads without an error, a violation of the policy or a request to anybody else', async () => {
     const { flow } = await signUp(app, 'full');
     await app.services.inbox!.add({
       ...{ id: `${flow}:9:9`, channel: 'mail', to: 'a@b.test', subject: 'Hi', text: 'Hi' },
@@ -211,7 +209,7 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
     await context.close();
     await other.close();
     await database.drop();
-  }, 60_000);
+  });
 
   test('another replica’s steps and refused ones arrive too, and frames hold nothing secret', async () => {
     const replica = await createTestApp({ databaseUrl: app.databaseUrl, secrets: app.secrets });
@@ -285,5 +283,5 @@ describe.skipIf(!chromiumPath)(`in Chromium${chromiumPath ? '' : ` (skipped: ${N
     }
     // Dark is not light, and a flow is not the overview.
     expect(pictures.size).toBe(4);
-  }, 60_000);
+  });
 });

@@ -1,21 +1,18 @@
 /** A counter that is written under one key and read under another would never be full. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { counterKey, counterKeySql } from '../../db/counter-keys.ts';
 import { sql } from '../../db/driver/drizzle.ts';
 import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
-import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 
-let database: TestDatabase;
 let db: Database;
+let close: Connected['close'];
 beforeAll(async () => {
-  database = await createEmptyDatabase();
-  db = connectDatabase({ url: database.url, poolSize: 1 });
+  ({ db, close } = await connected(createEmptyDatabase(), 1));
 });
-afterAll(async () => {
-  await db.close();
-  await database.drop();
-});
+afterAll(() => close());
 
 test('every key is the same text in a query as in a window, and no two counters share one', async () => {
   const names = Object.keys(counterKey) as (keyof typeof counterKey)[];

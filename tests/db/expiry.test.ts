@@ -1,26 +1,21 @@
 /** Rows that have had their time go, however many there are, and no other does. */
-import postgres, { type Sql } from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { isStale } from '../../db/driver/conflicts.ts';
 import { createIdempotencyStore } from '../../db/idempotency.ts';
 import * as throttles from '../../db/throttles.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createDatabase } from '../support/database.ts';
 
-let database: TestDatabase;
 let db: Database;
 let sql: Sql;
+let close: Connected['close'];
 const now = new Date();
 beforeAll(async () => {
-  database = await createDatabase();
-  db = connectDatabase({ url: database.url, poolSize: 2 });
-  sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  ({ db, sql, close } = await connected(createDatabase()));
 });
-afterAll(async () => {
-  await db.close();
-  await sql.end();
-  await database.drop();
-});
+afterAll(() => close());
 
 test('thousands of failure counters whose windows are over go at once, and the live ones stay', async () => {
   await sql`insert into throttles (key, count, window_ends_at)

@@ -1,18 +1,19 @@
 /** Commits that share a statement: each as if it had been alone, whatever becomes of the others. */
-import postgres, { type Sql } from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { UniqueViolation, VersionConflict } from '../../db/driver/conflicts.ts';
 import { accounts, auditEvents } from '../../db/schema.ts';
 import { insert, update, type WriteFragment } from '../../db/write/fragment.ts';
 import { createGroupCommit } from '../../db/write/group-commit.ts';
 import type { GroupCommit } from '../../db/write/runner.ts';
 import { uuidv7 } from '../../src/kernel/crypto/uuid7.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createDatabase } from '../support/database.ts';
 
-let database: TestDatabase;
 let db: Database;
 let sql: Sql;
+let close: Connected['close'];
 let texts: string[];
 let lane: GroupCommit;
 let owners: string[];
@@ -20,9 +21,7 @@ const now = new Date();
 const MANY = 20;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  db = connectDatabase({ url: database.url, poolSize: 2 });
-  sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  ({ db, sql, close } = await connected(createDatabase()));
 });
 beforeEach(async () => {
   texts = [];
@@ -34,11 +33,7 @@ beforeEach(async () => {
   owners = Array.from({ length: MANY }, () => uuidv7());
   await sql`insert into accounts ${sql(owners.map((id) => ({ id, status: 'active', tier: 'LIMITED', created_at: now, updated_at: now })))}`;
 });
-afterAll(async () => {
-  await db.close();
-  await sql.end();
-  await database.drop();
-});
+afterAll(() => close());
 
 /** A step of an account: its counter moves from `seq`, two audit rows tell of it, and it reports what it left. */
 const stepOf = (accountId: string, { seq = 0, reason = null as string | null } = {}): WriteFragment[] => [

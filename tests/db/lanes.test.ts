@@ -1,19 +1,16 @@
 /** Which statements may wait for which others, and which of them the planner may plan freely. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { sql } from '../../db/driver/drizzle.ts';
-import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 
-let database: TestDatabase;
 let db: Database;
+let close: Connected['close'];
 beforeAll(async () => {
-  database = await createEmptyDatabase();
-  db = connectDatabase({ url: database.url, poolSize: 1 });
+  ({ db, close } = await connected(createEmptyDatabase(), 1));
 });
-afterAll(async () => {
-  await db.close();
-  await database.drop();
-});
+afterAll(() => close());
 
 const PLANNER = `select current_setting('enable_seqscan') as seqscan, current_setting('plan_cache_mode') as plans`;
 const BY_KEY = { seqscan: 'off', plans: 'force_generic_plan' };

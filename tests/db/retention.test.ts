@@ -1,30 +1,25 @@
 /** Records of what is over go after their time, in bounded batches beside the requests; what must stay, stays. */
 import { randomUUID } from 'node:crypto';
-import postgres, { type Sql } from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BATCH_SIZE } from '../../db/batches.ts';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { purgeEnded } from '../../db/retention.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createDatabase } from '../support/database.ts';
 
 const DAY = 86_400_000;
 const now = new Date();
 const ago = (days: number, ms = 0): Date => new Date(now.getTime() - days * DAY - ms);
 const UNTIL = { outbox: ago(7), webhookReceipts: ago(30), flows: ago(90), sessions: ago(60) };
 
-let database: TestDatabase;
 let db: Database;
 let sql: Sql;
+let close: Connected['close'];
 beforeAll(async () => {
-  database = await createDatabase();
-  db = connectDatabase({ url: database.url, poolSize: 2 });
-  sql = postgres(database.url, { max: 3, onnotice: () => {} });
+  ({ db, sql, close } = await connected(createDatabase()));
 });
-afterAll(async () => {
-  await db.close();
-  await sql.end();
-  await database.drop();
-});
+afterAll(() => close());
 beforeEach(async () => {
   await sql`truncate outbox, webhook_receipts, flows, flow_steps, sessions, audit_events, kyc_records, accounts cascade`;
 });

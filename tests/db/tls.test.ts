@@ -32,7 +32,7 @@ describe.skipIf(!possible)('a TLS-only Postgres (needs root and Debian’s Postg
     const tls = `-c ssl=on -c ssl_cert_file=${dir}/s.crt -c ssl_key_file=${dir}/s.key`;
     const options = `-p ${port} -k ${dir} -c listen_addresses=127.0.0.1,::1 ${tls}`;
     asPostgres(join(bin, 'pg_ctl'), '-D', data, '-w', '-l', join(dir, 'log'), '-o', options, 'start');
-  }, 60_000);
+  });
   afterAll(() => {
     asPostgres(join(bin, 'pg_ctl'), '-D', data, '-m', 'fast', '-w', 'stop');
     rmSync(dir, { recursive: true, force: true });

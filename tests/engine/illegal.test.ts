@@ -1,7 +1,7 @@
 /** Every client event in every resting state of a sign-up, over HTTP: what the machine does not accept changes nothing. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { getNextTransitions } from 'xstate';
+import { type AnyMachineSnapshot, getNextTransitions } from 'xstate';
 import { registry } from '../../machines/index.ts';
 import { restore } from '../../src/engine/snapshots.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
@@ -92,9 +92,18 @@ const REQUESTS: [event: string, ask: (at: At) => ReturnType<TestApp['call']>][] 
   ],
 ];
 
+/** The events that the machine has a transition for, whatever its guards say. */
+const possibleIn = (snapshot: AnyMachineSnapshot): string[] =>
+  getNextTransitions(snapshot).map((transition) => transition.eventType as string);
+const snapshotIn = (state: string): AnyMachineSnapshot => {
+  const [outer, inner] = state.split('.') as [string, string?];
+  return registry.signup.machine.resolveState({ value: inner ? { [outer]: inner } : outer, context: {} });
+};
+
 describe.each(WAYS)('in %s', (state, way, reserved) => {
   const at: At = { phone: '', flowId: '', token: '' };
-  let possible: string[];
+  const possible = possibleIn(snapshotIn(state));
+  const illegal = REQUESTS.filter(([event]) => !possible.includes(event));
   beforeAll(async () => {
     app.clock.advance(2000);
     at.phone = reserved ?? freshPhone();
@@ -104,11 +113,10 @@ describe.each(WAYS)('in %s', (state, way, reserved) => {
     expect(flow?.state).toBe(state);
     const restored = restore(registry.signup, flow?.v, flow?.snapshot);
     if (!restored.ok) throw restored.error;
-    possible = getNextTransitions(restored.snapshot).map((transition) => transition.eventType as string);
+    expect(possibleIn(restored.snapshot)).toEqual(possible);
   });
 
-  test.each(REQUESTS)('%s is taken, or refused without a trace but its refused step', async (event, ask) => {
-    if (possible.includes(event)) return;
+  test.each(illegal)('%s is refused without a trace but its refused step', async (event, ask) => {
     app.clock.advance(2000);
     const withoutAccess = event === 'KYC_SUBMITTED' && !at.access;
     const before = await dump(sql);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createDatabase, redisUrl } from '../support/database.ts';
 import { FLAWLESS, storm } from './storm.ts';
 
-test('nothing acknowledged is lost to kill -9, and everybody arrives', { timeout: 120_000 }, async () => {
+test('nothing acknowledged is lost to kill -9, and everybody arrives', async () => {
   const database = await createDatabase();
   const redis = redisUrl();
   try {
@@ -25,7 +25,7 @@ test('nothing acknowledged is lost to kill -9, and everybody arrives', { timeout
   }
 });
 
-test('connections cut by the database cost a 503 at most', { timeout: 120_000 }, async () => {
+test('connections cut by the database cost a 503 at most', async () => {
   const database = await createDatabase();
   const redis = redisUrl();
   const sql = postgres(database.url, { max: 1, onnotice: () => {} });

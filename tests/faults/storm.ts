@@ -50,8 +50,7 @@ export async function storm(options: Storm): Promise<Verdict> {
   const journal = createJournal();
   const codeOf = codes(shared.secrets.masterKey);
   const { databaseUrl, redisUrl } = options;
-  const start = () =>
-    startReplica({ databaseUrl, redisUrl, family: shared, env: LIMITS_OFF, port, readyWithinMs: 60_000 });
+  const start = () => startReplica({ databaseUrl, redisUrl, family: shared, env: LIMITS_OFF, port });
   let replica = await start();
   const service: Service = {
     replica: () => replica,

@@ -12,18 +12,18 @@ const SETUP = { params: { memoryCost: 64, timeCost: 1, parallelism: 1 }, outputL
 describe('under a storm', () => {
   test('of 200 requests two run, 64 wait and the others are told at once to come back', async () => {
     const hasher = createHasher({ threads: 2, params: { memoryCost: 4096, timeCost: 1, parallelism: 1 } });
-    const start = performance.now();
     const seen: { running: number; queued: number }[] = [];
-    const refusedAfter: number[] = [];
+    const inOrder: string[] = [];
     const outcomes = await Promise.all(
       Array.from({ length: 200 }, async () => {
         const request = hasher.hash('secret', 'account');
         seen.push(hasher.load());
         try {
           await request;
+          inOrder.push('hashed');
           return 'hashed';
         } catch (error) {
-          refusedAfter.push(performance.now() - start);
+          inOrder.push('refused');
           expect(error).toMatchObject({ code: 'overloaded', extras: { retryAfter: 1 } });
           return 'refused';
         } finally {
@@ -34,7 +34,8 @@ describe('under a storm', () => {
     expect(outcomes.filter((outcome) => outcome === 'hashed')).toHaveLength(66);
     expect(Math.max(...seen.map((load) => load.running))).toBe(2);
     expect(Math.max(...seen.map((load) => load.queued))).toBe(64);
-    expect(Math.max(...refusedAfter)).toBeLessThan(100);
+    // A refusal waits for no hash.
+    expect(inOrder.indexOf('hashed')).toBe(134);
     expect(hasher.load()).toEqual({ running: 0, queued: 0 });
     expect(await hasher.hash('after the storm', 'account')).toContain('$argon2id$');
     await hasher.close();
@@ -70,14 +71,11 @@ describe('under a storm', () => {
     await Promise.all([hasher.hash('start', 'account'), hasher.hash('both', 'account')]);
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
-    const start = performance.now();
     await Promise.all(['a', 'b', 'c', 'd'].map((secret) => hasher.hash(secret, 'account')));
-    const elapsed = performance.now() - start;
     clearInterval(timer);
     await hasher.close();
     // On the main thread there would be one tick per hash of some 150 ms.
-    expect(elapsed).toBeGreaterThan(100);
-    expect(ticks).toBeGreaterThan(elapsed / 20);
+    expect(ticks).toBeGreaterThan(4 * 5);
   });
 
   test('the shared thread pool stays free for signing', async () => {

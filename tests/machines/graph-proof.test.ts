@@ -224,9 +224,13 @@ describe('trading link', () => {
   });
 
   test('replaces credentials only by the next ones, and believes only checks of the current ones', () => {
-    for (const edge of tradingLink.edges) {
-      if (edge.event === 'ROTATED') expect(needs(edge, 'nextCredentials'), edge.key).toBe(true);
-      if (edge.event === 'CHECKED') expect(needs(edge, 'currentCredentials'), edge.key).toBe(true);
+    for (const [event, guard] of [
+      ['ROTATED', 'nextCredentials'],
+      ['CHECKED', 'currentCredentials'],
+    ] as const) {
+      const edges = tradingLink.edges.filter((edge) => edge.event === event);
+      expect(edges, event).not.toEqual([]);
+      for (const edge of edges) expect(needs(edge, guard), edge.key).toBe(true);
     }
   });
 

@@ -11,12 +11,6 @@ import type { SignupContext, SignupEvent } from '../../machines/signup.ts';
 import type { TradingLinkContext, TradingLinkEvent } from '../../machines/trading-link.ts';
 import { type Monitor, type Step, stateOf } from './explore.ts';
 
-/** Collects the rules a step breaks. */
-function rules() {
-  const broken: string[] = [];
-  return { broken, never: (rule: string, happened: boolean) => happened && broken.push(rule) };
-}
-
 const effect = (step: Step, type: string) => step.effects.find((e) => e.type === type)?.params;
 const contextOf = <C>(snapshot: AnyMachineSnapshot): C => snapshot.context as C;
 
@@ -55,6 +49,22 @@ const every = (id: MachineId, step: Step, never: (rule: string, happened: boolea
   never('a timer fires early', event.type === 'EXPIRE' && (dueAt === null || event.now < dueAt));
 };
 
+/** A step as its monitor reads it, with the rules it breaks; those of every machine are judged already. */
+function read<E, C>(id: MachineId, step: Step) {
+  const broken: string[] = [];
+  const never = (rule: string, happened: boolean) => happened && broken.push(rule);
+  every(id, step, never);
+  return {
+    broken,
+    never,
+    event: step.letter.event as E,
+    was: contextOf<C>(step.before),
+    is: contextOf<C>(step.after),
+    from: stateOf(step.before),
+    to: stateOf(step.after),
+  };
+}
+
 type SignupGhost = {
   proved: boolean;
   credentials: boolean;
@@ -79,13 +89,8 @@ export const signupMonitor: Monitor<SignupGhost> = {
     refused: false,
   },
   watch(step, before) {
-    const { broken, never } = rules();
-    const was = contextOf<SignupContext>(step.before);
-    const is = contextOf<SignupContext>(step.after);
-    const event = step.letter.event as SignupEvent;
-    const [from, to] = [stateOf(step.before), stateOf(step.after)];
+    const { broken, never, event, was, is, from, to } = read<SignupEvent, SignupContext>('signup', step);
     const ghost = { ...before };
-    every('signup', step, never);
     codeRules(step, never);
 
     const proved =
@@ -227,13 +232,8 @@ const answering = (
 export const loginMonitor: Monitor<LoginGhost> = {
   start: { shown: [], code: false, wrong: 0, password: null },
   watch(step, before) {
-    const { broken, never } = rules();
-    const was = contextOf<LoginContext>(step.before);
-    const is = contextOf<LoginContext>(step.after);
-    const event = step.letter.event as LoginEvent;
-    const to = stateOf(step.after);
+    const { broken, never, event, was, is, to } = read<LoginEvent, LoginContext>('login', step);
     const ghost = { ...before };
-    every('login', step, never);
     const used = effect(step, 'useFactor')?.factorId ?? null;
     if (event.type === 'PRIMARY_PROVED') {
       ghost.password = event.subject?.passwordVersion ?? null;
@@ -297,16 +297,12 @@ export const loginMonitor: Monitor<LoginGhost> = {
   },
 };
 
+type ChallengeFacts = { code: Code; contactId: string; accountId: string | null; purpose: string };
+
 export const challengeMonitor: Monitor<null> = {
   start: null,
   watch(step, ghost) {
-    const { broken, never } = rules();
-    const event = step.letter.event as ChallengeEvent;
-    const was = contextOf<{ code: Code; contactId: string; accountId: string | null; purpose: string }>(
-      step.before,
-    );
-    const is = contextOf<typeof was>(step.after);
-    every('challenge', step, never);
+    const { broken, never, event, was, is } = read<ChallengeEvent, ChallengeFacts>('challenge', step);
     codeRules(step, never);
     const proved = event.type === 'CODE_CHECKED' && proves(was.code, event);
     never('verified without proof', stateOf(step.after) === 'verified' && !proved);
@@ -333,10 +329,7 @@ export const challengeMonitor: Monitor<null> = {
 export const recoveryMonitor: Monitor<null> = {
   start: null,
   watch(step, ghost) {
-    const { broken, never } = rules();
-    const event = step.letter.event as RecoveryEvent;
-    const was = contextOf<RecoveryContext>(step.before);
-    every('recovery', step, never);
+    const { broken, never, event, was } = read<RecoveryEvent, RecoveryContext>('recovery', step);
     const asked = event.type === 'RESET_REQUESTED' ? event : null;
     const mail = !!effect(step, 'sendMail') && asked !== null;
     never('a suppressed mail is sent', mail && asked.suppressed);
@@ -363,12 +356,10 @@ export const recoveryMonitor: Monitor<null> = {
 export const contactChangeMonitor: Monitor<null> = {
   start: null,
   watch(step, ghost) {
-    const { broken, never } = rules();
-    const event = step.letter.event as ContactChangeEvent;
-    const was = contextOf<ContactChangeContext>(step.before);
-    const is = contextOf<ContactChangeContext>(step.after);
-    const to = stateOf(step.after);
-    every('contact_change', step, never);
+    const { broken, never, event, was, is, to } = read<ContactChangeEvent, ContactChangeContext>(
+      'contact_change',
+      step,
+    );
     const [told, released, restored] = ['notifyOwner', 'releaseContact', 'restoreContact'].map((type) =>
       effect(step, type),
     );
@@ -415,12 +406,8 @@ type FactorGhost = { confirmed: boolean; ended: boolean; wrong: number };
 export const factorMonitor: Monitor<FactorGhost> = {
   start: { confirmed: false, ended: false, wrong: 0 },
   watch(step, before) {
-    const { broken, never } = rules();
-    const event = step.letter.event as FactorEvent;
-    const was = contextOf<FactorContext>(step.before);
-    const to = stateOf(step.after);
+    const { broken, never, event, was, to } = read<FactorEvent, FactorContext>('factor', step);
     const ghost = { ...before };
-    every('factor', step, never);
     const did = (type: string) => effect(step, type) !== undefined;
     if (event.type === 'CONFIRMED') {
       const right = event.ok && event.now < (was.dueAt ?? 0);
@@ -459,12 +446,10 @@ export const factorMonitor: Monitor<FactorGhost> = {
 export const tradingLinkMonitor: Monitor<null> = {
   start: null,
   watch(step, ghost) {
-    const { broken, never } = rules();
-    const event = step.letter.event as TradingLinkEvent;
-    const was = contextOf<TradingLinkContext>(step.before);
-    const is = contextOf<TradingLinkContext>(step.after);
-    const [from, to] = [stateOf(step.before), stateOf(step.after)];
-    every('trading_link', step, never);
+    const { broken, never, event, was, is, from, to } = read<TradingLinkEvent, TradingLinkContext>(
+      'trading_link',
+      step,
+    );
     const did = (type: string) => effect(step, type)?.linkId === is.linkId;
     if (event.type === 'LINKED' || event.type === 'ROTATED') {
       never('credentials work without a token that was accepted', to === 'active' && event.proof === null);

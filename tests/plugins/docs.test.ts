@@ -79,7 +79,7 @@ describe.skipIf(!CHROMIUM)('in Chromium', () => {
       executablePath: CHROMIUM!,
       args: ['--headless', '--no-sandbox', '--disable-gpu'],
     });
-  }, 60_000);
+  });
   afterAll(() => browser?.close());
 
   async function open(address: string, path: string) {
@@ -98,34 +98,26 @@ describe.skipIf(!CHROMIUM)('in Chromium', () => {
     return { page, foreign, errors };
   }
 
-  test.each(addresses)(
-    '/docs on %s lists the operations and tries one out',
-    async (address) => {
-      const { page, foreign, errors } = await open(address, '/docs');
-      await page.getByText('Begin a sign-up').click({ timeout: 20_000 });
-      await page.getByRole('button', { name: 'Execute' }).click();
-      await page.getByText('tried-out').first().waitFor({ timeout: 20_000 });
-      expect(foreign).toEqual([]);
-      expect(errors).toEqual([]);
-      await page.close();
-    },
-    60_000,
-  );
+  test.each(addresses)('/docs on %s lists the operations and tries one out', async (address) => {
+    const { page, foreign, errors } = await open(address, '/docs');
+    await page.getByText('Begin a sign-up').click({ timeout: 20_000 });
+    await page.getByRole('button', { name: 'Execute' }).click();
+    await page.getByText('tried-out').first().waitFor({ timeout: 20_000 });
+    expect(foreign).toEqual([]);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
 
-  test.each(addresses)(
-    '/redoc on %s lists the operations and finds one',
-    async (address) => {
-      const { page, foreign, errors } = await open(address, '/redoc');
-      await page.getByRole('heading', { name: 'Begin a sign-up' }).waitFor({ timeout: 20_000 });
-      await page.getByPlaceholder('Search...').fill('sign-up');
-      await page
-        .locator('[data-role="search:results"]')
-        .getByText('Begin a sign-up')
-        .waitFor({ timeout: 20_000 });
-      expect(foreign).toEqual([]);
-      expect(errors).toEqual([]);
-      await page.close();
-    },
-    60_000,
-  );
+  test.each(addresses)('/redoc on %s lists the operations and finds one', async (address) => {
+    const { page, foreign, errors } = await open(address, '/redoc');
+    await page.getByRole('heading', { name: 'Begin a sign-up' }).waitFor({ timeout: 20_000 });
+    await page.getByPlaceholder('Search...').fill('sign-up');
+    await page
+      .locator('[data-role="search:results"]')
+      .getByText('Begin a sign-up')
+      .waitFor({ timeout: 20_000 });
+    expect(foreign).toEqual([]);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
 });

@@ -11,10 +11,6 @@ beforeAll(async () => {
   const env = {
     ...LIMITS_OFF,
     LIMIT_SECOND_FACTOR: '5/15m',
-    LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',
-    LIMIT_PASSWORD_LOGIN_NETWORK: '100000/1s',
-    LIMIT_REGISTER_NETWORK: '100000/1s',
-    LIMIT_MAIL: '100000/1s',
     SESSION_MAX_PER_USER: '1000',
   };
   const app = await createTestApp({ env });

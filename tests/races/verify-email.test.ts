@@ -24,16 +24,15 @@ beforeAll(async () => {
     redisUrl: redisUrl(),
     family: shared,
     env,
-    readyWithinMs: 40_000,
   };
   replicas = await Promise.all([startReplica(options), startReplica(options)]);
-}, 90_000);
+});
 afterAll(async () => {
   await Promise.all((replicas ?? []).map((replica) => replica.kill()));
   await sql.end();
   await database.drop();
   shared.remove();
-}, 60_000);
+});
 
 const atOnce = (n: number, path: string, body: (i: number) => object): Promise<Answer[]> =>
   Promise.all(Array.from({ length: n }, (_, i) => replicas[i % 2]!.call('POST', path, { body: body(i) })));

@@ -1,7 +1,7 @@
 /** Rows that a commit leases as it writes them: delivered at once and in order, and never lost with their process. */
-import postgres, { type Sql } from 'postgres';
+import type { Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { commit, newChangeSet, type OutboxRow } from '../../db/commit.ts';
 import { createOutbox } from '../../db/outbox.ts';
 import { DeliveryError } from '../../src/adapters/ports.ts';
@@ -9,17 +9,16 @@ import type { TopicHandler } from '../../src/engine/delivery.ts';
 import { createRelay, type Relay } from '../../src/engine/relay.ts';
 import { mint } from '../../src/http/request-context.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createDatabase } from '../support/database.ts';
 
 describe('rows leased by their own commit', () => {
-  let database: TestDatabase;
   let db: Database;
   let sql: Sql;
+  let close: Connected['close'];
   const relays: Relay[] = [];
   beforeAll(async () => {
-    database = await createDatabase();
-    db = connectDatabase({ url: database.url, poolSize: 2 });
-    sql = postgres(database.url, { max: 2, onnotice: () => {} });
+    ({ db, sql, close } = await connected(createDatabase()));
   });
   beforeEach(async () => {
     await Promise.all(relays.splice(0).map((relay) => relay.stop()));
@@ -27,9 +26,7 @@ describe('rows leased by their own commit', () => {
   });
   afterAll(async () => {
     await Promise.all(relays.map((relay) => relay.stop()));
-    await db.close();
-    await sql.end();
-    await database.drop();
+    await close();
   });
 
   const clock = systemClock();

@@ -1,7 +1,7 @@
 /** The relay on a real database: everything is delivered, in order per account, and nothing holds anything else up. */
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectDatabase, type Database } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
 import { createOutbox, type OutboxItem } from '../../db/outbox.ts';
 import { createReportStore } from '../../db/reports.ts';
 import { DeliveryError } from '../../src/adapters/ports.ts';
@@ -10,27 +10,22 @@ import { createRelay, type Relay } from '../../src/engine/relay.ts';
 import { mint } from '../../src/http/request-context.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Connected, connected } from '../support/connected.ts';
+import { createDatabase } from '../support/database.ts';
 import { LIMITS_OFF } from '../support/limits-off.ts';
 
 const SECOND = 1000;
 const quiet: RelayLog = { warn: () => {}, error: () => {} };
 
 describe('the outbox', () => {
-  let database: TestDatabase;
   let db: Database;
   let sql: Sql;
+  let close: Connected['close'];
   beforeAll(async () => {
-    database = await createDatabase();
-    db = connectDatabase({ url: database.url, poolSize: 2 });
-    sql = postgres(database.url, { max: 2, onnotice: () => {} });
+    ({ db, sql, close } = await connected(createDatabase()));
   });
   beforeEach(() => sql`delete from outbox`);
-  afterAll(async () => {
-    await db.close();
-    await sql.end();
-    await database.drop();
-  });
+  afterAll(() => close());
 
   const clock = systemClock();
   const enqueue = async (id: string, row: { topic?: string; accountId?: string; seq?: number } = {}) => {

@@ -2,18 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { ADULT, expectProblem, limited, submitKyc, withPassword } from './people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({
-    env: {
-      LIMIT_CODE_CHECK_NETWORK: '10000/1m',
-      LIMIT_SET_PASSWORD_NETWORK: '10000/1m',
-      LIMIT_CODE_SEND_NETWORK: '10000/1m',
-      LIMIT_NETWORK: '100000/1m',
-    },
-  });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

@@ -11,9 +11,6 @@ const ENV = {
   // The clock moves by months, and the invariants ask for every message.
   RETENTION_OUTBOX_DAYS: '3650',
   ...LIMITS_OFF,
-  LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
-  LIMIT_RECOVERY_NETWORK: '1000/1h',
-  LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
   FRONTEND_URL: 'https://app.vestibule.example',
 };
 const HOUR = 3_600_000;

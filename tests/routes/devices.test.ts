@@ -8,13 +8,7 @@ import { expectProblem } from './people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({
-    env: {
-      ...LIMITS_OFF,
-      LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',
-      LIMIT_PASSWORD_LOGIN_NETWORK: '100000/1s',
-    },
-  });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

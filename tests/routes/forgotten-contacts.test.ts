@@ -13,8 +13,7 @@ const DAY = 86_400_000;
 let app: TestApp;
 let db: Database;
 beforeAll(async () => {
-  const env = { ...LIMITS_OFF, LIMIT_RECOVERY_NETWORK: '1000/1h', LIMIT_REGISTER_NETWORK: '1000/1h' };
-  app = await createTestApp({ env });
+  app = await createTestApp({ env: LIMITS_OFF });
   db = connectDatabase({ url: app.databaseUrl, poolSize: 4 });
 });
 afterAll(async () => {
@@ -30,6 +29,8 @@ async function pass(days: number): Promise<void> {
   app.clock.advance(days * DAY + 61_000);
   await app.relay.drain();
 }
+
+const WAITING = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
 
 const sendOtp = (phone: string) => app.call('POST', '/v1/auth/send-otp', { body: { phone } });
 
@@ -121,7 +122,10 @@ test.each([
       await sql.begin(async (tx) => {
         await forgetUnowned({ writes: tx } as never, new Date('2002-01-01'), 500);
         naming = name();
-        await new Promise((waited) => setTimeout(waited, 100));
+        // It has come to the row and waits for the erasure.
+        await expect
+          .poll(async () => (await query(app, WAITING)).length, { interval: 20, timeout: 10_000 })
+          .toBe(1);
       });
       await naming;
     } else {

@@ -2,13 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listen, raw } from '../plugins/http.ts';
 import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { LIMITS_OFF } from '../support/limits-off.ts';
 import {
   codeOf,
+  demoAndReal,
   expectProblem,
   limited,
   preUser,
-  REAL,
   realPhone,
   sendOtp,
   startSignup,
@@ -21,10 +20,7 @@ let demo: TestApp;
 let real: TestApp;
 let port: number;
 beforeAll(async () => {
-  [demo, real] = await Promise.all([
-    createTestApp({ env: LIMITS_OFF }),
-    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
-  ]);
+  [demo, real] = await demoAndReal();
   port = await listen(demo.server);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));

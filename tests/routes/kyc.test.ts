@@ -1,18 +1,12 @@
 /** KYC over HTTP, S6 and S7, by the local provider: reserved numbers, formats, the last four characters and no more. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { expectProblem, freshPan, full, limited, login, submitKyc } from './people.ts';
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({
-    env: {
-      LIMIT_CODE_CHECK_NETWORK: '10000/1m',
-      LIMIT_SET_PASSWORD_NETWORK: '10000/1m',
-      LIMIT_CODE_SEND_NETWORK: '10000/1m',
-      LIMIT_NETWORK: '100000/1m',
-    },
-  });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

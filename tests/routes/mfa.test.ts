@@ -6,17 +6,13 @@ import { LIMITS_OFF } from '../support/limits-off.ts';
 import { emailPerson, MAIL_PASSWORD, mailbox } from '../support/mail.ts';
 import { query } from '../support/people.ts';
 import { appCode, enrolTotp, nextCode } from '../support/second-factor.ts';
-import { claimsOf, expectProblem } from './people.ts';
+import { claimsOf, expectProblem, wrongFor } from './people.ts';
 
 let app: TestApp;
 const WIDE = {
   ...LIMITS_OFF,
   // As outside the demo, whose windows are over in no time.
   LIMIT_SECOND_FACTOR: '5/15m',
-  LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',
-  LIMIT_PASSWORD_LOGIN_NETWORK: '100000/1s',
-  LIMIT_REGISTER_NETWORK: '100000/1s',
-  LIMIT_MAIL: '100000/1s',
 };
 beforeAll(async () => {
   app = await createTestApp({ env: WIDE });
@@ -42,7 +38,6 @@ async function enrolled() {
 }
 /** The password is right, the second factor is due. */
 const halfIn = async (email: string): Promise<string> => (await passwordLogin(email)).body.session_token;
-const wrongFor = (code: string) => (code === '111111' ? '222222' : '111111');
 
 describe('setup', () => {
   test('shows a secret of 160 bits once, as text, URI and picture; stores it sealed', async () => {

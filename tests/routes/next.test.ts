@@ -9,14 +9,7 @@ import { ADULT, freshPan, limited, PASSWORD, PIN, preUser, submitKyc, withPasswo
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({
-    env: {
-      ...LIMITS_OFF,
-      LIMIT_RECOVERY_NETWORK: '1000/1h',
-      LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
-      LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
-    },
-  });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

@@ -7,7 +7,7 @@ import { logIn, PASSWORD, type SignedIn, signUp } from '../support/signed-in.ts'
 
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: { ...LIMITS_OFF, LIMIT_SECOND_FACTOR_NETWORK: '1000/1h' } });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 

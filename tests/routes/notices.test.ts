@@ -5,16 +5,9 @@ import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
 import { LIMITS_OFF } from '../support/limits-off.ts';
 import { giveEmail, limitedPerson, PASSWORD, type Person, query } from '../support/people.ts';
 
-const ENV = {
-  ...LIMITS_OFF,
-  LIMIT_SECOND_FACTOR_NETWORK: '1000/1h',
-  LIMIT_RECOVERY_NETWORK: '1000/1h',
-  LIMIT_PASSWORD_RESET_NETWORK: '1000/1h',
-};
-
 let app: TestApp;
 beforeAll(async () => {
-  app = await createTestApp({ env: ENV });
+  app = await createTestApp({ env: LIMITS_OFF });
 });
 afterAll(() => app.close());
 
@@ -145,7 +138,7 @@ test('an address that was never proven is told nothing', async () => {
 });
 
 test('a notice by SMS is not sent beyond the caps on SMS, and the change stands', async () => {
-  const capped = await createTestApp({ env: { ...ENV, LIMIT_SMS_DAILY: '2/1h' } });
+  const capped = await createTestApp({ env: { ...LIMITS_OFF, LIMIT_SMS_DAILY: '2/1h' } });
   try {
     const person = await limitedPerson(capped, freshPhone());
     await capped.call('POST', '/v1/auth/send-otp', { body: { phone: person.phone } });
@@ -157,7 +150,7 @@ test('a notice by SMS is not sent beyond the caps on SMS, and the change stands'
 });
 
 test('a mailbox that somebody else has filled gets the notice once there is room, not never', async () => {
-  const other = await createTestApp({ env: { ...ENV, LIMIT_MAIL: '3/1h' } });
+  const other = await createTestApp({ env: { ...LIMITS_OFF, LIMIT_MAIL: '3/1h' } });
   try {
     const fill = { password: PASSWORD, name: 'Somebody' };
     const changed = async (mailbox: string) =>

@@ -17,10 +17,6 @@ beforeAll(async () => {
       PASSKEY_RP_ID: 'example.org',
       PASSKEY_ORIGINS: 'https://shop.example.com',
       LIMIT_SECOND_FACTOR: '5/15m',
-      LIMIT_SECOND_FACTOR_NETWORK: '100000/1s',
-      LIMIT_PASSWORD_LOGIN_NETWORK: '100000/1s',
-      LIMIT_REGISTER_NETWORK: '100000/1s',
-      LIMIT_MAIL: '100000/1s',
     },
   });
 });

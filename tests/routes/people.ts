@@ -1,14 +1,19 @@
 /** People of the route tests: numbers that are valid outside the demo, and the steps everybody takes. */
 import { expect } from 'vitest';
-import { freshPhone, type TestApp } from '../support/app.ts';
+import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
+import { PASSWORD, PIN } from '../support/people.ts';
 import { type SignupPerson, signUpTo } from '../support/sign-up.ts';
 
-export const PASSWORD = 'StrongPassword@123';
-export const PIN = '482915';
+export { PASSWORD, PIN };
 export const ADULT = { first_name: 'Ada', last_name: 'Byron', date_of_birth: '1990-12-10' };
 
 /** Real numbers, real codes, the documented limits. */
 export const REAL = { DEMO_MODE: 'false' };
+
+/** The application in demo mode, and outside of it. */
+export const demoAndReal = (): Promise<[demo: TestApp, real: TestApp]> =>
+  Promise.all([createTestApp({ env: LIMITS_OFF }), createTestApp({ env: { ...REAL, ...LIMITS_OFF } })]);
 
 let line = Math.floor(Math.random() * 40_000);
 /** A valid number of a subscriber, each in another number range; only outside the demo worth its limits. */

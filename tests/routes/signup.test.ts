@@ -8,6 +8,7 @@ import { query } from '../support/people.ts';
 import {
   ADULT,
   codeOf,
+  demoAndReal,
   expectProblem,
   limited,
   login,
@@ -25,10 +26,7 @@ import {
 let demo: TestApp;
 let real: TestApp;
 beforeAll(async () => {
-  [demo, real] = await Promise.all([
-    createTestApp({ env: LIMITS_OFF }),
-    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
-  ]);
+  [demo, real] = await demoAndReal();
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));
 

@@ -2,36 +2,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/kernel/crypto/keyring.ts';
 import { listen, raw } from '../plugins/http.ts';
-import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { LIMITS_OFF } from '../support/limits-off.ts';
+import { freshPhone, type TestApp } from '../support/app.ts';
 import { query } from '../support/people.ts';
 import { signUp } from '../support/signed-in.ts';
 import {
   ADULT,
   codeOf,
+  demoAndReal,
   expectProblem,
   limited,
   PASSWORD,
   preUser,
-  REAL,
   realPhone,
   startSignup,
 } from './people.ts';
 
-const WIDE = {
-  ...LIMITS_OFF,
-  LIMIT_RECOVERY: '1000/1m',
-  LIMIT_RECOVERY_NETWORK: '1000/1m',
-  LIMIT_SECOND_FACTOR_NETWORK: '1000/1m',
-};
 let demo: TestApp;
 let real: TestApp;
 let port: number;
 beforeAll(async () => {
-  [demo, real] = await Promise.all([
-    createTestApp({ env: WIDE }),
-    createTestApp({ env: { ...REAL, ...WIDE } }),
-  ]);
+  [demo, real] = await demoAndReal();
   port = await listen(demo.server);
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));

@@ -1,12 +1,11 @@
 /** What people type is taken as they mean it: names of every script, addresses without a code, codes copied with blanks. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestApp, freshPhone, type TestApp } from '../support/app.ts';
-import { LIMITS_OFF } from '../support/limits-off.ts';
+import { freshPhone, type TestApp } from '../support/app.ts';
 import {
   codeOf,
+  demoAndReal,
   expectProblem,
   limited,
-  REAL,
   realPhone,
   startSignup,
   verifySignup,
@@ -16,10 +15,7 @@ import {
 let demo: TestApp;
 let real: TestApp;
 beforeAll(async () => {
-  [demo, real] = await Promise.all([
-    createTestApp({ env: LIMITS_OFF }),
-    createTestApp({ env: { ...REAL, ...LIMITS_OFF } }),
-  ]);
+  [demo, real] = await demoAndReal();
 });
 afterAll(() => Promise.all([demo.close(), real.close()]));
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { signWebhook } from '../../src/adapters/webhook-signature.ts';
 import { Problem } from '../../src/kernel/problems.ts';
 import { createTestApp, type TestApp } from '../support/app.ts';
+import { LIMITS_OFF } from '../support/limits-off.ts';
 import { expectProblem, freshPan, limited, type Person, REAL, submitKyc } from './people.ts';
 
 const SECRET = 'webhook-secret-of-the-provider-in-tests';
@@ -19,12 +20,7 @@ beforeAll(async () => {
   app = await createTestApp({
     env: {
       ...REAL,
-      LIMIT_CODE_CHECK_NETWORK: '10000/1m',
-      LIMIT_SET_PASSWORD_NETWORK: '10000/1m',
-      LIMIT_CODE_SEND_NETWORK: '10000/1m',
-      LIMIT_SMS_ALL: '10000/1m',
-      LIMIT_SMS_COUNTRY: '10000/1m',
-      LIMIT_NETWORK: '100000/1m',
+      ...LIMITS_OFF,
       KYC_ADAPTER: 'http',
       KYC_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/applicants`,
       KYC_SECRET: 'submission-secret-towards-the-provider',

@@ -53,9 +53,7 @@ async function heals() {
   }
 }
 
-test('statements and transactions end as an outage within 6 s, and the connections come back', {
-  timeout: 60_000,
-}, async () => {
+test('statements and transactions end as an outage within 6 s, and the connections come back', async () => {
   expect((await outcomes(everything())).errors).toEqual([]);
   for (let time = 0; time < 2; time++) {
     proxy.stall();
@@ -67,7 +65,7 @@ test('statements and transactions end as an outage within 6 s, and the connectio
   }
 });
 
-test('what readiness asks ends likewise while nothing else is sent', { timeout: 60_000 }, async () => {
+test('what readiness asks ends likewise while nothing else is sent', async () => {
   const readiness = () => [db.now(), db.readOnly(), db.pendingMigrations()];
   expect((await outcomes(readiness())).errors).toEqual([]);
   proxy.stall();
@@ -77,7 +75,7 @@ test('what readiness asks ends likewise while nothing else is sent', { timeout: 
   await heals();
 });
 
-test('a transaction caught in its middle ends likewise', { timeout: 60_000 }, async () => {
+test('a transaction caught in its middle ends likewise', async () => {
   const stall = async () => proxy.stall();
   const { errors, all, ms } = await outcomes(Array.from({ length: POOL }, () => transaction(stall)));
   expect(errors).toHaveLength(all);
@@ -86,7 +84,7 @@ test('a transaction caught in its middle ends likewise', { timeout: 60_000 }, as
   await heals();
 });
 
-test('a slow statement is given up by the server, not by the silence', { timeout: 60_000 }, async () => {
+test('a slow statement is given up by the server, not by the silence', async () => {
   const slow = db.writes.unsafe('select pg_sleep(30)', [], { prepare: true });
   await expect(slow).rejects.toMatchObject({ code: '57014' });
   expect((await outcomes(everything())).errors).toEqual([]);

@@ -123,10 +123,10 @@ describe(`with ${SEED} flows`, () => {
         expect((await app.call('GET', url)).status).toBe(200);
         times.push(performance.now() - start);
       }
-      measured[url] = Math.round(Math.min(...times));
+      measured[url] = Math.round(times.sort((a, b) => a - b)[3]!);
     }
     if (process.env.CONSOLE_SEED) console.log(measured);
-    // The best of seven, and three times the target: this machine may be busy with other things.
+    // The median, and three times the target: this machine may be busy with other things.
     for (const [url, ms] of Object.entries(measured)) expect(ms, url).toBeLessThan(300);
   });
 });
